@@ -1,0 +1,1 @@
+//! Load generation as a library: a plan in, measurements out.

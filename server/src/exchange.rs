@@ -1,0 +1,174 @@
+//! Request in, response out: the one thing that protocols and applications share.
+//!
+//! A protocol (`connection`) builds a [`Request`] and offers a [`ResponseSink`]; an [`Application`] (`wsgi`, `native`)
+//! reads the one and fills the other. Neither knows the other's types. HTTP/1 has one exchange alive per connection,
+//! HTTP/2 and 3 will have many.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http1::RequestHead;
+
+/// Both ends of a connection, shared by all of its requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A unix socket: its path (empty for an unnamed client).
+    Unix(String),
+}
+
+/// What every request on one connection has in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The client.
+    pub peer: Endpoint,
+    /// Our side: the address that was bound.
+    pub local: Endpoint,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+}
+
+/// A request's body, complete before the application is called.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// No body, or an empty one.
+    #[default]
+    Empty,
+    /// The whole body in memory.
+    Memory(Vec<u8>),
+    /// The whole body in an unlinked temporary file, positioned at its start.
+    File {
+        /// Open for reading, offset 0.
+        file: File,
+        /// Bytes in the file.
+        len: u64,
+    },
+}
+
+impl Body {
+    /// Bytes in the body.
+    pub fn len(&self) -> u64 {
+        match self {
+            Body::Empty => 0,
+            Body::Memory(bytes) => bytes.len() as u64,
+            Body::File { len, .. } => *len,
+        }
+    }
+
+    /// A reader over the body from its start.
+    pub fn into_reader(self) -> BodyReader {
+        match self {
+            Body::Empty => BodyReader::Memory(io::Cursor::new(Vec::new())),
+            Body::Memory(bytes) => BodyReader::Memory(io::Cursor::new(bytes)),
+            Body::File { file, .. } => BodyReader::File(io::BufReader::with_capacity(64 * 1024, file)),
+        }
+    }
+}
+
+/// Reads a [`Body`] wherever it is.
+#[derive(Debug)]
+pub enum BodyReader {
+    /// From memory.
+    Memory(io::Cursor<Vec<u8>>),
+    /// From the temporary file.
+    File(io::BufReader<File>),
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            BodyReader::Memory(cursor) => cursor.read(into),
+            BodyReader::File(file) => file.read(into),
+        }
+    }
+}
+
+impl io::BufRead for BodyReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            BodyReader::Memory(cursor) => cursor.fill_buf(),
+            BodyReader::File(file) => file.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self {
+            BodyReader::Memory(cursor) => cursor.consume(amount),
+            BodyReader::File(file) => file.consume(amount),
+        }
+    }
+}
+
+/// One complete request. `head` holds spans into `bytes`.
+#[derive(Debug)]
+pub struct Request {
+    /// The bytes that `head`'s spans point into; they start at the head's first byte and may go on past it.
+    pub bytes: Vec<u8>,
+    /// The parsed head.
+    pub head: RequestHead,
+    /// The complete body.
+    pub body: Body,
+    /// Who talks to whom.
+    pub endpoints: Arc<Endpoints>,
+}
+
+/// Why a response could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The application broke the protocol (header injection, hop-by-hop header, body before the status …).
+    #[error(transparent)]
+    Application(#[from] http1::ResponseError),
+    /// The client is gone or too slow; nothing more can be sent. Not the application's fault.
+    #[error("the client went away: {0}")]
+    Client(#[from] io::Error),
+}
+
+/// Where an application puts its response.
+///
+/// Order: `begin`, any number of `header`, then either one `whole` or any number of `piece` and `flush`. The caller of the
+/// application finishes the response after [`Application::handle`] returned. No method but `flush` ever blocks.
+pub trait ResponseSink {
+    /// The status line's code and reason, e.g. `200 OK`. Called again before anything was sent, it drops what was
+    /// collected (WSGI's `exc_info`).
+    fn begin(&mut self, status: &str) -> Result<(), SinkError>;
+    /// Adds one header.
+    fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), SinkError>;
+    /// The whole body at once: its length becomes the Content-Length if the application gave none.
+    fn whole(&mut self, body: &[u8]) -> Result<(), SinkError>;
+    /// One of several pieces. Buffered until `flush`.
+    fn piece(&mut self, body: &[u8]) -> Result<(), SinkError>;
+    /// Sends what is buffered. Blocks while the client is slower than the buffer's bound, so call it without the
+    /// interpreter lock.
+    fn flush(&mut self) -> Result<(), SinkError>;
+    /// `len` bytes of `file` from `offset` as the whole body, sent by the event loop without passing through memory.
+    fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError>;
+    /// True once `begin` was called.
+    fn started(&self) -> bool;
+    /// True once the head left the buffer: `begin` can't be called again.
+    fn committed(&self) -> bool;
+}
+
+/// The application failed; it has been logged with all there is to know. A 500 is sent if nothing was committed,
+/// else the connection is cut.
+#[derive(Debug)]
+pub struct Failed;
+
+/// What one call cost, by the application's own measurement.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallCost {
+    /// Nanoseconds spent waiting for the interpreter lock.
+    pub lock_wait_ns: u64,
+}
+
+/// Something that answers requests: the WSGI callable, or native handlers.
+pub trait Application: Send + Sync {
+    /// Answers one request. Runs on a pool thread; may block. The request's `body` is taken out of it; `bytes` and `head` stay for the caller to reuse.
+    fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed>;
+
+    /// Runs `body` as a pool thread of this application: whatever per-thread state the application's language needs lives
+    /// around it. Called once per thread.
+    fn enter_thread(&self, body: &mut dyn FnMut());
+}

@@ -1,0 +1,323 @@
+//! What every process may know of every worker, at any time, without asking.
+//!
+//! One header and one slot per possible worker in shared memory, atomics only, no pointers. Each field has one writing
+//! process: the supervisor, or the worker in the slot. Readers take what they see; nobody locks. A worker that is killed
+//! leaves its slot as it was, and the supervisor clears it, so no counter drifts.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{io, time::Duration};
+
+use crate::sys::shared;
+
+/// Words per cache line.
+const LINE: usize = 8;
+/// Words before the first slot: one line.
+const HEADER: usize = LINE;
+/// Words per slot: the supervisor's line, then the worker's.
+const SLOT: usize = 4 * LINE;
+
+/// The header's words. Written by the supervisor.
+#[derive(Clone, Copy)]
+enum Shared {
+    /// Not 0: the server is stopping; workers take what waits in the backlog and leave.
+    Stopping = 0,
+}
+
+/// A slot's words.
+#[derive(Clone, Copy)]
+enum Word {
+    // The supervisor's line.
+    Generation = 0,
+    KillPending = 1,
+    SpawnedAt = 2,
+    // The worker's lines.
+    Phase = LINE as isize,
+    Pid,
+    Connections,
+    InFlight,
+    Queued,
+    Threads,
+    Saturated,
+    Beat,
+    Requests = 2 * LINE as isize,
+    Errors,
+    Wall,
+    Cpu,
+    LockWait,
+}
+
+/// Where a worker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Phase {
+    /// The slot is free.
+    Empty,
+    /// A process was asked for and has not said yet that it serves.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It finishes what it has and leaves.
+    Draining,
+    /// It has left, or is about to.
+    Dead,
+}
+
+impl Phase {
+    fn from_word(word: u64) -> Phase {
+        match word {
+            1 => Phase::Starting,
+            2 => Phase::Ready,
+            3 => Phase::Draining,
+            4 => Phase::Dead,
+            _ => Phase::Empty,
+        }
+    }
+
+    fn word(self) -> u64 {
+        match self {
+            Phase::Empty => 0,
+            Phase::Starting => 1,
+            Phase::Ready => 2,
+            Phase::Draining => 3,
+            Phase::Dead => 4,
+        }
+    }
+}
+
+/// One worker as it was when somebody looked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    /// The life the slot is in; each spawn has the next number.
+    pub(crate) generation: u64,
+    /// Where the worker is in its life.
+    pub(crate) phase: Phase,
+    /// True once the supervisor asked it to leave.
+    pub(crate) kill_pending: bool,
+    /// When it was asked for, on the monotonic clock.
+    pub(crate) spawned_at_ns: u64,
+    /// Open connections.
+    pub(crate) connections: u32,
+    /// Calls into the application that run now.
+    pub(crate) in_flight: u32,
+    /// Complete requests that wait for a thread.
+    pub(crate) queued: u32,
+    /// Pool threads.
+    pub(crate) threads: u32,
+    /// Times the worker ran out of capacity.
+    pub(crate) saturated: u64,
+    /// Requests answered.
+    pub(crate) requests: u64,
+    /// Of these, with status 500 or cut.
+    pub(crate) errors: u64,
+    /// Time inside the application, all calls added up.
+    pub(crate) wall: Duration,
+    /// CPU time of these calls.
+    pub(crate) cpu: Duration,
+    /// Time these calls waited for the interpreter lock.
+    pub(crate) lock_wait: Duration,
+}
+
+/// The mapped scoreboard.
+#[derive(Clone, Copy)]
+pub(crate) struct Scoreboard {
+    words: &'static [AtomicU64],
+}
+
+impl Scoreboard {
+    /// Shared memory for `slots` workers.
+    pub(crate) fn create(slots: usize) -> io::Result<OwnedFd> {
+        shared::create("smarthttpd-scoreboard", HEADER + slots * SLOT)
+    }
+
+    /// Maps what [`Scoreboard::create`] made.
+    pub(crate) fn map(fd: BorrowedFd<'_>) -> io::Result<Scoreboard> {
+        Ok(Scoreboard { words: shared::map(fd)? })
+    }
+
+    /// How many workers have room here.
+    pub(crate) fn slots(self) -> usize {
+        (self.words.len() - HEADER) / SLOT
+    }
+
+    /// One slot. Panics when `index` is not below [`Scoreboard::slots`].
+    pub(crate) fn slot(self, index: usize) -> Slot {
+        let start = HEADER + index * SLOT;
+        Slot { words: &self.words[start..start + SLOT] }
+    }
+
+    /// Supervisor: tells every worker that the server stops.
+    pub(crate) fn set_stopping(self) {
+        self.words[Shared::Stopping as usize].store(1, Ordering::Release);
+    }
+
+    /// True once the server stops.
+    pub(crate) fn stopping(self) -> bool {
+        self.words[Shared::Stopping as usize].load(Ordering::Acquire) != 0
+    }
+}
+
+/// One worker's words.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    words: &'static [AtomicU64],
+}
+
+impl Slot {
+    fn load(self, word: Word) -> u64 {
+        self.words[word as usize].load(Ordering::Relaxed)
+    }
+
+    fn store(self, word: Word, value: u64) {
+        self.words[word as usize].store(value, Ordering::Relaxed);
+    }
+
+    fn add(self, word: Word, value: u64) {
+        self.words[word as usize].fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// Supervisor: the slot's next life begins.
+    pub(crate) fn begin(self, generation: u64, now_ns: u64) {
+        self.clear();
+        self.store(Word::Generation, generation);
+        self.store(Word::SpawnedAt, now_ns);
+        self.set_phase(Phase::Starting);
+    }
+
+    /// Supervisor: the worker is gone.
+    pub(crate) fn clear(self) {
+        for word in self.words {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.set_phase(Phase::Empty);
+    }
+
+    /// Supervisor: asks the worker to leave. Its wake-up descriptor must be written afterwards.
+    pub(crate) fn set_kill_pending(self) {
+        self.words[Word::KillPending as usize].store(1, Ordering::Release);
+    }
+
+    /// True once the worker was asked to leave.
+    pub(crate) fn kill_pending(self) -> bool {
+        self.words[Word::KillPending as usize].load(Ordering::Acquire) != 0
+    }
+
+    /// Worker: publishes a phase that is already true.
+    pub(crate) fn set_phase(self, phase: Phase) {
+        self.words[Word::Phase as usize].store(phase.word(), Ordering::Release);
+    }
+
+    /// Worker: its pid.
+    pub(crate) fn set_pid(self, pid: u32) {
+        self.store(Word::Pid, u64::from(pid));
+    }
+
+    /// Worker: how many connections are open.
+    pub(crate) fn set_connections(self, count: usize) {
+        self.store(Word::Connections, count as u64);
+    }
+
+    /// Worker: how many calls run.
+    pub(crate) fn set_in_flight(self, count: usize) {
+        self.store(Word::InFlight, count as u64);
+    }
+
+    /// Worker: how many requests wait for a thread.
+    pub(crate) fn set_queued(self, count: usize) {
+        self.store(Word::Queued, count as u64);
+    }
+
+    /// Worker: how many pool threads there are.
+    pub(crate) fn set_threads(self, count: usize) {
+        self.store(Word::Threads, count as u64);
+    }
+
+    /// Worker: it has run out of capacity.
+    pub(crate) fn count_saturation(self) {
+        self.add(Word::Saturated, 1);
+    }
+
+    /// Worker: it is alive at `now_ns`.
+    pub(crate) fn beat(self, now_ns: u64) {
+        self.store(Word::Beat, now_ns);
+    }
+
+    /// Worker: one more request was answered, after a call that took these nanoseconds.
+    pub(crate) fn count_request(self, failed: bool, wall_ns: u64, cpu_ns: u64, lock_wait_ns: u64) {
+        self.add(Word::Requests, 1);
+        if failed {
+            self.add(Word::Errors, 1);
+        }
+        self.add(Word::Wall, wall_ns);
+        self.add(Word::Cpu, cpu_ns);
+        if lock_wait_ns > 0 {
+            self.add(Word::LockWait, lock_wait_ns);
+        }
+    }
+
+    /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
+    pub(crate) fn look(self) -> Seen {
+        Seen {
+            phase: Phase::from_word(self.words[Word::Phase as usize].load(Ordering::Acquire)),
+            generation: self.load(Word::Generation),
+            kill_pending: self.kill_pending(),
+            spawned_at_ns: self.load(Word::SpawnedAt),
+            connections: self.load(Word::Connections) as u32,
+            in_flight: self.load(Word::InFlight) as u32,
+            queued: self.load(Word::Queued) as u32,
+            threads: self.load(Word::Threads) as u32,
+            saturated: self.load(Word::Saturated),
+            requests: self.load(Word::Requests),
+            errors: self.load(Word::Errors),
+            wall: Duration::from_nanos(self.load(Word::Wall)),
+            cpu: Duration::from_nanos(self.load(Word::Cpu)),
+            lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn board(slots: usize) -> (OwnedFd, Scoreboard) {
+        let fd = Scoreboard::create(slots).expect("memfd");
+        let board = Scoreboard::map(fd.as_fd()).expect("mapping");
+        (fd, board)
+    }
+
+    #[test]
+    fn two_mappings_see_the_same_words() {
+        let (fd, ours) = board(3);
+        let theirs = Scoreboard::map(fd.as_fd()).expect("second mapping");
+        ours.slot(2).begin(7, 99);
+        theirs.slot(2).set_phase(Phase::Ready);
+        theirs.slot(2).count_request(true, 10, 4, 1);
+        let seen = ours.slot(2).look();
+        assert_eq!((seen.generation, seen.phase, seen.requests, seen.errors), (7, Phase::Ready, 1, 1));
+        assert_eq!((seen.wall, seen.cpu, seen.lock_wait), (Duration::from_nanos(10), Duration::from_nanos(4), Duration::from_nanos(1)));
+        assert_eq!(ours.slots(), 3);
+    }
+
+    #[test]
+    fn a_new_life_starts_from_nothing() {
+        let (_fd, board) = board(1);
+        board.slot(0).begin(1, 0);
+        board.slot(0).set_kill_pending();
+        board.slot(0).set_connections(5);
+        board.slot(0).begin(2, 0);
+        let seen = board.slot(0).look();
+        assert_eq!((seen.phase, seen.kill_pending, seen.connections), (Phase::Starting, false, 0));
+    }
+
+    #[test]
+    fn slots_do_not_overlap() {
+        let (_fd, board) = board(2);
+        board.slot(0).count_request(false, 1, 1, 1);
+        board.slot(0).begin(1, 1);
+        assert_eq!(board.slot(1).look().generation, 0);
+        assert_eq!(board.slot(1).look().phase, Phase::Empty);
+        assert!(Word::LockWait as usize + 1 <= SLOT);
+    }
+}

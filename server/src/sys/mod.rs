@@ -1,0 +1,10 @@
+//! What the kernel offers and the standard library does not: the only `unsafe` outside `wsgi`.
+//!
+//! Each file wraps one kernel interface in a safe one and knows nothing of the server. Everybody may call it.
+
+pub(crate) mod clock;
+pub(crate) mod epoll;
+pub(crate) mod message;
+pub(crate) mod process;
+pub(crate) mod shared;
+pub(crate) mod socket;

@@ -1,0 +1,41 @@
+//! What a listening socket knows of its queue, and how to cut a connection visibly.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Connections that wait in the listener's accept queue; 0 for a socket that can't tell (a unix socket).
+///
+/// For a listener, `tcpi_unacked` of `TCP_INFO` is the length of the accept queue (net/ipv4/tcp.c, `tcp_get_info`).
+pub(crate) fn accept_queue(listener: BorrowedFd<'_>) -> u32 {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `info`, which is that large.
+    let result = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return 0;
+    }
+    // SAFETY: every field of tcp_info is an integer, and the structure was zeroed before the kernel filled it.
+    unsafe { info.assume_init() }.tcpi_unacked
+}
+
+/// Makes the next close of `socket` a reset, so that the peer can't mistake what it got for a whole answer.
+pub(crate) fn reset_on_close(socket: BorrowedFd<'_>) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: `linger` is a live structure of the size given. A failure leaves an ordinary close, which needs no answer.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
+    }
+}
