@@ -1,0 +1,98 @@
+//! What a policy may order, and its reason.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One order to the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Start this many workers, in the lowest free slots.
+    Spawn {
+        /// How many; at least one.
+        count: u32,
+    },
+    /// Let the worker in this slot finish what it has and leave.
+    Retire {
+        /// A slot of the snapshot.
+        slot: u32,
+    },
+}
+
+/// What to do and why. Worth logging even without actions: then the reason tells why nothing can be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The snapshot's time; serialised as seconds.
+    #[serde(with = "seconds")]
+    pub at: Duration,
+    /// In the order in which they should be carried out. Empty: nothing can be done, and the reason says why.
+    pub actions: Vec<Action>,
+    /// One line with the inputs, for an operator: `λ=400/s W=50 ms → 29 slots, have 16 → +1 worker`.
+    pub reason: String,
+}
+
+impl Decision {
+    /// Starts `count` workers; the reason gets the arrow and the count.
+    pub(crate) fn spawn(at: Duration, count: u32, mut reason: String) -> Self {
+        append_outcome(&mut reason, format_args!("+{count} {}", noun(count)));
+        Self {
+            at,
+            actions: vec![Action::Spawn { count }],
+            reason,
+        }
+    }
+
+    /// Retires the workers in these slots; the reason gets the arrow, the count and the slot when it is one.
+    pub(crate) fn retire(at: Duration, slots: &[u32], mut reason: String) -> Self {
+        match slots {
+            [slot] => append_outcome(&mut reason, format_args!("−1 worker (slot {slot})")),
+            _ => append_outcome(&mut reason, format_args!("−{} workers", slots.len())),
+        }
+        Self {
+            at,
+            actions: slots.iter().map(|&slot| Action::Retire { slot }).collect(),
+            reason,
+        }
+    }
+
+    /// Says why nothing can be done.
+    pub(crate) fn note(at: Duration, reason: String) -> Self {
+        Self {
+            at,
+            actions: Vec::new(),
+            reason,
+        }
+    }
+}
+
+fn noun(count: u32) -> &'static str {
+    if count == 1 { "worker" } else { "workers" }
+}
+
+fn append_outcome(reason: &mut String, outcome: std::fmt::Arguments<'_>) {
+    // Writing to a String can't fail.
+    let _ = write!(reason, " → {outcome}");
+}
+
+mod seconds {
+    //! A duration as a number of seconds, so that JSON stays readable.
+
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(value.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

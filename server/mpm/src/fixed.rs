@@ -1,0 +1,130 @@
+//! A constant number of workers: what is missing is started at once, and nothing else ever happens.
+//!
+//! Draining workers don't count, so a worker that is recycled gets its replacement while it still finishes.
+
+use std::time::Duration;
+
+use crate::spawn_pause::SpawnPause;
+use crate::{Cause, Decision, Policy, Snapshot};
+
+/// The `static` policy.
+#[derive(Debug, Clone)]
+pub struct Static {
+    workers: u32,
+    pause: SpawnPause,
+}
+
+impl Static {
+    /// Keeps `workers` workers (at least one).
+    pub fn new(workers: u32) -> Self {
+        Self {
+            workers: workers.max(1),
+            pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)),
+        }
+    }
+}
+
+impl Policy for Static {
+    fn name(&self) -> &'static str {
+        "static"
+    }
+
+    fn tick(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn initial(&self) -> u32 {
+        self.workers
+    }
+
+    fn decide(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
+        if snapshot.cause == Cause::Started {
+            self.pause.succeeded();
+        }
+        let serving = count(snapshot.workers.iter().filter(|worker| worker.serves()));
+        let missing = self.workers.saturating_sub(serving);
+        if missing == 0 || self.pause.active(snapshot.now) {
+            return None;
+        }
+        let reason = format!("want {}, have {serving}", self.workers);
+        Some(Decision::spawn(snapshot.now, missing, reason))
+    }
+
+    fn spawn_failed(&mut self, now: Duration) {
+        self.pause.failed(now);
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, Phase, Totals, WorkerView};
+
+    fn worker(slot: u32, phase: Phase) -> WorkerView {
+        WorkerView {
+            slot,
+            generation: 1,
+            phase,
+            age: Duration::from_secs(60),
+            connections: 0,
+            in_flight: 0,
+            queued: 0,
+            threads: 1,
+            totals: Totals::default(),
+        }
+    }
+
+    fn ask(policy: &mut Static, now: u64, cause: Cause, phases: &[Phase]) -> u32 {
+        let workers: Vec<_> = (0..)
+            .zip(phases)
+            .map(|(slot, &phase)| worker(slot, phase))
+            .collect();
+        let snapshot = Snapshot {
+            now: Duration::from_secs(now),
+            cause,
+            workers: &workers,
+            backlog: 9,
+        };
+        match policy
+            .decide(&snapshot)
+            .map(|decision| decision.actions)
+            .as_deref()
+        {
+            None => 0,
+            Some([Action::Spawn { count }]) => *count,
+            Some(other) => panic!("unexpected {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_started() {
+        use Phase::{Draining, Ready, Starting};
+        let rows: &[(Cause, &[Phase], u32)] = &[
+            (Cause::Tick, &[], 3),
+            (Cause::Exited, &[Ready, Ready], 1),
+            (Cause::Tick, &[Ready, Starting, Starting], 0), // ordered already
+            (Cause::Tick, &[Ready, Ready, Draining], 1), // the replacement doesn't wait for the exit
+            (Cause::Saturated, &[Ready, Ready, Ready], 0), // load is none of its business
+            (Cause::Tick, &[Ready, Ready, Ready, Ready], 0), // and it retires nobody
+        ];
+        for (cause, phases, expected) in rows {
+            assert_eq!(
+                ask(&mut Static::new(3), 1, *cause, phases),
+                *expected,
+                "{cause:?} {phases:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn waits_after_a_failed_start() {
+        let mut policy = Static::new(2);
+        policy.spawn_failed(Duration::from_secs(10));
+        assert_eq!(ask(&mut policy, 10, Cause::Tick, &[]), 0);
+        assert_eq!(ask(&mut policy, 11, Cause::Tick, &[]), 2);
+    }
+}

@@ -1,0 +1,107 @@
+//! What a policy may know: the workers, their counters, the backlog, the limits.
+//!
+//! Plain values, copied out of the server's scoreboard (or the simulator's model) by the caller. No decision is made here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a living worker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Ordered, not yet able to accept.
+    Starting,
+    /// Accepts connections.
+    Ready,
+    /// Told to leave: finishes what it has and accepts nothing.
+    Draining,
+}
+
+/// What a worker has counted since it started. Every field only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Calls of the application that ended.
+    pub requests: u64,
+    /// Time those calls took, from start to end.
+    pub wall: Duration,
+    /// CPU time those calls used. A server that can tell should add what its event loop used: a process has one
+    /// interpreter lock but its cores carry both.
+    pub cpu: Duration,
+    /// Time those calls waited for the interpreter lock; part of `wall`.
+    pub gil_wait: Duration,
+}
+
+/// One living worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Its place in the scoreboard; unique among living workers.
+    pub slot: u32,
+    /// Distinguishes it from earlier workers in the same slot.
+    pub generation: u32,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Time since it was ordered.
+    pub age: Duration,
+    /// Open connections, busy or not.
+    pub connections: u32,
+    /// Calls running now.
+    pub in_flight: u32,
+    /// Complete requests that wait for a thread.
+    pub queued: u32,
+    /// Threads that run calls.
+    pub threads: u32,
+    /// Its counters.
+    pub totals: Totals,
+}
+
+impl WorkerView {
+    /// True unless it was told to leave: it serves, or is about to.
+    pub(crate) fn serves(&self) -> bool {
+        self.phase != Phase::Draining
+    }
+}
+
+/// Why a policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Its time has come round.
+    Tick,
+    /// A worker ran out of idle capacity.
+    Saturated,
+    /// A worker's process ended.
+    Exited,
+    /// A worker became ready.
+    Started,
+}
+
+/// What an adaptive policy has to stay within.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Workers that are always there.
+    pub min_workers: u32,
+    /// Workers that there may be at most.
+    pub max_workers: u32,
+    /// Threads that a worker always has.
+    pub min_threads: u32,
+    /// Threads that a worker may have at most.
+    pub max_threads: u32,
+    /// Cores that may be used: the cgroup's quota within the CPU affinity. May be fractional.
+    pub cpus: f64,
+    /// Workers that fit into the memory limit.
+    pub memory_workers: u32,
+}
+
+/// What was true at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a> {
+    /// Monotonic time since the server started.
+    pub now: Duration,
+    /// Why this snapshot was taken.
+    pub cause: Cause,
+    /// The living workers, ordered by slot.
+    pub workers: &'a [WorkerView],
+    /// Connections in the kernel's accept queues, all listeners together.
+    pub backlog: u32,
+}
