@@ -1,0 +1,230 @@
+//! What a run found: plain data that serialises to the JSON report and reads back unchanged.
+//!
+//! Times are nanoseconds (`_ns`) or seconds (`_s`). Nothing here computes; `run` fills it in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::Distribution;
+use crate::error::ErrorKind;
+use crate::plan::{Load, Reuse};
+
+/// The result of a run.
+///
+/// Counts are about **recorded** requests: in an open loop those due in the measured time, in a
+/// closed loop those started in it; never those of the warm-up. They add up:
+/// `requests = answered + Σ errors of kinds that are no answer + abandoned`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Program and version that made the report.
+    pub generator: String,
+    /// What was run.
+    pub setup: Setup,
+    /// Wall-clock time at which the measured time began (after the warm-up), seconds since 1970.
+    pub started_unix_s: f64,
+    /// Length of the measured time: the stages' sum, the closed loop's duration, or until the
+    /// last answer when a number of requests was asked for; less when interrupted.
+    pub duration_s: f64,
+    /// Requests recorded.
+    pub requests: u64,
+    /// Whole responses received for them, whatever the status, also those after `duration_s`.
+    pub answered: u64,
+    /// Requests in flight or queued when the run was interrupted. 0 for a run that ended by itself.
+    pub abandoned: u64,
+    /// Open loop: requests due per second over `duration_s`. `None` in a closed loop.
+    pub offered_rate: Option<f64>,
+    /// Requests taken up by a connection per second, within `duration_s`. In an open loop it falls
+    /// below the offered rate when the generator, or the limit on connections, holds requests back.
+    pub achieved_rate: f64,
+    /// Whole responses per second, within `duration_s`: the throughput.
+    pub answered_rate: f64,
+    /// Bytes received, heads included.
+    pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Answers per status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests that failed, or were answered 4xx or 5xx. Kinds that did not occur are absent.
+    pub errors: BTreeMap<ErrorKind, u64>,
+    /// Connections attempted, in the whole run.
+    pub connects: u64,
+    /// Of those, connections that replace one lost or closed by the target under keep-alive.
+    pub reconnects: u64,
+    /// Latency of the answered requests: from the intended send time (open loop) or from the
+    /// moment a connection took up the request (closed loop) to the last byte.
+    pub latency: Distribution,
+    /// Service time of the answered requests: from the actual write to the last byte.
+    pub service: Distribution,
+    /// Open loop: how late the generator itself was, from the intended time to the moment it
+    /// acted on the request. The target has no part in it, except through the CPU both share.
+    pub send_lag: Distribution,
+    /// Open loop: wait in the generator's queue for a free connection; 0 for most requests.
+    pub queue_wait: Distribution,
+    /// Time from starting a connection to the first write on it, of connections made.
+    pub connect: Distribution,
+    /// The run second by second (or whatever [`Setup::interval_s`] is).
+    pub intervals: Vec<Interval>,
+    /// One entry per generator thread.
+    pub threads: Vec<ThreadReport>,
+    /// True when the run was stopped from outside before its end.
+    pub interrupted: bool,
+    /// Why this run must not be used as a measurement, one sentence each. Empty: valid.
+    pub validity: Vec<String>,
+}
+
+impl Report {
+    /// True when nothing speaks against using the figures.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.validity.is_empty()
+    }
+
+    /// Requests of every error kind together, 4xx and 5xx answers included.
+    #[must_use]
+    pub fn errors_total(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Requests that got no whole answer (abandoned ones not included).
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors
+            .iter()
+            .filter(|(kind, _)| !kind.is_answer())
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Count of one error kind.
+    #[must_use]
+    pub fn errors_of(&self, kind: ErrorKind) -> u64 {
+        self.errors.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Answers of one status class, 1 to 5.
+    #[must_use]
+    pub fn status_class(&self, class: u16) -> u64 {
+        self.statuses
+            .iter()
+            .filter(|(code, _)| *code / 100 == class)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Achieved over offered rate; `None` in a closed loop.
+    #[must_use]
+    pub fn achieved_over_offered(&self) -> Option<f64> {
+        self.offered_rate
+            .map(|offered| self.achieved_rate / offered)
+    }
+
+    /// The text summary of the run, several lines.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        crate::summary::render(self)
+    }
+}
+
+/// What was run, so that a report stands on its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The target as given.
+    pub target: String,
+    /// The address that was connected to.
+    pub address: String,
+    /// Request method.
+    pub method: String,
+    /// Extra header fields.
+    pub headers: Vec<(String, String)>,
+    /// Length of the request body.
+    pub body_bytes: usize,
+    /// Connections (closed loop) or most requests outstanding (open loop).
+    pub connections: usize,
+    /// Generator threads that ran.
+    pub threads: usize,
+    /// How requests came about.
+    pub load: Load,
+    /// Connection reuse.
+    pub reuse: Reuse,
+    /// Longest wait for an answer.
+    pub timeout_s: f64,
+    /// Longest wait for a connection.
+    pub connect_timeout_s: f64,
+    /// Load before the measured time.
+    pub warmup_s: f64,
+    /// CPUs that the threads were pinned to.
+    pub cpus: Option<Vec<usize>>,
+    /// Length of an interval.
+    pub interval_s: f64,
+}
+
+/// One interval of the run. Answers and errors belong to the interval in which they happened;
+/// `offered` to that in which the requests were due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Start, seconds after the beginning of the measured time.
+    pub start_s: f64,
+    /// Length; the last interval, and the last one of the measured time, may be shorter.
+    pub duration_s: f64,
+    /// True after the measured time, while outstanding requests are awaited.
+    pub drain: bool,
+    /// Requests due (open loop) or started (closed loop).
+    pub offered: u64,
+    /// The same per second.
+    pub offered_rate: f64,
+    /// Requests taken up by a connection.
+    pub started: u64,
+    /// Whole responses received.
+    pub answered: u64,
+    /// The same per second.
+    pub answered_rate: f64,
+    /// Requests due and not yet taken up at the end of the interval: the generator's queue.
+    pub queued: u64,
+    /// Requests taken up and unanswered at the end of the interval.
+    pub in_flight: u64,
+    /// Connections open at the end of the interval, idle ones included.
+    pub connections: u64,
+    /// Answers per status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Errors by kind.
+    pub errors: BTreeMap<ErrorKind, u64>,
+    /// Connections attempted.
+    pub connects: u64,
+    /// Of those, replacements under keep-alive.
+    pub reconnects: u64,
+    /// Latency of the answers in this interval.
+    pub latency: Distribution,
+    /// Their service time.
+    pub service: Distribution,
+    /// Send lag of the requests acted upon in this interval.
+    pub send_lag: Distribution,
+    /// CPU time per generator thread, as a share of the interval (1.0 is one CPU).
+    pub thread_cpu: Vec<f64>,
+}
+
+impl Interval {
+    /// Errors of every kind together.
+    #[must_use]
+    pub fn errors_total(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Start as a duration after the beginning of the measured time.
+    #[must_use]
+    pub fn start(&self) -> Duration {
+        Duration::from_secs_f64(self.start_s)
+    }
+}
+
+/// What one generator thread did in the measured time and the drain after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadReport {
+    /// CPU time, user and system.
+    pub cpu_s: f64,
+    /// CPU time over wall time, drain excluded; 1.0 is one CPU.
+    pub cpu_share: f64,
+    /// The CPU it was pinned to.
+    pub pinned_to: Option<usize>,
+}

@@ -1,0 +1,315 @@
+//! Where requests go: a parsed URL or unix socket. Knows nothing of requests or connections.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The place to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A host name or address (IPv6 without its brackets) and a TCP port.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port, 1 to 65535.
+        port: u16,
+    },
+    /// A unix stream socket.
+    Unix(PathBuf),
+}
+
+/// A parsed target: where to connect, what to ask for, which `Host` to send.
+///
+/// Accepted spellings: `http://host[:port][/path][?query]`, `http://[::1]:8000/`,
+/// `unix:/run/app.sock` and `unix:/run/app.sock:/path?query`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    address: Address,
+    host: String,
+    path: String,
+}
+
+/// A target that cannot be used; the message quotes it and says what would be right.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// `https://` is not there yet.
+    #[error(
+        "{0:?}: https is not supported yet; use http://, or terminate TLS in front of the target"
+    )]
+    Https(String),
+    /// Neither `http://` nor `unix:`.
+    #[error("{0:?} is no target; write http://HOST:PORT/PATH or unix:/path/to/socket")]
+    Scheme(String),
+    /// No host after `http://`.
+    #[error("{0:?} names no host; write http://HOST:PORT/PATH")]
+    Host(String),
+    /// A port that is no number from 1 to 65535.
+    #[error("{0:?}: the port must be a number from 1 to 65535")]
+    Port(String),
+    /// `user:password@host`.
+    #[error("{0:?}: credentials in the target are not supported; send a header instead")]
+    Credentials(String),
+    /// Spaces, control characters or characters outside ASCII.
+    #[error(
+        "{0:?} contains a space, a control character or a character outside ASCII; percent-encode it"
+    )]
+    Character(String),
+}
+
+impl Target {
+    /// A TCP target from its parts. `host` is a name or an address, IPv6 without brackets; `path`
+    /// starts with `/` and may carry a query.
+    ///
+    /// # Errors
+    /// The same as parsing the URL that these parts make.
+    pub fn tcp(host: &str, port: u16, path: &str) -> Result<Self, TargetError> {
+        if host.contains(':') {
+            format!("http://[{host}]:{port}{path}").parse()
+        } else {
+            format!("http://{host}:{port}{path}").parse()
+        }
+    }
+
+    /// The same target with another path (and query).
+    ///
+    /// # Errors
+    /// A path that needs percent-encoding.
+    pub fn with_path(&self, path: &str) -> Result<Self, TargetError> {
+        Ok(Self {
+            path: request_target(path, path)?,
+            ..self.clone()
+        })
+    }
+
+    /// Where to connect.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The `Host` field's value: host and port as written, the port left out when it is 80;
+    /// `localhost` for a unix socket.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The request target: path and query, starting with `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let lower = text.to_ascii_lowercase();
+        if lower.starts_with("https://") {
+            return Err(TargetError::Https(text.to_owned()));
+        }
+        if let Some(rest) = text.strip_prefix("unix:") {
+            return unix(text, rest);
+        }
+        if !lower.starts_with("http://") {
+            return Err(TargetError::Scheme(text.to_owned()));
+        }
+        let rest = text["http://".len()..]
+            .split('#')
+            .next()
+            .unwrap_or_default();
+        let split = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        if authority.contains('@') {
+            return Err(TargetError::Credentials(text.to_owned()));
+        }
+        let (host, port) = authority_parts(text, authority)?;
+        let path = request_target(text, path)?;
+        if host.is_empty() {
+            return Err(TargetError::Host(text.to_owned()));
+        }
+        if !printable(authority) {
+            return Err(TargetError::Character(text.to_owned()));
+        }
+        let written = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Ok(Self {
+            host: if port == 80 {
+                written
+            } else {
+                format!("{written}:{port}")
+            },
+            address: Address::Tcp {
+                host: host.to_owned(),
+                port,
+            },
+            path,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Tcp { .. } => write!(f, "http://{}{}", self.host, self.path),
+            Address::Unix(socket) if self.path == "/" => write!(f, "unix:{}", socket.display()),
+            Address::Unix(socket) => write!(f, "unix:{}:{}", socket.display(), self.path),
+        }
+    }
+}
+
+fn unix(text: &str, rest: &str) -> Result<Target, TargetError> {
+    let (socket, path) = match rest.split_once(":/") {
+        Some((socket, path)) => (socket, format!("/{path}")),
+        None => (rest, String::new()),
+    };
+    if socket.is_empty() {
+        return Err(TargetError::Scheme(text.to_owned()));
+    }
+    Ok(Target {
+        address: Address::Unix(PathBuf::from(socket)),
+        host: "localhost".to_owned(),
+        path: request_target(text, &path)?,
+    })
+}
+
+/// Splits `host[:port]`, IPv6 in brackets (RFC 3986 §3.2.2).
+fn authority_parts<'a>(text: &str, authority: &'a str) -> Result<(&'a str, u16), TargetError> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, after) = bracketed
+                .split_once(']')
+                .ok_or_else(|| TargetError::Host(text.to_owned()))?;
+            match after.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if after.is_empty() => (host, None),
+                None => return Err(TargetError::Port(text.to_owned())),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let port = match port {
+        None | Some("") => 80,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| TargetError::Port(text.to_owned()))?,
+        Some(_) => return Err(TargetError::Port(text.to_owned())),
+    };
+    Ok((host, port))
+}
+
+/// Path and query as they go on the wire: never empty, starts with `/`, no fragment.
+fn request_target(text: &str, path: &str) -> Result<String, TargetError> {
+    let path = path.split('#').next().unwrap_or_default();
+    if !printable(path) {
+        return Err(TargetError::Character(text.to_owned()));
+    }
+    Ok(if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    })
+}
+
+fn printable(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_parse_and_print() {
+        // text, host field, path, printed
+        let rows = [
+            (
+                "http://a:8000/x?y=1",
+                "a:8000",
+                "/x?y=1",
+                "http://a:8000/x?y=1",
+            ),
+            ("HTTP://a/", "a", "/", "http://a/"),
+            // The default port is left out of Host, as browsers do (RFC 9110 §7.2).
+            ("http://a:80", "a", "/", "http://a/"),
+            ("http://a:", "a", "/", "http://a/"),
+            ("http://a?q", "a", "/?q", "http://a/?q"),
+            // A fragment is the client's business and never sent.
+            ("http://a/x#frag", "a", "/x", "http://a/x"),
+            ("http://[::1]:90/", "[::1]:90", "/", "http://[::1]:90/"),
+            ("http://[::1]", "[::1]", "/", "http://[::1]/"),
+            ("unix:/run/a.sock", "localhost", "/", "unix:/run/a.sock"),
+            (
+                "unix:/run/a.sock:/p?q",
+                "localhost",
+                "/p?q",
+                "unix:/run/a.sock:/p?q",
+            ),
+            ("unix:rel.sock", "localhost", "/", "unix:rel.sock"),
+        ];
+        for (text, host, path, printed) in rows {
+            let target: Target = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!((target.host(), target.path()), (host, path), "{text}");
+            assert_eq!(target.to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_targets_say_why() {
+        let quoted = |text: &str| text.to_owned();
+        let rows = [
+            ("https://a/", TargetError::Https(quoted("https://a/"))),
+            ("a:8000", TargetError::Scheme(quoted("a:8000"))),
+            ("ftp://a", TargetError::Scheme(quoted("ftp://a"))),
+            ("unix:", TargetError::Scheme(quoted("unix:"))),
+            ("", TargetError::Scheme(quoted(""))),
+            ("http://", TargetError::Host(quoted("http://"))),
+            ("http://:80/", TargetError::Host(quoted("http://:80/"))),
+            ("http://[::1/", TargetError::Host(quoted("http://[::1/"))),
+            ("http://a:0/", TargetError::Port(quoted("http://a:0/"))),
+            (
+                "http://a:65536/",
+                TargetError::Port(quoted("http://a:65536/")),
+            ),
+            // u16's own parser would accept the sign.
+            ("http://a:+80/", TargetError::Port(quoted("http://a:+80/"))),
+            (
+                "http://[::1]x/",
+                TargetError::Port(quoted("http://[::1]x/")),
+            ),
+            (
+                "http://u:p@a/",
+                TargetError::Credentials(quoted("http://u:p@a/")),
+            ),
+            // A line break would let the target write header fields.
+            (
+                "http://a/\r\nX: 1",
+                TargetError::Character(quoted("http://a/\r\nX: 1")),
+            ),
+            ("http://a b/", TargetError::Character(quoted("http://a b/"))),
+        ];
+        for (text, error) in rows {
+            assert_eq!(text.parse::<Target>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_make_the_same_target_as_their_url() {
+        assert_eq!(Target::tcp("::1", 90, "/x"), "http://[::1]:90/x".parse());
+        let target = Target::tcp("a", 80, "/").unwrap();
+        assert_eq!(
+            target.with_path("/y?z").unwrap().to_string(),
+            "http://a/y?z"
+        );
+        assert!(target.with_path("/y z").is_err());
+    }
+}
