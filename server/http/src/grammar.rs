@@ -1,0 +1,140 @@
+//! Character classes and numbers of RFC 9110 §5 and RFC 5234, as pure functions over bytes.
+//!
+//! Knows no field and no message; everything that parses or writes fields calls it.
+
+/// `tchar` of RFC 9110 §5.6.2.
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_token_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// `token`: at least one `tchar`.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
+}
+
+/// Bytes that a field value, a reason phrase or a chunk extension may hold (RFC 9110 §5.5): tab, everything visible,
+/// and obs-text; no other control character.
+pub(crate) const fn is_text_byte(byte: u8) -> bool {
+    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
+}
+
+/// Only [text bytes](is_text_byte); may be empty. Does not stop at the first offender, so that it vectorises.
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |text, &byte| text & is_text_byte(byte))
+}
+
+/// `1*DIGIT` as a number; `None` for anything else (sign, space, `0x`, empty) or above `u64::MAX`. Unlike
+/// `str::parse`, it takes no `+`.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, &digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// Without the optional whitespace (space, tab) at both ends (RFC 9110 §5.6.3).
+pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
+    let Some(start) = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')) else {
+        return &[];
+    };
+    let end = bytes
+        .iter()
+        .rposition(|byte| !matches!(byte, b' ' | b'\t'))
+        .unwrap_or(start);
+    &bytes[start..=end]
+}
+
+/// The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed, empty ones included. Does not know quoted
+/// strings: for the fields read here a comma inside quotes only ever leads to a refusal or to an ignored element.
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim_ows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_takes_digits_only() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("99999999999999999999999", None),
+            ("", None),
+            ("+1", None), // u64::from_str takes it
+            ("-1", None),
+            ("0x1", None),
+            ("1 2", None),
+            ("1_000", None),
+            ("\u{0661}", None), // ARABIC-INDIC DIGIT ONE
+        ] {
+            assert_eq!(decimal(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_excludes_every_control_but_tab() {
+        for byte in 0..=255u8 {
+            let expected = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
+            assert_eq!(is_text(&[b'a', byte, b'z']), expected, "{byte:#04x}");
+        }
+        assert!(is_text(b""));
+    }
+
+    #[test]
+    fn tokens_are_never_empty() {
+        assert!(is_token(b"X-Forwarded_For~1"));
+        for bad in ["", "a b", "a:", "a\t", "(a)", "a\u{e9}", "a/b", "\"a\""] {
+            assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn whitespace_is_trimmed_to_nothing_or_to_the_visible() {
+        for (from, to) in [
+            ("", ""),
+            (" \t ", ""),
+            (" a ", "a"),
+            ("\ta b\t", "a b"),
+            ("\u{b}a", "\u{b}a"),
+        ] {
+            assert_eq!(trim_ows(from.as_bytes()), to.as_bytes(), "{from:?}");
+        }
+    }
+}
