@@ -1,0 +1,212 @@
+//! What the operator asked for, as types: options typed on the command line, set in the environment or written in a
+//! TOML file become one [`Config`].
+//!
+//! The way there: [`options`] is the one table of options, which feeds the parser, the help, the completions and the
+//! file format; [`layers`] lays flags over environment over file and remembers where each value came from; [`resolve`]
+//! fills in the defaults, checks what only several values together can get wrong, and yields a [`Config`] whose types
+//! carry the guarantees; [`print`] goes the way back. [`command`] ties them together for `main`. [`machine`] reads what the defaults depend on.
+//!
+//! It knows nothing about sockets, processes, Python or HTTP. `main` calls it; the roles receive a [`Config`], or better
+//! the few values of it they need.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+mod app;
+mod bind;
+mod command;
+mod error;
+mod exit;
+mod layers;
+pub(crate) mod machine;
+mod options;
+mod print;
+mod quantity;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use app::AppSource;
+pub(crate) use command::{Command, parse};
+pub(crate) use error::CliError;
+pub(crate) use exit::Exit;
+
+/// The resolved configuration: every default filled in, every value checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    /// The application to serve.
+    pub(crate) app: AppSource,
+    /// Addresses to listen on, in the order given; never empty.
+    pub(crate) bind: Vec<Bind>,
+    /// Length of each listener's accept queue.
+    pub(crate) backlog: u32,
+    /// The process manager and its bounds.
+    pub(crate) mpm: Mpm,
+    /// Where Python finds its modules.
+    pub(crate) python: Python,
+    /// Whether the template imports the application once, before it forks the workers.
+    pub(crate) preload: bool,
+    /// Sizes beyond which a request is refused.
+    pub(crate) limits: Limits,
+    /// How long each step of a request may take.
+    pub(crate) timeouts: Timeouts,
+    /// One line per request, if wanted.
+    pub(crate) access_log: Option<AccessLog>,
+    /// The least severe messages that are still written to standard error.
+    pub(crate) error_log: LogLevel,
+    /// Path of the control socket; `None`: `<pid>.sock` in [`crate::ctl::default_directory`].
+    pub(crate) control: Option<PathBuf>,
+    /// No control socket at all.
+    pub(crate) control_off: bool,
+    /// A worker is replaced after this many requests; `None`: never.
+    pub(crate) max_requests: Option<u64>,
+    /// Each worker adds a random number from 0 to this one to `max_requests`, so that they don't all leave at once.
+    pub(crate) max_requests_jitter: u64,
+    /// Peers whose `X-Forwarded-*` headers are believed.
+    pub(crate) forwarded_allow_ips: Vec<IpAddr>,
+}
+
+/// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Bind {
+    /// TCP; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// A unix stream socket at an absolute path.
+    Unix(PathBuf),
+}
+
+/// The process manager and its bounds. Counts are at least 1 and every minimum is at most its maximum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mpm {
+    /// Sizes itself from measured load, between these bounds.
+    Adaptive {
+        /// Workers kept even without load.
+        min_workers: u32,
+        /// Workers never exceeded.
+        max_workers: u32,
+        /// Threads each worker keeps.
+        min_threads: u32,
+        /// Threads no worker exceeds.
+        max_threads: u32,
+    },
+    /// Apache's fixed thresholds, one connection per process.
+    Prefork {
+        /// Workers at the start.
+        start_servers: u32,
+        /// Fewer idle workers than this: fork.
+        min_spare_servers: u32,
+        /// More idle workers than this: retire one a second.
+        max_spare_servers: u32,
+        /// Workers never exceeded.
+        max_request_workers: u32,
+        /// A worker is replaced after this many connections; 0: never.
+        max_connections_per_child: u64,
+    },
+    /// A fixed number of workers and threads.
+    Static {
+        /// Workers.
+        workers: u32,
+        /// Threads in each.
+        threads: u32,
+    },
+}
+
+/// Where Python finds its modules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Python {
+    /// Absolute directory to change to before the application is imported.
+    pub(crate) chdir: Option<PathBuf>,
+    /// Absolute directories searched before all others.
+    pub(crate) pythonpath: Vec<PathBuf>,
+    /// Absolute directory of the virtual environment.
+    pub(crate) venv: Option<PathBuf>,
+}
+
+/// Sizes beyond which a request is refused, in bytes where not said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// The request line.
+    pub(crate) request_line: usize,
+    /// Number of header fields.
+    pub(crate) header_count: usize,
+    /// The whole header block.
+    pub(crate) header_bytes: usize,
+    /// The body; `u64::MAX`: no limit.
+    pub(crate) body: u64,
+    /// What is kept of a body in memory; a longer one goes to a temporary file.
+    pub(crate) body_memory: usize,
+}
+
+/// How long each step of a request may take. Serialised as seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timeouts {
+    /// From a head's first byte to its last.
+    #[serde(with = "quantity::seconds")]
+    pub(crate) head: Duration,
+    /// Without a byte of an expected body.
+    #[serde(with = "quantity::seconds")]
+    pub(crate) body: Duration,
+    /// Between two requests on one connection; zero closes after each response.
+    #[serde(with = "quantity::seconds")]
+    pub(crate) keep_alive: Duration,
+    /// The application's answer to one request; `None`: as long as it takes.
+    #[serde(with = "quantity::optional_seconds")]
+    pub(crate) request: Option<Duration>,
+    /// Without the client taking a byte of the response.
+    #[serde(with = "quantity::seconds")]
+    pub(crate) write: Duration,
+    /// For requests under way when a worker retires or the server stops; then the worker is killed.
+    #[serde(with = "quantity::seconds")]
+    pub(crate) graceful: Duration,
+}
+
+/// How and where requests are logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccessLog {
+    /// A line's format.
+    pub(crate) format: AccessFormat,
+    /// Where lines go.
+    pub(crate) target: LogTarget,
+}
+
+/// A format of access log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessFormat {
+    /// Apache's Common Log Format.
+    Common,
+    /// Common, then the Referer and User-Agent headers.
+    Combined,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogTarget {
+    /// Standard output.
+    Stdout,
+    /// A file at an absolute path, appended to.
+    File(PathBuf),
+}
+
+/// The least severe messages that are still logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// What may go wrong.
+    Warn,
+    /// What the server does.
+    Info,
+    /// Why it does it.
+    Debug,
+}

@@ -1,0 +1,234 @@
+//! The one table of options. Each field is an option of the command line (`--min-workers`), a variable of the
+//! environment (`SMARTHTTPD_MIN_WORKERS`) and a key of the configuration file (`min-workers`), with the same values
+//! everywhere: all three names follow from the field's name, so none can be forgotten.
+//!
+//! Every field is optional here. Defaults are filled in by `resolve`; the ones that the help names in brackets are the
+//! constants below.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::LogLevel;
+use super::app::AppSource;
+use super::bind::BindSpec;
+use super::quantity::{Count, Size, Span, Switch, one_or_many};
+
+const BINDING: &str = "Binding";
+const PROCESSES: &str = "Process management";
+const APPLICATION: &str = "Application";
+const LIMITS: &str = "Limits and timeouts";
+const LOGGING: &str = "Logging";
+/// Heading of the options that say where options come from.
+pub(super) const CONFIGURATION: &str = "Configuration";
+
+/// Options as typed. A `None` was not given.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Options {
+    /// What to serve: MODULE:CALLABLE, or native:hello, which answers without Python (a ceiling to compare against)
+    #[arg(long, value_name = "APP", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) app: Option<AppSource>,
+    /// Directory to change to before the application is imported [default: the current one]
+    #[arg(long, value_name = "DIR", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) chdir: Option<PathBuf>,
+    /// Directories searched for modules before all others, separated by colons; relative ones start at --chdir
+    #[arg(long, value_name = "DIRS", value_delimiter = ':', help_heading = APPLICATION)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) pythonpath: Option<Vec<PathBuf>>,
+    /// Virtual environment to run in [default: $VIRTUAL_ENV]
+    #[arg(long, value_name = "DIR", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) venv: Option<PathBuf>,
+    /// Import the application once and fork the workers from there [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          overrides_with = "no_preload", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preload: Option<bool>,
+
+    /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
+    /// may be repeated [default: 127.0.0.1:8000]
+    #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) bind: Option<Vec<BindSpec>>,
+    /// Connections that may wait to be accepted, per address [default: 2048; prefork: 511]
+    #[arg(long, value_name = "N", help_heading = BINDING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backlog: Option<Count>,
+    /// Peers whose X-Forwarded-* headers are believed, separated by commas, or off [default: 127.0.0.1,::1]
+    #[arg(long, value_name = "IPS", value_delimiter = ',', help_heading = BINDING)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarded_allow_ips: Option<Vec<Switch<IpAddr>>>,
+
+    /// How the number of workers is managed [default: adaptive]
+    #[arg(long, value_name = "MPM", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mpm: Option<MpmName>,
+    /// adaptive: workers kept even without load [default: 1]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_workers: Option<Count>,
+    /// adaptive: workers never exceeded [default: four per available CPU, at least 8]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_workers: Option<Count>,
+    /// adaptive: threads each worker keeps [default: 1]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_threads: Option<Count>,
+    /// adaptive: threads no worker exceeds [default: 64]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_threads: Option<Count>,
+    /// prefork: workers at the start [default: 5]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) start_servers: Option<Count>,
+    /// prefork: fork when fewer workers than this are idle [default: 5]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_spare_servers: Option<Count>,
+    /// prefork: retire one worker a second while more than this are idle [default: 10]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_spare_servers: Option<Count>,
+    /// prefork: workers never exceeded [default: 256]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_request_workers: Option<Count>,
+    /// prefork: replace a worker after this many connections; 0 is never [default: 0]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_connections_per_child: Option<u64>,
+    /// static: number of workers [default: one per available CPU]
+    #[arg(short, long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<Count>,
+    /// static: threads in each worker [default: 8]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) threads: Option<Count>,
+    /// Replace a worker after this many requests, or off [default: off]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_requests: Option<Switch<u64>>,
+    /// Each worker adds a random number up to this one to --max-requests, so that they don't all leave at once [default: 0]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_requests_jitter: Option<u64>,
+    /// Socket through which `smarthttpd ctl` asks, or off [default: PID.sock in $XDG_RUNTIME_DIR/smarthttpd, else in
+    /// /tmp/smarthttpd-UID]
+    #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) control_socket: Option<Switch<String>>,
+
+    /// Longest request line [default: 8190]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_request_line: Option<Size>,
+    /// Most header fields of a request [default: 100]
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_header_count: Option<Count>,
+    /// Largest header block of a request [default: 64k]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_header_size: Option<Size>,
+    /// Largest request body, or off [default: 1g]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_body: Option<Switch<Size>>,
+    /// Request bodies up to this size stay in memory, longer ones go to a temporary file [default: 1m]
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_memory: Option<Size>,
+    /// Time a client has for a request's head [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) head_timeout: Option<Span>,
+    /// Time a client may pause within a request's body [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_timeout: Option<Span>,
+    /// Time an idle connection stays open; 0 closes it after each response [default: 65s; prefork: 5s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_alive_timeout: Option<Span>,
+    /// Time the application has for one request, or off [default: off]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_timeout: Option<Switch<Span>>,
+    /// Time a client may pause while it takes a response [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) write_timeout: Option<Span>,
+    /// Time that requests under way have when a worker retires or the server stops [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) graceful_timeout: Option<Span>,
+
+    /// Log each request in this format, or not [default: off; combined if there is an --access-log-file]
+    #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) access_log: Option<AccessLogName>,
+    /// File the requests are logged to; `-` is standard output [default: -]
+    #[arg(long, value_name = "PATH", help_heading = LOGGING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) access_log_file: Option<PathBuf>,
+    /// The least severe messages that go to standard error [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = LOGGING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// Names of the process managers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MpmName {
+    /// Sizes itself from measured load
+    Adaptive,
+    /// Apache's fixed thresholds, one connection per process
+    Prefork,
+    /// A fixed number of workers and threads
+    Static,
+}
+
+impl MpmName {
+    /// As typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            MpmName::Adaptive => "adaptive",
+            MpmName::Prefork => "prefork",
+            MpmName::Static => "static",
+        }
+    }
+
+    /// The only process manager an option means something to; `None`: all of them.
+    pub(crate) fn owner(option: &str) -> Option<MpmName> {
+        match option {
+            "min-workers" | "max-workers" | "min-threads" | "max-threads" => Some(MpmName::Adaptive),
+            "start-servers" | "min-spare-servers" | "max-spare-servers" | "max-request-workers"
+            | "max-connections-per-child" => Some(MpmName::Prefork),
+            "workers" | "threads" => Some(MpmName::Static),
+            _ => None,
+        }
+    }
+}
+
+/// What `--access-log` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AccessLogName {
+    /// Apache's Common Log Format
+    Common,
+    /// Common, then the Referer and User-Agent headers
+    Combined,
+    /// One JSON object per line
+    Json,
+    /// No access log
+    Off,
+}

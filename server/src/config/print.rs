@@ -1,0 +1,99 @@
+//! A [`Config`] as the file that would ask for it: `--print-config`.
+
+use super::error::{CliError, one_line};
+use super::options::{AccessLogName, MpmName, Options};
+use super::quantity::{Count, Size, Span, Switch};
+use super::{AccessFormat, AccessLog, Bind, Config, LogTarget, Mpm};
+
+/// Every option of `config` as a TOML file that `--config` takes back.
+pub(super) fn to_toml(config: &Config) -> Result<String, CliError> {
+    let body = toml::to_string(&options(config)).map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
+    Ok(format!("# smarthttpd {}: the configuration with every default filled in\n{body}", env!("CARGO_PKG_VERSION")))
+}
+
+/// The options that resolve to `config`.
+fn options(config: &Config) -> Options {
+    let mut options = Options {
+        app: Some(config.app.clone()),
+        chdir: config.python.chdir.clone(),
+        pythonpath: Some(config.python.pythonpath.clone()),
+        venv: config.python.venv.clone(),
+        preload: Some(config.preload),
+        bind: Some(config.bind.iter().map(Bind::spec).collect()),
+        backlog: Some(Count::nearest(config.backlog)),
+        forwarded_allow_ips: Some(config.forwarded_allow_ips.iter().copied().map(Switch::On).collect()),
+        max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),
+        max_requests_jitter: Some(config.max_requests_jitter),
+        control_socket: match &config.control {
+            _ if config.control_off => Some(Switch::Off),
+            control => control.as_ref().map(|path| Switch::On(path.display().to_string())),
+        },
+        limit_request_line: Some(Size(config.limits.request_line as u64)),
+        limit_header_count: Some(Count::nearest(u32::try_from(config.limits.header_count).unwrap_or(u32::MAX))),
+        limit_header_size: Some(Size(config.limits.header_bytes as u64)),
+        limit_body: Some(match config.limits.body {
+            u64::MAX => Switch::Off,
+            bytes => Switch::On(Size(bytes)),
+        }),
+        body_memory: Some(Size(config.limits.body_memory as u64)),
+        head_timeout: Some(Span(config.timeouts.head)),
+        body_timeout: Some(Span(config.timeouts.body)),
+        keep_alive_timeout: Some(Span(config.timeouts.keep_alive)),
+        request_timeout: Some(config.timeouts.request.map_or(Switch::Off, |time| Switch::On(Span(time)))),
+        write_timeout: Some(Span(config.timeouts.write)),
+        graceful_timeout: Some(Span(config.timeouts.graceful)),
+        log_level: Some(config.error_log),
+        ..Options::default()
+    };
+    set_mpm(&mut options, &config.mpm);
+    set_access_log(&mut options, config.access_log.as_ref());
+    options
+}
+
+fn set_mpm(options: &mut Options, mpm: &Mpm) {
+    let count = |number: &u32| Some(Count::nearest(*number));
+    match mpm {
+        Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads } => {
+            options.mpm = Some(MpmName::Adaptive);
+            options.min_workers = count(min_workers);
+            options.max_workers = count(max_workers);
+            options.min_threads = count(min_threads);
+            options.max_threads = count(max_threads);
+        }
+        Mpm::Prefork {
+            start_servers,
+            min_spare_servers,
+            max_spare_servers,
+            max_request_workers,
+            max_connections_per_child,
+        } => {
+            options.mpm = Some(MpmName::Prefork);
+            options.start_servers = count(start_servers);
+            options.min_spare_servers = count(min_spare_servers);
+            options.max_spare_servers = count(max_spare_servers);
+            options.max_request_workers = count(max_request_workers);
+            options.max_connections_per_child = Some(*max_connections_per_child);
+        }
+        Mpm::Static { workers, threads } => {
+            options.mpm = Some(MpmName::Static);
+            options.workers = count(workers);
+            options.threads = count(threads);
+        }
+    }
+}
+
+fn set_access_log(options: &mut Options, log: Option<&AccessLog>) {
+    let Some(log) = log else {
+        options.access_log = Some(AccessLogName::Off);
+        return;
+    };
+    options.access_log = Some(match log.format {
+        AccessFormat::Common => AccessLogName::Common,
+        AccessFormat::Combined => AccessLogName::Combined,
+        AccessFormat::Json => AccessLogName::Json,
+    });
+    options.access_log_file = Some(match &log.target {
+        LogTarget::Stdout => "-".into(),
+        LogTarget::File(path) => path.clone(),
+    });
+}

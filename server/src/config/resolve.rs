@@ -1,0 +1,289 @@
+//! From settings to a [`Config`]: fills in the defaults and checks what only several values together can get wrong.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::app::AppSource;
+use super::error::CliError;
+use super::layers::{Origin, Settings};
+use super::machine::Machine;
+use super::options::{AccessLogName, MpmName, Options};
+use super::quantity::{Count, Size, Span, Switch};
+use super::{AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mpm, Python, Timeouts};
+
+const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+/// Apache's ListenBacklog.
+const PREFORK_BACKLOG: u32 = 511;
+const DEFAULT_BACKLOG: u32 = 2048;
+/// Fewer than this would starve an application that waits for others, whatever the CPUs.
+const LEAST_MAX_WORKERS: u32 = 8;
+const MAX_WORKERS_PER_CPU: u32 = 4;
+/// Apache's KeepAliveTimeout: an idle connection holds a whole process.
+const PREFORK_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Longer than the 60 s after which common load balancers drop an idle connection, so that it is they who close it.
+const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(65);
+
+/// The configuration that `settings` ask for on this machine.
+pub(super) fn resolve(
+    settings: &Settings,
+    machine: &Machine,
+    virtual_env: Option<&OsString>,
+) -> Result<Config, CliError> {
+    let options = settings.options()?;
+    let app = options.app.clone().ok_or(CliError::NoApplication)?;
+    let mpm_name = options.mpm.unwrap_or(MpmName::Adaptive);
+    refuse_others_options(settings, mpm_name)?;
+    let (default_backlog, default_keep_alive) = match mpm_name {
+        MpmName::Prefork => (PREFORK_BACKLOG, PREFORK_KEEP_ALIVE),
+        MpmName::Adaptive | MpmName::Static => (DEFAULT_BACKLOG, DEFAULT_KEEP_ALIVE),
+    };
+    let (control, control_off) = match &options.control_socket {
+        None => (None, false),
+        Some(Switch::Off) => (None, true),
+        Some(Switch::On(path)) => (Some(absolute(Path::new(path))), false),
+    };
+    Ok(Config {
+        bind: bind(settings, &options)?,
+        backlog: options.backlog.map_or(default_backlog, Count::get),
+        mpm: match mpm_name {
+            MpmName::Adaptive => adaptive(settings, &options, machine)?,
+            MpmName::Prefork => prefork(settings, &options)?,
+            MpmName::Static => Mpm::Static {
+                workers: options.workers.map_or_else(|| machine.whole_cpus(), Count::get),
+                threads: options.threads.map_or(8, Count::get),
+            },
+        },
+        python: python(settings, &options, &app, virtual_env)?,
+        preload: options.preload.unwrap_or(true),
+        limits: limits(settings, &options)?,
+        timeouts: timeouts(settings, &options, default_keep_alive)?,
+        access_log: access_log(&options),
+        error_log: options.log_level.unwrap_or(LogLevel::Info),
+        control,
+        control_off,
+        max_requests: match options.max_requests {
+            None | Some(Switch::Off | Switch::On(0)) => None,
+            Some(Switch::On(requests)) => Some(requests),
+        },
+        max_requests_jitter: options.max_requests_jitter.unwrap_or(0),
+        forwarded_allow_ips: forwarded_allow_ips(&options),
+        app,
+    })
+}
+
+/// Blames whoever gave `option`. A default is never wrong, so there is somebody; the flag is named if there isn't.
+fn blame(settings: &Settings, option: &str, problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+    let origin = settings.origin(option).cloned().unwrap_or_else(|| Origin::Flag(format!("--{option}")));
+    CliError::Setting { origin, problem: problem.into() }
+}
+
+/// On the command line an option that will not be used is a misunderstanding. In a file or the environment it may wait
+/// for another `--mpm`.
+fn refuse_others_options(settings: &Settings, mpm: MpmName) -> Result<(), CliError> {
+    for option in settings.flags() {
+        if let Some(owner) = MpmName::owner(option).filter(|owner| *owner != mpm) {
+            let said = if settings.origin("mpm").is_some() { "it is" } else { "the default is" };
+            let problem = format!(
+                "belongs to --mpm {}, but {said} {}; choose --mpm {0} or leave it out",
+                owner.name(),
+                mpm.name()
+            );
+            return Err(blame(settings, option, problem));
+        }
+    }
+    Ok(())
+}
+
+fn bind(settings: &Settings, options: &Options) -> Result<Vec<Bind>, CliError> {
+    let mut binds = Vec::new();
+    for spec in options.bind.iter().flatten() {
+        let bind = spec.resolve().map_err(|error| blame(settings, "bind", error))?;
+        let any_port = matches!(bind, Bind::Tcp(address) if address.port() == 0);
+        if binds.contains(&bind) && !any_port {
+            return Err(blame(settings, "bind", format!("{bind} is given twice; leave one out")));
+        }
+        binds.push(bind);
+    }
+    if options.bind.is_none() {
+        binds.push(Bind::Tcp(DEFAULT_BIND));
+    } else if binds.is_empty() {
+        return Err(blame(settings, "bind", "the list is empty; give an address, e.g. 127.0.0.1:8000"));
+    }
+    Ok(binds)
+}
+
+/// A minimum and a maximum, of which a default gives way to the other one's given value.
+struct Bounds<'a> {
+    low: (&'a str, Option<Count>, u32),
+    high: (&'a str, Option<Count>, u32),
+    /// How much the maximum is above the minimum at least.
+    gap: u32,
+}
+
+impl Bounds<'_> {
+    fn resolve(&self, settings: &Settings) -> Result<(u32, u32), CliError> {
+        let (low_name, low, low_default) = self.low;
+        let (high_name, high, high_default) = self.high;
+        match (low.map(Count::get), high.map(Count::get)) {
+            (Some(low), Some(high)) if high < low + self.gap => {
+                let than = if self.gap == 0 { "at least" } else { "more than" };
+                let low_origin = settings.origin(low_name).map(Origin::to_string).unwrap_or_default();
+                Err(blame(settings, high_name, format!("{high} must be {than} the {low} of {low_origin}; change either")))
+            }
+            (Some(low), Some(high)) => Ok((low, high)),
+            (Some(low), None) => Ok((low, high_default.max(low + self.gap))),
+            (None, Some(high)) => {
+                let low = high.saturating_sub(self.gap).min(low_default);
+                if low == 0 {
+                    return Err(blame(settings, high_name, format!("must be at least {}", 1 + self.gap)));
+                }
+                Ok((low, high))
+            }
+            (None, None) => Ok((low_default, high_default)),
+        }
+    }
+}
+
+fn adaptive(settings: &Settings, options: &Options, machine: &Machine) -> Result<Mpm, CliError> {
+    let by_cpus = machine.whole_cpus().saturating_mul(MAX_WORKERS_PER_CPU).max(LEAST_MAX_WORKERS);
+    let (min_workers, max_workers) = Bounds {
+        low: ("min-workers", options.min_workers, 1),
+        high: ("max-workers", options.max_workers, Count::nearest(by_cpus).get()),
+        gap: 0,
+    }
+    .resolve(settings)?;
+    let (min_threads, max_threads) = Bounds {
+        low: ("min-threads", options.min_threads, 1),
+        high: ("max-threads", options.max_threads, 64),
+        gap: 0,
+    }
+    .resolve(settings)?;
+    Ok(Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads })
+}
+
+/// Apache's defaults. MaxSpareServers must exceed MinSpareServers: Apache raises it silently, we say so.
+fn prefork(settings: &Settings, options: &Options) -> Result<Mpm, CliError> {
+    let (min_spare_servers, max_spare_servers) = Bounds {
+        low: ("min-spare-servers", options.min_spare_servers, 5),
+        high: ("max-spare-servers", options.max_spare_servers, 10),
+        gap: 1,
+    }
+    .resolve(settings)?;
+    let (start_servers, max_request_workers) = Bounds {
+        low: ("start-servers", options.start_servers, 5),
+        high: ("max-request-workers", options.max_request_workers, 256),
+        gap: 0,
+    }
+    .resolve(settings)?;
+    Ok(Mpm::Prefork {
+        start_servers,
+        min_spare_servers,
+        max_spare_servers,
+        max_request_workers,
+        max_connections_per_child: options.max_connections_per_child.unwrap_or(0),
+    })
+}
+
+fn python(
+    settings: &Settings,
+    options: &Options,
+    app: &AppSource,
+    virtual_env: Option<&OsString>,
+) -> Result<Python, CliError> {
+    if let AppSource::Native { .. } = app {
+        return Ok(Python::default());
+    }
+    let chdir = options.chdir.as_deref().map(absolute);
+    if let Some(directory) = chdir.as_deref().filter(|directory| !directory.is_dir()) {
+        return Err(blame(settings, "chdir", format!("{} is not a directory", directory.display())));
+    }
+    let from_variable = virtual_env.filter(|path| !path.is_empty());
+    let (venv, origin) = match (&options.venv, from_variable) {
+        (Some(given), _) => (Some(absolute(given)), settings.origin("venv").cloned()),
+        (None, Some(active)) => (Some(absolute(Path::new(active))), Some(Origin::Variable("VIRTUAL_ENV".to_owned()))),
+        (None, None) => (None, None),
+    };
+    if let (Some(venv), Some(origin)) = (&venv, origin)
+        && !venv.join("bin/python").exists()
+    {
+        let problem = format!("{} is not a virtual environment (it has no bin/python)", venv.display());
+        return Err(CliError::Setting { origin, problem: problem.into() });
+    }
+    let from = chdir.clone().unwrap_or_default();
+    let pythonpath = options.pythonpath.iter().flatten().map(|directory| absolute(&from.join(directory))).collect();
+    Ok(Python { chdir, pythonpath, venv })
+}
+
+/// As seen from the directory we were started in. Fails only where there is no such directory any more: then the path
+/// stays as it is.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn limits(settings: &Settings, options: &Options) -> Result<Limits, CliError> {
+    let size = |name: &str, given: Option<Size>, default: u64| match given {
+        Some(Size(0)) => Err(blame(settings, name, "0 would refuse every request; give a size, e.g. 64k")),
+        given => Ok(usize::try_from(given.map_or(default, |Size(bytes)| bytes)).unwrap_or(usize::MAX)),
+    };
+    Ok(Limits {
+        // Apache's LimitRequestLine.
+        request_line: size("limit-request-line", options.limit_request_line, 8190)?,
+        header_count: options.limit_header_count.map_or(100, |count| count.get() as usize),
+        header_bytes: size("limit-header-size", options.limit_header_size, 64 << 10)?,
+        body: match options.limit_body {
+            None => 1 << 30,
+            Some(Switch::Off) => u64::MAX,
+            Some(Switch::On(Size(bytes))) => bytes,
+        },
+        // 0 is a choice: everything to the file.
+        body_memory: options
+            .body_memory
+            .map_or(1 << 20, |Size(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX)),
+    })
+}
+
+fn timeouts(settings: &Settings, options: &Options, keep_alive: Duration) -> Result<Timeouts, CliError> {
+    let positive = |name: &str, given: Option<Span>, default: u64| match given {
+        Some(Span(Duration::ZERO)) => Err(blame(settings, name, "0 would cut every connection; give a time, e.g. 30s")),
+        given => Ok(given.map_or(Duration::from_secs(default), |Span(duration)| duration)),
+    };
+    Ok(Timeouts {
+        head: positive("head-timeout", options.head_timeout, 10)?,
+        body: positive("body-timeout", options.body_timeout, 30)?,
+        keep_alive: options.keep_alive_timeout.map_or(keep_alive, |Span(duration)| duration),
+        request: match options.request_timeout {
+            None | Some(Switch::Off | Switch::On(Span(Duration::ZERO))) => None,
+            Some(Switch::On(Span(duration))) => Some(duration),
+        },
+        write: positive("write-timeout", options.write_timeout, 30)?,
+        // 0 is a choice: don't wait.
+        graceful: options.graceful_timeout.map_or(Duration::from_secs(30), |Span(duration)| duration),
+    })
+}
+
+fn access_log(options: &Options) -> Option<AccessLog> {
+    let format = match (options.access_log, &options.access_log_file) {
+        (Some(AccessLogName::Off), _) | (None, None) => return None,
+        (Some(AccessLogName::Common), _) => AccessFormat::Common,
+        (Some(AccessLogName::Combined), _) | (None, Some(_)) => AccessFormat::Combined,
+        (Some(AccessLogName::Json), _) => AccessFormat::Json,
+    };
+    let target = match &options.access_log_file {
+        Some(path) if path.as_os_str() != "-" => LogTarget::File(absolute(path)),
+        _ => LogTarget::Stdout,
+    };
+    Some(AccessLog { format, target })
+}
+
+fn forwarded_allow_ips(options: &Options) -> Vec<IpAddr> {
+    let Some(given) = &options.forwarded_allow_ips else {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    };
+    // `off` beside addresses still means off: the cautious reading.
+    if given.contains(&Switch::Off) {
+        return Vec::new();
+    }
+    given.iter().filter_map(|ip| if let Switch::On(ip) = ip { Some(*ip) } else { None }).collect()
+}

@@ -1,0 +1,179 @@
+//! What goes through the control socket: the client sends one [`Request`] as a line of JSON, the server sends one
+//! [`Reply`] as a line of JSON and closes.
+//!
+//! ```text
+//! → {"command":"status"}
+//! ← {"ok":{"version":"0.1.0","pid":71,…}}
+//! → {"command":"stop"}
+//! ← {"ok":"stopping"}
+//! ← {"error":"unknown command"}
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// A question to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase")]
+pub(crate) enum Request {
+    /// How are you?
+    Status,
+    /// Finish the requests under way, then leave.
+    Stop,
+}
+
+/// The server's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reply {
+    /// Done.
+    Ok(Answer),
+    /// Not done, and why.
+    Error(String),
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Stop`].
+    Stopping(Stopping),
+}
+
+/// The word `stopping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stopping {
+    /// The server drains and leaves.
+    Stopping,
+}
+
+impl Reply {
+    /// The answer to [`Request::Stop`].
+    pub(crate) fn stopping() -> Reply {
+        Reply::Ok(Answer::Stopping(Stopping::Stopping))
+    }
+
+    /// The answer to [`Request::Status`].
+    pub(crate) fn status(status: Status) -> Reply {
+        Reply::Ok(Answer::Status(Box::new(status)))
+    }
+}
+
+/// The server at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Of the server's program.
+    pub(crate) version: String,
+    /// The supervisor's.
+    pub(crate) pid: u32,
+    /// The process manager's name.
+    pub(crate) mpm: String,
+    /// Since the supervisor started.
+    pub(crate) uptime_seconds: f64,
+    /// The addresses, ports as the kernel chose them.
+    pub(crate) listening: Vec<String>,
+    /// The server's own phase, e.g. `serving` or `draining`.
+    pub(crate) phase: String,
+    /// Workers by what they do.
+    pub(crate) totals: Totals,
+    /// One per living worker, by slot.
+    pub(crate) workers: Vec<Worker>,
+    /// What happened to processes since the start.
+    pub(crate) counters: Counters,
+    /// The latest decisions of the process manager, oldest first.
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// Workers by what they do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    /// All that live.
+    pub(crate) total: u32,
+    /// With a request in them.
+    pub(crate) busy: u32,
+    /// Ready, without a request.
+    pub(crate) idle: u32,
+    /// Told to leave, not gone yet.
+    pub(crate) kill_pending: u32,
+    /// Not ready yet.
+    pub(crate) starting: u32,
+}
+
+/// One worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Worker {
+    /// Its place in the scoreboard.
+    pub(crate) slot: u32,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Which template it was forked from, from 1.
+    pub(crate) generation: u64,
+    /// `starting`, `ready` or `draining`.
+    pub(crate) phase: String,
+    /// A request is in it.
+    pub(crate) busy: bool,
+    /// Open connections.
+    pub(crate) connections: u32,
+    /// Requests in the application.
+    pub(crate) in_flight: u32,
+    /// Requests that wait for a thread.
+    pub(crate) queued: u32,
+    /// Threads that can run the application.
+    pub(crate) threads: u32,
+    /// Requests answered.
+    pub(crate) requests: u64,
+    /// Requests that failed in the application.
+    pub(crate) errors: u64,
+    /// Since it was forked.
+    pub(crate) age_seconds: f64,
+    /// Resident memory, where known.
+    pub(crate) rss_bytes: Option<u64>,
+    /// Mean time in the application per request, in milliseconds; `None` before the first.
+    pub(crate) mean_ms: Option<f64>,
+}
+
+/// What happened to processes since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Workers forked.
+    pub(crate) spawned: u64,
+    /// Workers that left because they were told to.
+    pub(crate) retired: u64,
+    /// Workers that left by themselves: crashed, exited, or were killed by somebody else.
+    pub(crate) died: u64,
+    /// Workers killed by us after the graceful timeout.
+    pub(crate) killed: u64,
+    /// Templates started beyond the first.
+    pub(crate) template_restarts: u64,
+}
+
+/// One decision of the process manager.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Decision {
+    /// How long ago it was taken.
+    pub(crate) seconds_ago: f64,
+    /// When it was taken, since the supervisor's start.
+    pub(crate) at_seconds: f64,
+    /// From which figures it follows.
+    pub(crate) reason: String,
+    /// What was done, e.g. `spawn 1`, `retire slot 3`.
+    pub(crate) actions: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_have_the_documented_form() {
+        let json = |reply: &Reply| serde_json::to_string(reply).unwrap();
+        assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"command":"status"}"#);
+        assert_eq!(serde_json::from_str::<Request>(r#"{"command":"stop"}"#).unwrap(), Request::Stop);
+        assert!(serde_json::from_str::<Request>(r#"{"command":"dance"}"#).is_err());
+        assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
+        assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
+        assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
+    }
+}

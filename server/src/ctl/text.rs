@@ -1,0 +1,153 @@
+//! A status laid out for people.
+
+use std::fmt::Write;
+
+use super::protocol::{Decision, Status, Worker};
+
+/// How many of the latest decisions are shown; `--json` has them all.
+const DECISIONS: usize = 10;
+
+/// The whole text, ending with a newline.
+pub(super) fn status(status: &Status) -> String {
+    let mut text = format!(
+        "smarthttpd {}  pid {}  {}  {}  up {}  on {}\n",
+        status.version,
+        status.pid,
+        status.mpm,
+        status.phase,
+        duration(status.uptime_seconds),
+        status.listening.join(", ")
+    );
+    let totals = status.totals;
+    let (total, busy, idle, kill_pending) = (totals.total, totals.busy, totals.idle, totals.kill_pending);
+    let _ = write!(text, "Total {total}  Busy {busy}  Idle {idle}  KillPending {kill_pending}");
+    if totals.starting > 0 {
+        let _ = write!(text, "  Starting {}", totals.starting);
+    }
+    let counters = status.counters;
+    let _ = writeln!(
+        text,
+        "\nSpawned {}  Retired {}  Died {}  Killed {}  TemplateRestarts {}",
+        counters.spawned, counters.retired, counters.died, counters.killed, counters.template_restarts
+    );
+    if !status.workers.is_empty() {
+        text.push('\n');
+        table(&mut text, &status.workers);
+    }
+    if !status.decisions.is_empty() {
+        text.push_str("\nLatest decisions\n");
+        let first = status.decisions.len().saturating_sub(DECISIONS);
+        for decision in &status.decisions[first..] {
+            describe(&mut text, decision);
+        }
+    }
+    text
+}
+
+const HEADINGS: [&str; 13] =
+    ["SLOT", "PID", "GEN", "PHASE", "STATE", "CONNS", "CALLS", "QUEUE", "THREADS", "REQUESTS", "ERRORS", "MEAN", "RSS"];
+
+fn cells(worker: &Worker) -> [String; 13] {
+    [
+        worker.slot.to_string(),
+        worker.pid.to_string(),
+        worker.generation.to_string(),
+        worker.phase.clone(),
+        if worker.busy { "busy" } else { "idle" }.to_owned(),
+        worker.connections.to_string(),
+        worker.in_flight.to_string(),
+        worker.queued.to_string(),
+        worker.threads.to_string(),
+        worker.requests.to_string(),
+        worker.errors.to_string(),
+        worker.mean_ms.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.1} ms")),
+        worker.rss_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))),
+    ]
+}
+
+/// Columns as wide as their widest cell, numbers to the right.
+fn table(text: &mut String, workers: &[Worker]) {
+    let rows: Vec<[String; 13]> = std::iter::once(HEADINGS.map(str::to_owned)).chain(workers.iter().map(cells)).collect();
+    let widths: [usize; 13] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let gap = if column == 0 { "" } else { "  " };
+            let is_word = HEADINGS[column] == "PHASE" || HEADINGS[column] == "STATE";
+            let _ = if is_word { write!(text, "{gap}{cell:<width$}") } else { write!(text, "{gap}{cell:>width$}") };
+        }
+        text.push('\n');
+    }
+}
+
+fn describe(text: &mut String, decision: &Decision) {
+    let ago = duration(decision.seconds_ago);
+    let _ = write!(text, "{ago:>9} ago  {}", decision.reason);
+    if !decision.actions.is_empty() {
+        let _ = write!(text, "  [{}]", decision.actions.join(", "));
+    }
+    text.push('\n');
+}
+
+/// Two units at most: `4.2 s`, `3 m 05 s`, `2 h 07 m`, `5 d 03 h`.
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{:.1} s", seconds.max(0.0));
+    }
+    // `as` saturates; nobody has been up for longer.
+    let whole = seconds as u64;
+    let (large, unit, small, small_unit) = match whole {
+        ..3_600 => (whole / 60, "m", whole % 60, "s"),
+        ..86_400 => (whole / 3_600, "h", whole % 3_600 / 60, "m"),
+        _ => (whole / 86_400, "d", whole % 86_400 / 3_600, "h"),
+    };
+    format!("{large} {unit} {small:02} {small_unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn a_status_reads_well() {
+        let expected = "\
+smarthttpd 0.1.0  pid 71  adaptive  serving  up 3 m 05 s  on 127.0.0.1:8000, unix:/run/app.sock
+Total 2  Busy 1  Idle 0  KillPending 1
+Spawned 3  Retired 0  Died 1  Killed 0  TemplateRestarts 0
+
+SLOT    PID  GEN  PHASE     STATE  CONNS  CALLS  QUEUE  THREADS  REQUESTS  ERRORS     MEAN       RSS
+   0    100    1  ready     busy      12      3      1        4     10500       2  50.5 ms  30.5 MiB
+   1  12345    1  draining  idle       0      0      0        1         0       0        -         -
+
+Latest decisions
+    2.0 s ago  λ=400/s W=50 ms → 29 slots, have 16 → +1 worker  [spawn 1]
+";
+        assert_eq!(status(&sample()), expected);
+    }
+
+    #[test]
+    fn only_the_latest_decisions_are_shown() {
+        let mut sample = sample();
+        let one = sample.decisions[0].clone();
+        sample.decisions = (0..25).map(|number| Decision { reason: format!("reason {number}."), ..one.clone() }).collect();
+        let text = status(&sample);
+        assert!(!text.contains("reason 14.") && text.contains("reason 15.") && text.contains("reason 24."), "{text}");
+    }
+
+    #[test]
+    fn durations() {
+        let table = [
+            (0.0, "0.0 s"),
+            (-0.1, "0.0 s"),
+            (59.94, "59.9 s"),
+            (60.0, "1 m 00 s"),
+            (185.0, "3 m 05 s"),
+            (7_620.0, "2 h 07 m"),
+            (442_800.0, "5 d 03 h"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(duration(seconds), expected, "{seconds}");
+        }
+    }
+}
