@@ -97,3 +97,99 @@ impl BodyDecoder {
 pub(crate) fn at_most(bytes: &[u8], count: u64) -> &[u8] {
     usize::try_from(count).map_or(bytes, |count| &bytes[..bytes.len().min(count)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        request_line: 0,
+        header_count: 0,
+        header_bytes: 16,
+        body: 8,
+    };
+
+    /// One call: consumed, complete, payload.
+    fn decode(framing: Framing, input: &str) -> Result<(usize, bool, String), Refusal> {
+        let mut body = Vec::new();
+        let decoded = BodyDecoder::new(framing, &LIMITS).decode(input.as_bytes(), &mut body)?;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok((decoded.consumed, decoded.complete, body))
+    }
+
+    #[test]
+    fn a_body_takes_its_own_bytes_and_no_others() {
+        use Framing::{Chunked, Length, None};
+        for (framing, input, consumed, complete, body) in [
+            (None, "next", 0, true, ""),
+            (Length(0), "next", 0, true, ""),
+            (Length(3), "", 0, false, ""),
+            (Length(3), "ab", 2, false, "ab"),
+            (Length(3), "abc", 3, true, "abc"),
+            (Length(3), "abcnext", 3, true, "abc"),
+            (Chunked, "", 0, false, ""),
+            (Chunked, "3\r\nab", 5, false, "ab"),
+            (Chunked, "3\r\nabc\r\n0\r\n\r", 13 - 1, false, "abc"),
+            (Chunked, "3\r\nabc\r\n0\r\n\r\nnext", 13, true, "abc"),
+            (Chunked, "0\r\n\r\n0\r\n\r\n", 5, true, ""),
+            (Chunked, "0\r\nA: b\r\nC:d\r\n\r\nnext", 16, true, ""),
+            (
+                Chunked,
+                "8;a=b\r\n01234567\r\n0\r\n\r\n",
+                22,
+                true,
+                "01234567",
+            ),
+        ] {
+            assert_eq!(
+                decode(framing, input),
+                Ok((consumed, complete, body.to_owned())),
+                "{framing:?} {input:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_are_passed_by_one_byte() {
+        use Framing::{Chunked, Length};
+        for (framing, input, refusal) in [
+            (Length(9), "", Refusal::BodyTooLarge),
+            // At the size's line, before any data of that chunk.
+            (Chunked, "9\r\n", Refusal::BodyTooLarge),
+            (Chunked, "8\r\n01234567\r\n1\r\n", Refusal::BodyTooLarge),
+            (Chunked, "ffffffffffffffff\r\n", Refusal::BodyTooLarge),
+            // 17 bytes, line ends included, without the empty line.
+            (
+                Chunked,
+                "0\r\nA: 1\r\nB: 234567\r\n",
+                Refusal::TrailersTooLarge,
+            ),
+        ] {
+            assert_eq!(
+                decode(framing, input),
+                Err(refusal),
+                "{framing:?} {input:?}"
+            );
+        }
+        let exactly = "0\r\nA: 1\r\nB: 23456\r\n\r\n";
+        assert_eq!(
+            decode(Chunked, exactly),
+            Ok((exactly.len(), true, String::new()))
+        );
+    }
+
+    #[test]
+    fn extensions_are_bounded_over_the_whole_body() {
+        let mut decoder = BodyDecoder::new(Framing::Chunked, &Limits::default());
+        let chunk = format!("1;{}\r\nx\r\n", "e".repeat(1024));
+        let mut body = Vec::new();
+        for _ in 0..16 {
+            assert!(decoder.decode(chunk.as_bytes(), &mut body).is_ok());
+        }
+        assert_eq!(
+            decoder.decode(chunk.as_bytes(), &mut body),
+            Err(Refusal::ChunkExtension)
+        );
+        assert_eq!(body.len(), 16);
+    }
+}
