@@ -28,14 +28,24 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
+mod collect;
+mod connection;
+mod deadline;
 mod distribution;
+mod driver;
 mod error;
+mod pacer;
 mod plan;
 mod quantity;
 mod report;
+mod response;
 mod run;
 mod summary;
+mod tally;
 mod target;
+mod timeline;
+mod validity;
 
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};

@@ -48,7 +48,9 @@ pub struct Report {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that failed, or were answered 4xx or 5xx. Kinds that did not occur are absent.
     pub errors: BTreeMap<ErrorKind, u64>,
-    /// Connections attempted, in the whole run.
+    /// What the first error of each kind said, where there is more to say than the kind.
+    pub error_examples: BTreeMap<ErrorKind, String>,
+    /// Connections attempted, in the whole run (warm-up included).
     pub connects: u64,
     /// Of those, connections that replace one lost or closed by the target under keep-alive.
     pub reconnects: u64,
@@ -227,4 +229,82 @@ pub struct ThreadReport {
     pub cpu_share: f64,
     /// The CPU it was pinned to.
     pub pinned_to: Option<usize>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::plan::{Arrivals, Stage};
+
+    /// A plausible valid report of an open loop, for the tests of what reads reports.
+    pub(crate) fn report() -> Report {
+        let stage = Stage {
+            duration: Duration::from_secs(10),
+            rate: 100.0,
+        };
+        let mut histogram = Distribution::default().histogram().unwrap();
+        for request in 0..1000 {
+            histogram.record(2_000_000 + request * 1_000).unwrap();
+        }
+        let latency = Distribution::of(&histogram, 0);
+        Report {
+            generator: "loadgen test".to_owned(),
+            setup: Setup {
+                target: "http://127.0.0.1:8000/".to_owned(),
+                address: "127.0.0.1:8000".to_owned(),
+                method: "GET".to_owned(),
+                headers: Vec::new(),
+                body_bytes: 0,
+                connections: 64,
+                threads: 1,
+                load: Load::Open {
+                    stages: vec![stage],
+                    arrivals: Arrivals::Poisson,
+                    seed: 7,
+                },
+                reuse: Reuse::KeepAlive,
+                timeout_s: 10.0,
+                connect_timeout_s: 5.0,
+                warmup_s: 0.0,
+                cpus: None,
+                interval_s: 1.0,
+            },
+            started_unix_s: 1.7e9,
+            duration_s: 10.0,
+            requests: 1000,
+            answered: 1000,
+            abandoned: 0,
+            offered_rate: Some(100.0),
+            achieved_rate: 100.0,
+            answered_rate: 99.9,
+            bytes_received: 123_456,
+            bytes_sent: 60_000,
+            statuses: BTreeMap::from([(200, 998), (503, 2)]),
+            errors: BTreeMap::from([(ErrorKind::Status5xx, 2)]),
+            error_examples: BTreeMap::new(),
+            connects: 5,
+            reconnects: 1,
+            service: latency.clone(),
+            send_lag: Distribution::default(),
+            queue_wait: Distribution::default(),
+            connect: Distribution::default(),
+            latency,
+            intervals: Vec::new(),
+            threads: vec![ThreadReport {
+                cpu_s: 1.0,
+                cpu_share: 0.1,
+                pinned_to: Some(1),
+            }],
+            interrupted: false,
+            validity: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_report_survives_json() {
+        let report = report();
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(json.contains(r#""status_5xx":2"#), "{json}");
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
 }

@@ -1,23 +1,374 @@
-//! stub
-use crate::{Interval, Plan, Report, RunError};
-use std::sync::atomic::AtomicBool;
+//! Carries out a plan: resolves the target, starts the threads, gathers what they count.
+//!
+//! The calling thread coordinates and generates no load. It learns everything from the threads'
+//! messages and touches none of their state.
 
-/// Carries out `plan`, blocking until it is over. Calls `progress` on the calling thread after
-/// every interval. Setting `stop` ends the run early (within about 50 ms) with a report of what was
-/// measured so far and `interrupted` set.
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mio::Waker;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+
+use crate::clock::{self, nanos};
+use crate::collect::Collector;
+use crate::connection::Endpoint;
+use crate::driver::{self, Flags, Message, Source, Task};
+use crate::error::RunError;
+use crate::pacer::Pacer;
+use crate::plan::{Load, Plan, Reuse, Stage, Stop};
+use crate::report::{Interval, Report, Setup};
+use crate::target::Address;
+use crate::timeline::Timeline;
+
+/// How often the caller's `stop` is looked at.
+const STOP_CHECK: Duration = Duration::from_millis(50);
+/// Time between telling the threads when to start and that start.
+const HEAD_START: Duration = Duration::from_millis(2);
+/// Descriptors that a run needs besides its connections, generously.
+const OTHER_FILES: u64 = 64;
+
+/// Carries out `plan` and blocks until it is over: until its last request is answered or timed
+/// out, at most about twice the timeout after the measured time. Calls `progress` on the calling
+/// thread after every interval. Setting `stop` ends the run within about 50 ms, with a report of
+/// what was measured so far that has [`Report::interrupted`] set.
+///
+/// When a host name has several addresses, each is tried with a connection of its own first; a
+/// target with one address sees no connection but those of the plan. The soft limit on open files
+/// is raised when the plan needs it.
 ///
 /// # Errors
-/// See [`RunError`]; once the target has accepted a connection, failures are counted in the report
-/// and no longer an error.
+/// See [`RunError`]. Once the target has accepted one connection, failures of requests are counted
+/// in the report and are no errors of the run.
 pub fn run(
     plan: &Plan,
     progress: &mut dyn FnMut(&Interval),
     stop: &AtomicBool,
 ) -> Result<Report, RunError> {
     plan.check()?;
-    let _ = (progress, stop);
-    Err(RunError::Setup {
-        what: "run".into(),
-        source: std::io::Error::other("in the making"),
+    ensure_files(plan.connections)?;
+    let endpoint = resolve(plan)?;
+    let request = plan.request_bytes();
+    let flags = Flags::default();
+    thread::scope(|scope| {
+        let count = plan.threads.min(plan.connections);
+        let (out, inbox) = mpsc::channel();
+        let mut begins = Vec::with_capacity(count);
+        for thread in 0..count {
+            let (begin, wait) = mpsc::channel();
+            let task = Task {
+                thread,
+                endpoint: &endpoint,
+                request: &request,
+                bodiless: plan.method == "HEAD",
+                keep_alive: plan.reuse == Reuse::KeepAlive,
+                slots: share(plan.connections as u64, thread, count) as usize,
+                source: source(plan, thread, count),
+                timeout: nanos(plan.timeout),
+                connect_timeout: nanos(plan.connect_timeout),
+                flags: &flags,
+                out: out.clone(),
+            };
+            let cpu = plan.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
+            thread::Builder::new()
+                .name(format!("load-{thread}"))
+                .spawn_scoped(scope, move || start(task, cpu, &wait))
+                .map_err(|source| set_up("start a generator thread", source))?;
+            begins.push(begin);
+        }
+        drop(out);
+        let threads = Threads {
+            inbox,
+            begins,
+            wakers: Vec::with_capacity(count),
+            flags: &flags,
+        };
+        threads.coordinate(plan, &endpoint, progress, stop)
     })
+}
+
+/// The first thing a generator thread does: go to its CPU. Memory it touches later is then local.
+fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
+    if let Some(cpu) = cpu {
+        let mut set = CpuSet::new();
+        let pinned = set
+            .set(cpu)
+            .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+        if let Err(e) = pinned {
+            let what = format!("pin a generator thread to CPU {cpu}");
+            let _ = task.out.send(Message::Broken {
+                what,
+                source: e.into(),
+            });
+            return;
+        }
+    }
+    driver::drive(task, begin);
+}
+
+/// The generator threads, as the coordinator sees them.
+struct Threads<'a> {
+    inbox: Receiver<Message>,
+    begins: Vec<Sender<Timeline>>,
+    wakers: Vec<Arc<Waker>>,
+    flags: &'a Flags,
+}
+
+impl Threads<'_> {
+    fn coordinate(
+        mut self,
+        plan: &Plan,
+        endpoint: &Endpoint,
+        progress: &mut dyn FnMut(&Interval),
+        stop: &AtomicBool,
+    ) -> Result<Report, RunError> {
+        self.await_ready()?;
+        let timeline = timeline(plan, clock::now() + nanos(HEAD_START));
+        let to_measured = Duration::from_nanos(timeline.measured.saturating_sub(clock::now()));
+        let started_unix_s = unix_seconds(SystemTime::now() + to_measured);
+        let count = self.begins.len();
+        for begin in self.begins.drain(..) {
+            // A thread that is gone has said why; that message comes next.
+            let _ = begin.send(timeline);
+        }
+        let mut collector = Collector::new(timeline, count);
+        let mut interrupted = false;
+        let mut running = count;
+        while running > 0 {
+            match self.inbox.recv_timeout(STOP_CHECK) {
+                Ok(Message::Interval {
+                    thread,
+                    from,
+                    until,
+                    last,
+                    tally,
+                }) => {
+                    collector
+                        .add(thread, (from, until), last, &tally)
+                        .iter()
+                        .for_each(&mut *progress);
+                    running -= usize::from(last);
+                }
+                Ok(Message::Down(source)) => {
+                    self.halt();
+                    return Err(RunError::TargetDown {
+                        target: plan.target.to_string(),
+                        source,
+                    });
+                }
+                Ok(Message::Broken { what, source }) => {
+                    self.halt();
+                    return Err(RunError::Setup { what, source });
+                }
+                Ok(Message::Ready(_)) | Err(RecvTimeoutError::Timeout) => {}
+                // Every thread is gone without a last tally: one panicked, and the scope says so.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if stop.load(Ordering::Relaxed) && !interrupted && running > 0 {
+                interrupted = true;
+                self.halt();
+            }
+        }
+        let open = matches!(plan.load, Load::Open { .. });
+        Ok(collector.report(
+            setup(plan, endpoint, count),
+            started_unix_s,
+            open,
+            interrupted,
+        ))
+    }
+
+    /// Waits until every thread is set up. On an error the dropped channels call the others off.
+    fn await_ready(&mut self) -> Result<(), RunError> {
+        while self.wakers.len() < self.begins.len() {
+            match self.inbox.recv() {
+                Ok(Message::Ready(waker)) => self.wakers.push(waker),
+                Ok(Message::Broken { what, source }) => {
+                    return Err(RunError::Setup { what, source });
+                }
+                Ok(Message::Down(_) | Message::Interval { .. }) => {}
+                Err(mpsc::RecvError) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn halt(&self) {
+        self.flags.halt.store(true, Ordering::Release);
+        for waker in &self.wakers {
+            // The only failure is a full counter, which wakes just as well.
+            let _ = waker.wake();
+        }
+    }
+}
+
+/// Where the plan's parts of time lie when load begins at `start`.
+fn timeline(plan: &Plan, start: u64) -> Timeline {
+    let measured = start.saturating_add(nanos(plan.warmup));
+    let length = match &plan.load {
+        Load::Closed {
+            stop: Stop::Duration(duration),
+        } => Some(nanos(*duration)),
+        Load::Closed {
+            stop: Stop::Requests(_),
+        } => None,
+        Load::Open { stages, .. } => Some(
+            stages
+                .iter()
+                .fold(0u64, |sum, stage| sum.saturating_add(nanos(stage.duration))),
+        ),
+    };
+    Timeline {
+        start,
+        measured,
+        end: length.map(|length| measured.saturating_add(length)),
+        interval: nanos(plan.interval),
+    }
+}
+
+/// A thread's part of the plan's load.
+fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
+    match &plan.load {
+        Load::Closed {
+            stop: Stop::Duration(_),
+        } => Source::Closed { left: None },
+        Load::Closed {
+            stop: Stop::Requests(requests),
+        } => Source::Closed {
+            left: Some(share(*requests, thread, threads)),
+        },
+        Load::Open {
+            stages,
+            arrivals,
+            seed,
+        } => {
+            let rate = stages.first().map_or(0.0, |stage| stage.rate);
+            let warm = Stage {
+                duration: plan.warmup,
+                rate,
+            };
+            let with_warmup: Vec<Stage> = (!plan.warmup.is_zero())
+                .then_some(warm)
+                .into_iter()
+                .chain(stages.iter().copied())
+                .collect();
+            Source::Open {
+                pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads),
+            }
+        }
+    }
+}
+
+/// The share of one of `parts` in `total`: the first ones take what does not divide.
+fn share(total: u64, part: usize, parts: usize) -> u64 {
+    let (part, parts) = (part as u64, parts as u64);
+    total / parts + u64::from(part < total % parts)
+}
+
+fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
+    let (host, port) = match plan.target.address() {
+        Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
+        Address::Tcp { host, port } => (host, *port),
+    };
+    let failed = |source| RunError::Resolve {
+        host: host.clone(),
+        source,
+    };
+    let found: Vec<SocketAddr> = (host.as_str(), port)
+        .to_socket_addrs()
+        .map_err(failed)?
+        .collect();
+    match found.as_slice() {
+        [] => Err(failed(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        ))),
+        [only] => Ok(Endpoint::Tcp(*only)),
+        // As a rule `localhost`, with a server on only one of ::1 and 127.0.0.1.
+        several => first_reachable(several, plan),
+    }
+}
+
+fn first_reachable(addresses: &[SocketAddr], plan: &Plan) -> Result<Endpoint, RunError> {
+    let mut refusal = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match TcpStream::connect_timeout(address, plan.connect_timeout) {
+            Ok(_) => return Ok(Endpoint::Tcp(*address)),
+            Err(e) => refusal = e,
+        }
+    }
+    Err(RunError::TargetDown {
+        target: plan.target.to_string(),
+        source: refusal,
+    })
+}
+
+/// Makes sure that so many connections can be open, raising the soft limit if need be.
+fn ensure_files(connections: usize) -> Result<(), RunError> {
+    let needed = connections as u64 + OTHER_FILES;
+    let failed = |e: nix::Error| set_up("read or raise the limit on open files", e.into());
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed)?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard < needed {
+        return Err(RunError::FileLimit {
+            connections,
+            needed,
+            limit: hard,
+        });
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(failed)
+}
+
+fn set_up(what: &str, source: io::Error) -> RunError {
+    RunError::Setup {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
+    Setup {
+        target: plan.target.to_string(),
+        address: endpoint.to_string(),
+        method: plan.method.clone(),
+        headers: plan.headers.clone(),
+        body_bytes: plan.body.len(),
+        connections: plan.connections,
+        threads,
+        load: plan.load.clone(),
+        reuse: plan.reuse,
+        timeout_s: plan.timeout.as_secs_f64(),
+        connect_timeout_s: plan.connect_timeout.as_secs_f64(),
+        warmup_s: plan.warmup.as_secs_f64(),
+        cpus: plan.cpus.clone(),
+        interval_s: plan.interval.as_secs_f64(),
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    // A clock before 1970 is a clock that was never set; 0 says so plainly.
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up() {
+        for (total, parts) in [(10, 3), (1, 1), (7, 7), (4096, 2), (2, 3)] {
+            let sum: u64 = (0..parts).map(|part| share(total, part, parts)).sum();
+            assert_eq!(sum, total, "{total} in {parts}");
+        }
+    }
 }

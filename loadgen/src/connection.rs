@@ -1,0 +1,213 @@
+//! One connection: a non-blocking socket and the decoder of what comes back.
+//!
+//! Performs single steps and says what they came to; keeps no time and counts nothing. `driver`
+//! calls it.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+
+use crate::error::ErrorKind;
+use crate::response::{Answer, Decoder, End};
+
+/// A resolved address.
+#[derive(Clone, Debug)]
+pub(crate) enum Endpoint {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// On this machine: connecting takes no round trip.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// How far a write got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Not a byte: the connection is not established, or its buffer is full.
+    Nothing,
+    /// This many bytes, more remain.
+    Part(usize),
+    /// This many bytes, and the request is out.
+    Whole(usize),
+}
+
+/// What reading came to.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// More is to come.
+    Partly,
+    /// The response is whole.
+    Answer(Answer),
+    /// It will never be.
+    Failed(ErrorKind, String),
+}
+
+/// A socket with at most one request on it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: Socket,
+    decoder: Decoder,
+    /// Bytes of the current request written.
+    written: usize,
+}
+
+impl Connection {
+    /// Starts connecting and registers for everything, once and for all.
+    ///
+    /// # Errors
+    /// The system's. On a unix socket `WouldBlock` means that the listener's backlog is full;
+    /// unlike TCP, nobody queues then, and the attempt has to be made again.
+    pub(crate) fn open(
+        endpoint: &Endpoint,
+        bodiless: bool,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let socket = match endpoint {
+            Endpoint::Tcp(address) => {
+                let mut stream = TcpStream::connect(*address)?;
+                // Without it, the tail of a long request waits for an acknowledgement.
+                stream.set_nodelay(true)?;
+                stream.register(registry, token, both)?;
+                Socket::Tcp(stream)
+            }
+            Endpoint::Unix(path) => {
+                let mut stream = UnixStream::connect(path)?;
+                stream.register(registry, token, both)?;
+                Socket::Unix(stream)
+            }
+        };
+        Ok(Self {
+            socket,
+            decoder: Decoder::new(bodiless),
+            written: 0,
+        })
+    }
+
+    /// Expects a new request and its response.
+    pub(crate) fn begin(&mut self) {
+        self.written = 0;
+        self.decoder.begin();
+    }
+
+    /// Writes what remains of `request`.
+    ///
+    /// # Errors
+    /// The system's; before the first byte, they may be the outcome of connecting.
+    pub(crate) fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
+        let before = self.written;
+        while self.written < request.len() {
+            let rest = &request[self.written..];
+            let written = match &mut self.socket {
+                Socket::Tcp(stream) => stream.write(rest),
+                Socket::Unix(stream) => stream.write(rest),
+            };
+            match written {
+                Ok(count) => self.written += count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // A socket that is still connecting says either of the two.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
+                    ) =>
+                {
+                    let count = self.written - before;
+                    return Ok(if count == 0 {
+                        Sent::Nothing
+                    } else {
+                        Sent::Part(count)
+                    });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Sent::Whole(self.written - before))
+    }
+
+    /// Reads until the response is whole, the socket is empty, or nothing can come any more; adds
+    /// the bytes read to `bytes`. `ending`: the peer is known to have closed its side, so read on
+    /// until the end shows even after a short read.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], ending: bool, bytes: &mut u64) -> Received {
+        loop {
+            let read = match &mut self.socket {
+                Socket::Tcp(stream) => stream.read(buffer),
+                Socket::Unix(stream) => stream.read(buffer),
+            };
+            match read {
+                Ok(0) => return self.ended(),
+                Ok(count) => {
+                    *bytes += count as u64;
+                    match self.decoder.push(&buffer[..count]) {
+                        Ok(Some(answer)) => {
+                            let close = answer.close || ending;
+                            return Received::Answer(Answer { close, ..answer });
+                        }
+                        Err(e) => return Received::Failed(ErrorKind::Protocol, e.to_string()),
+                        // A short read has drained the socket (epoll(7), question 9), which saves
+                        // the read that would only say so.
+                        Ok(None) if count < buffer.len() && !ending => return Received::Partly,
+                        Ok(None) => {}
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Received::Partly,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Received::Failed(ErrorKind::Read, e.to_string()),
+            }
+        }
+    }
+
+    fn ended(&self) -> Received {
+        match self.decoder.end() {
+            End::Whole(answer) => Received::Answer(answer),
+            End::NoResponse => Received::Failed(
+                ErrorKind::ClosedBeforeResponse,
+                "the connection was closed without a response".to_owned(),
+            ),
+            End::Cut => Received::Failed(
+                ErrorKind::Truncated,
+                "the connection was closed inside a response".to_owned(),
+            ),
+        }
+    }
+}
+
+/// The kind of a failure to connect: of the call itself, or of the first write after it.
+pub(crate) fn connect_failure(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        // A unix socket that is not there is nobody listening.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorKind::ConnectRefused,
+        io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
+        // Only an established connection can be reset or broken.
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => ErrorKind::Write,
+        _ => ErrorKind::ConnectFailed,
+    }
+}
