@@ -115,7 +115,7 @@ impl RequestHead {
         match version_of(head)? {
             Spoken::Exactly(version) => self.read(head, skipped, version, limits)?,
             Spoken::LaterMinor(as_if_1_1) => {
-                self.read(&as_if_1_1, skipped, Version::Http11, limits)?
+                self.read(&as_if_1_1, skipped, Version::Http11, limits)?;
             }
         }
         Ok(Parse::Complete {

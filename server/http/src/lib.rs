@@ -18,7 +18,7 @@
 //! | `semantics` | Host, Content-Length, Transfer-Encoding, Connection, Expect |
 //! | `head` | [`RequestHead`]: the above put together around `httparse` |
 //! | `body`, `chunked` | [`BodyDecoder`]: payload out of message bytes |
-//! | `response` | [`ResponseEncoder`]: one response into bytes |
+//! | `response`, `response_error` | [`ResponseEncoder`]: one response into bytes; what an application gets wrong |
 //! | `error_response` | a whole response for a request that reached no application |
 //!
 //! # Invariants
@@ -39,6 +39,7 @@ mod limits;
 mod lines;
 mod refusal;
 mod response;
+mod response_error;
 mod semantics;
 mod target;
 
@@ -47,7 +48,8 @@ pub use error_response::error_response;
 pub use head::{Parse, RequestHead, Span};
 pub use limits::Limits;
 pub use refusal::Refusal;
-pub use response::{Persistence, RequestFacts, ResponseEncoder, ResponseError};
+pub use response::{Persistence, RequestFacts, ResponseEncoder};
+pub use response_error::ResponseError;
 pub use semantics::Framing;
 
 /// The interim response that asks a waiting client for its body (RFC 9110 §15.2.1).

@@ -4,8 +4,8 @@
 mod reader;
 
 use http1::{
-    BodyDecoder, CONTINUE, Framing, Limits, Persistence, Refusal, RequestFacts, ResponseEncoder,
-    Version, error_response,
+    BodyDecoder, CONTINUE, Decoded, Framing, Limits, Persistence, Refusal, RequestFacts,
+    ResponseEncoder, Version, error_response,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -105,7 +105,20 @@ fn receive(bytes: &[u8], to_head: bool) -> Received<'_> {
         let (body, rest) = rest.split_at(length.parse().unwrap());
         (body.to_vec(), rest)
     } else if value("Transfer-Encoding") == Some("chunked") {
-        reference(rest).expect("well-formed chunks")
+        let (body, after) = reference(rest).expect("well-formed chunks");
+        let mut decoded = Vec::new();
+        let verdict =
+            BodyDecoder::new(Framing::Chunked, &Limits::default()).decode(rest, &mut decoded);
+        let consumed = rest.len() - after.len();
+        assert_eq!(
+            verdict,
+            Ok(Decoded {
+                consumed,
+                complete: true
+            })
+        );
+        assert_eq!(decoded, body);
+        (body, after)
     } else {
         assert_eq!(
             value("Connection"),
