@@ -1,0 +1,69 @@
+//! [`WsgiApplication`]: the interpreter lock around one call, and the log.
+//!
+//! Owns the callable and what is made once for all of its requests. Knows nothing of connections or pools: those see an
+//! [`Application`]. [`super::Interpreter::load`] makes it.
+
+use std::time::Instant;
+
+use pyo3::prelude::*;
+
+use super::call::{self, Ending};
+use super::detached::detached;
+use super::environ::{Environ, Facts};
+use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
+
+/// A WSGI callable.
+#[derive(Debug)]
+pub(crate) struct WsgiApplication {
+    callable: Py<PyAny>,
+    environ: Environ,
+}
+
+impl WsgiApplication {
+    pub(super) fn new(
+        py: Python<'_>,
+        callable: Py<PyAny>,
+        facts: Facts,
+    ) -> PyResult<WsgiApplication> {
+        Ok(WsgiApplication {
+            callable,
+            environ: Environ::new(py, facts)?,
+        })
+    }
+}
+
+impl Application for WsgiApplication {
+    fn handle(
+        &self,
+        request: &mut Request,
+        sink: &mut dyn ResponseSink,
+        cost: &mut CallCost,
+    ) -> Result<(), Failed> {
+        let asked = Instant::now();
+        let ending = Python::attach(|py| {
+            cost.lock_wait_ns = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            match self.environ.build(py, request) {
+                Ok(environ) => call::run(self.callable.bind(py), environ, sink),
+                Err(error) => Ending::raised(py, &error),
+            }
+        });
+        // Without the interpreter lock: the log may be slow.
+        for exception in &ending.exceptions {
+            tracing::error!(
+                method = request.head.method(&request.bytes),
+                path = request.head.path(&request.bytes),
+                "{exception}"
+            );
+        }
+        ending.outcome
+    }
+
+    fn enter_thread(&self, body: &mut dyn FnMut()) {
+        // Attached all the time and detached inside of that: the thread keeps its Python state (and threading.local of the
+        // application its values), and each call's attach takes the lock and nothing else.
+        Python::attach(|py| {
+            // SAFETY: `body` comes from code that doesn't know Python.
+            unsafe { detached(py, body) }
+        });
+    }
+}

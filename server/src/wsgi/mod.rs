@@ -1,0 +1,47 @@
+//! The WSGI bridge (PEP 3333): Python applications behind [`crate::exchange::Application`].
+//!
+//! Owns everything that touches Python: the interpreter's life, loading the callable, the environ, `wsgi.input`,
+//! `start_response` and the walk over the response iterable. It must not know sockets, event loops, workers or
+//! configuration: requests and sinks come through `exchange`. The roles (`template`, `worker`) start the interpreter and
+//! load; pool threads call.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `interpreter` | start, fork, freeze, finish |
+//! | `venv` | what a virtual environment is, read from its files |
+//! | `loader` | `module:callable` to a callable, and what to tell the operator when that fails |
+//! | `application` | [`WsgiApplication`]: the interpreter lock around one call, and the log |
+//! | `call` | one call: the callable, its result, `close()` |
+//! | `body` | the response iterable, piece by piece into the sink |
+//! | `start_response` | `start_response` and `write`, and how they borrow the sink |
+//! | `environ`, `names` | the environ dictionary |
+//! | `input` | `wsgi.input` |
+//! | `file_wrapper` | `wsgi.file_wrapper` |
+//! | `traceback` | exceptions as text |
+//! | `detached` | running our own code without the interpreter lock |
+//!
+//! # Invariants
+//!
+//! - The interpreter lock is taken once per call and given back around everything that blocks.
+//! - No exception leaves a call, not even `SystemExit`: it is logged with its traceback and becomes
+//!   [`crate::exchange::Failed`].
+//! - Python objects that outlive their call (`start_response`, `write`, `wsgi.input`) are inert, never dangling.
+
+mod application;
+mod body;
+mod call;
+mod detached;
+mod environ;
+mod file_wrapper;
+mod input;
+mod interpreter;
+mod loader;
+mod names;
+mod start_response;
+mod traceback;
+mod venv;
+
+pub(crate) use application::WsgiApplication;
+pub(crate) use environ::Facts;
+pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, StartError, initialize};
+pub(crate) use loader::LoadError;
