@@ -35,6 +35,7 @@ mod deadline;
 mod distribution;
 mod driver;
 mod error;
+mod hgrm;
 mod pacer;
 mod plan;
 mod quantity;
