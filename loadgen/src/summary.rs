@@ -110,7 +110,7 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
 fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     write!(text, "  {:<13}", "time")?;
     for name in PERCENTILES
-        .map(|(name, ..)| name)
+        .map(|percentile| percentile.name)
         .iter()
         .chain(&["max", "mean"])
     {
