@@ -1,19 +1,70 @@
 //! As many workers as the measured demand needs.
+//!
+//! | Module | What it owns |
+//! | --- | --- |
+//! | `demand` | measuring: counters over a sliding window → rate, time, load, CPU |
+//! | `staffing` | arithmetic: demand → slots and cores → workers |
+//! | `contention` | one process more when calls get in each other's way on the CPU |
+//! | `shrink` | who leaves, when, how fast |
+//! | `reason` | the inputs in one line |
+//! | `sliding_max` | the largest value of the last few seconds |
+//!
+//! Up at once and for the whole need: workers that are starting count as capacity, so the same need never starts two.
+//! Down late and slowly. Equal input gives equal output: the state is nothing but the past snapshots.
+
+mod contention;
+mod demand;
+mod reason;
+mod shrink;
+mod sliding_max;
+mod staffing;
 
 use std::time::Duration;
 
-use crate::{Decision, Limits, Policy, Snapshot};
+use crate::spawn_pause::SpawnPause;
+use crate::{Cause, Decision, Limits, Phase, Policy, Snapshot};
+
+use contention::Contention;
+use demand::Meter;
+use reason::{Inputs, Workers};
+use shrink::{PATIENCE, Shrink};
 
 /// The `adaptive` policy.
 #[derive(Debug, Clone)]
 pub struct Adaptive {
     limits: Limits,
+    meter: Meter,
+    contention: Contention,
+    shrink: Shrink,
+    pause: SpawnPause,
+    capped: Capped,
 }
 
 impl Adaptive {
-    /// Stays within `limits`.
+    /// Stays within `limits`: `min_workers` wins over `max_workers` and `memory_workers`, there is always one worker, and
+    /// a CPU quota that is no positive number counts as one core.
     pub fn new(limits: Limits) -> Self {
-        Self { limits }
+        let cpus = if limits.cpus.is_finite() && limits.cpus > 0.0 {
+            limits.cpus
+        } else {
+            1.0
+        };
+        Self {
+            limits: Limits { cpus, ..limits },
+            meter: Meter::default(),
+            contention: Contention::new(),
+            shrink: Shrink::new(),
+            pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)),
+            capped: Capped::No,
+        }
+    }
+
+    /// How many of `missing` workers fit into memory beside all living ones (draining ones still hold theirs); what the
+    /// minimum needs is started in any case.
+    fn startable(&self, missing: u32, serving: u32, living: u32) -> u32 {
+        let room = self.limits.memory_workers.saturating_sub(living);
+        let below_minimum = staffing::floor(&self.limits).saturating_sub(serving);
+        missing.min(room.max(below_minimum))
     }
 }
 
@@ -27,27 +78,86 @@ impl Policy for Adaptive {
     }
 
     fn initial(&self) -> u32 {
-        self.limits.min_workers.max(1)
+        staffing::floor(&self.limits)
     }
 
+    /// Acts the same whatever the cause: what counts is in the snapshot.
     fn decide(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
-        let serving = u32::try_from(
-            snapshot
-                .workers
-                .iter()
-                .filter(|worker| worker.serves())
-                .count(),
-        )
-        .unwrap_or(u32::MAX);
-        let missing = self.initial().saturating_sub(serving);
-        (missing > 0).then(|| {
-            Decision::spawn(
-                snapshot.now,
-                missing,
-                format!("want {}, have {serving}", self.initial()),
-            )
-        })
+        if snapshot.cause == Cause::Started {
+            self.pause.succeeded();
+        }
+        let now = snapshot.now;
+        let living = snapshot.count(|_| true);
+        let serving = snapshot.count(|worker| worker.serves());
+        let starting = snapshot.count(|worker| worker.phase == Phase::Starting);
+
+        let demand = self.meter.observe(snapshot);
+        let (by_cpu, symptom) = self.contention.observe(now, &demand, serving, &self.limits);
+        let staffing = staffing::staff(&demand, by_cpu, serving, &self.limits);
+        let needed_lately = self.shrink.observe(now, staffing.kept);
+        let inputs = Inputs {
+            demand: &demand,
+            staffing: &staffing,
+            symptom,
+            limits: &self.limits,
+            serving,
+            starting,
+        };
+
+        let missing = staffing.wanted.saturating_sub(serving);
+        if missing > 0 {
+            let count = self.startable(missing, serving, living);
+            return (count > 0 && !self.pause.active(now))
+                .then(|| Decision::spawn(now, count, inputs.summary()));
+        }
+        let slots = self.shrink.retire(snapshot, serving, needed_lately);
+        if !slots.is_empty() {
+            let reason = format!(
+                "{}, needed {needed_lately} at most for {} s",
+                inputs.summary(),
+                PATIENCE.as_secs()
+            );
+            return Some(Decision::retire(now, &slots, reason));
+        }
+        let ceiling = staffing::ceiling(&self.limits);
+        let reason = self
+            .capped
+            .newly(staffing.needed > ceiling, needed_lately >= ceiling)
+            .then(|| {
+                format!(
+                    "{}, but at most {} may run: raise the maximum or the memory limit",
+                    inputs.summary(),
+                    Workers(ceiling)
+                )
+            });
+        reason.map(|reason| Decision::note(now, reason))
     }
 
-    fn spawn_failed(&mut self, _now: Duration) {}
+    fn spawn_failed(&mut self, now: Duration) {
+        self.pause.failed(now);
+    }
+}
+
+/// Whether the limits stand in the way, so that the operator is told once and not ten times a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Capped {
+    No,
+    Told,
+}
+
+impl Capped {
+    /// True when `exceeded` is news. It stays old news while everything that is allowed was `needed` lately.
+    fn newly(&mut self, exceeded: bool, needed: bool) -> bool {
+        match (*self, exceeded) {
+            (Self::No, true) => {
+                *self = Self::Told;
+                true
+            }
+            (Self::Told, false) if !needed => {
+                *self = Self::No;
+                false
+            }
+            (Self::No, false) | (Self::Told, _) => false,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot};
+use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
 
 /// The `static` policy.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Policy for Static {
         if snapshot.cause == Cause::Started {
             self.pause.succeeded();
         }
-        let serving = count(snapshot.workers.iter().filter(|worker| worker.serves()));
+        let serving = snapshot.count(WorkerView::serves);
         let missing = self.workers.saturating_sub(serving);
         if missing == 0 || self.pause.active(snapshot.now) {
             return None;
@@ -55,14 +55,10 @@ impl Policy for Static {
     }
 }
 
-fn count<T>(items: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(items.count()).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, Phase, Totals, WorkerView};
+    use crate::{Action, Phase, Totals};
 
     fn worker(slot: u32, phase: Phase) -> WorkerView {
         WorkerView {

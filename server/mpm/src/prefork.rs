@@ -87,9 +87,9 @@ impl Prefork {
             max_request_workers,
             ..
         } = self.config;
-        let idle = count(snapshot.workers.iter().filter(|worker| is_idle(worker)));
+        let idle = snapshot.count(is_idle);
         // A draining child is neither idle nor a free slot.
-        let living = count(snapshot.workers.iter());
+        let living = snapshot.count(|_| true);
         let free = max_request_workers.saturating_sub(living).min(self.rate);
 
         if idle > max_spare {
@@ -174,8 +174,4 @@ fn to_retire(workers: &[WorkerView]) -> Option<u32> {
         .filter(|worker| is_idle(worker))
         .max_by_key(|worker| (worker.phase == Phase::Ready, worker.slot))
         .map(|worker| worker.slot)
-}
-
-fn count<T>(items: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(items.count()).unwrap_or(u32::MAX)
 }

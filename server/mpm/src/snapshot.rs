@@ -105,3 +105,11 @@ pub struct Snapshot<'a> {
     /// Connections in the kernel's accept queues, all listeners together.
     pub backlog: u32,
 }
+
+impl Snapshot<'_> {
+    /// How many workers are like this.
+    pub(crate) fn count(&self, like: impl Fn(&WorkerView) -> bool) -> u32 {
+        let count = self.workers.iter().filter(|worker| like(worker)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}

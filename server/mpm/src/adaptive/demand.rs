@@ -1,0 +1,248 @@
+//! How much work there is, measured: differences of the workers' counters over a sliding window.
+//!
+//! Workers come and go, so differences are taken per slot and generation and summed. What a worker did between its last
+//! snapshot and its exit is lost: at most one tick's worth. Nothing here knows how many workers that means.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::sizing::CallStats;
+use crate::{Snapshot, Totals, WorkerView};
+
+/// The shortest window: long enough for a steady rate, short against an operator's patience.
+const WINDOW: Duration = Duration::from_secs(1);
+/// The longest window, for calls that take seconds.
+const LONGEST_WINDOW: Duration = Duration::from_secs(10);
+/// The window for noticing a burst: two ticks.
+const BURST_WINDOW: Duration = Duration::from_millis(200);
+/// The window holds about this many calls one after the other, so that a load of `a` is averaged over `10·a` calls.
+const CALLS_IN_WINDOW: f64 = 10.0;
+/// Time differences below this one say nothing about rates.
+const SHORTEST_ELAPSED: f64 = 0.1;
+/// Snapshots closer together than this share one entry of the history.
+const GRAIN: Duration = Duration::from_millis(50);
+
+/// Measured demand. All means are over the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Demand {
+    /// λ: calls that ended, per second.
+    pub(super) rate: f64,
+    /// W: mean seconds a call takes without waiting for the interpreter lock; 0 when no call ended.
+    pub(super) service: f64,
+    /// Offered load by Little's law: calls that run at once on average. λ·W, or what was seen running if that is clearly
+    /// more, because calls that take long haven't ended yet.
+    pub(super) load: f64,
+    /// Requests that arrived, per second, over the last moments: those that ended and those that are there now and were
+    /// not before. Noisy, but the first to see a burst.
+    pub(super) arrivals: f64,
+    /// Cores that calls use.
+    pub(super) cpu: f64,
+    /// Calls that wait for the interpreter lock on average.
+    pub(super) lock_waits: f64,
+    /// Whether calls mostly compute.
+    pub(super) cpu_bound: bool,
+    /// Calls running now in workers that stay, without those that wait for the interpreter lock.
+    pub(super) running: f64,
+    /// Requests and connections that wait now: queued in workers that stay, and in the kernel.
+    pub(super) waiting: u32,
+    /// The same on average.
+    pub(super) mean_waiting: f64,
+}
+
+impl Demand {
+    /// Mean seconds from start to end of a call: Little's law the other way round, which sees calls that take long before
+    /// they end. `None` when no call ended.
+    pub(super) fn residence(&self) -> Option<f64> {
+        (self.rate > 0.0).then(|| self.load / self.rate)
+    }
+
+    /// Mean CPU seconds of a call; 0 when no call ended.
+    pub(super) fn cpu_per_call(&self) -> f64 {
+        if self.rate > 0.0 {
+            self.cpu / self.rate
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Turns snapshots into [`Demand`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter {
+    /// The workers of the last snapshot, by slot.
+    seen: Vec<Seen>,
+    last: Option<Instant>,
+    sums: Sums,
+    /// Sums at earlier times, oldest first; one entry is at or before the longest window's start.
+    history: VecDeque<(Duration, Sums)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    slot: u32,
+    generation: u32,
+    totals: Totals,
+}
+
+/// What held at the last snapshot, until the next one.
+#[derive(Debug, Clone, Copy)]
+struct Instant {
+    at: Duration,
+    in_flight: u64,
+    waiting: u32,
+}
+
+/// Everything the workers did since the meter's first snapshot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    calls: CallStats,
+    /// Calls in flight × seconds.
+    in_flight: f64,
+    /// Waiting requests × seconds.
+    waiting: f64,
+    /// Requests that are there, running or waiting. No sum: its difference says how many more came than ended.
+    present: f64,
+}
+
+impl Meter {
+    /// Takes the snapshot in. Linear in the number of workers.
+    pub(super) fn observe(&mut self, snapshot: &Snapshot<'_>) -> Demand {
+        let elapsed = self.last.map(|last| snapshot.now.saturating_sub(last.at));
+        self.add_differences(snapshot, elapsed);
+        if let (Some(last), Some(elapsed)) = (self.last, elapsed) {
+            self.sums.in_flight += last.in_flight as f64 * elapsed.as_secs_f64();
+            self.sums.waiting += f64::from(last.waiting) * elapsed.as_secs_f64();
+        }
+        let instant = Instant::of(snapshot);
+        self.sums.present = instant.in_flight as f64 + f64::from(instant.waiting);
+        self.last = Some(instant);
+        self.remember(snapshot.now);
+        self.demand(instant)
+    }
+
+    fn add_differences(&mut self, snapshot: &Snapshot<'_>, elapsed: Option<Duration>) {
+        let mut workers: Vec<&WorkerView> = snapshot.workers.iter().collect();
+        // Already sorted by contract, which makes this one linear check.
+        workers.sort_unstable_by_key(|worker| worker.slot);
+        let mut before = self.seen.iter().peekable();
+        for worker in &workers {
+            while before.next_if(|old| old.slot < worker.slot).is_some() {}
+            let known = before
+                .next_if(|old| old.slot == worker.slot)
+                .filter(|old| old.generation == worker.generation);
+            let base = match (known, elapsed) {
+                (Some(old), _) => old.totals,
+                // Younger than the last snapshot: all of its work was done since.
+                (None, Some(elapsed)) if worker.age <= elapsed => Totals::default(),
+                // Older, but never seen (this meter is new): nobody knows when it did its work.
+                (None, _) => worker.totals,
+            };
+            self.sums
+                .calls
+                .add(&CallStats::from(worker.totals).since(&base.into()));
+        }
+        self.seen = workers.into_iter().map(Seen::of).collect();
+    }
+
+    fn remember(&mut self, now: Duration) {
+        if self
+            .history
+            .back()
+            .is_none_or(|(at, _)| now.saturating_sub(*at) >= GRAIN)
+        {
+            self.history.push_back((now, self.sums));
+        }
+        while self
+            .history
+            .get(1)
+            .is_some_and(|(at, _)| now.saturating_sub(*at) >= LONGEST_WINDOW)
+        {
+            self.history.pop_front();
+        }
+    }
+
+    fn demand(&self, instant: Instant) -> Demand {
+        let short = self.over(instant, WINDOW);
+        let residence = short.residence().unwrap_or(0.0);
+        let window =
+            (CALLS_IN_WINDOW * residence).clamp(WINDOW.as_secs_f64(), LONGEST_WINDOW.as_secs_f64());
+        Demand {
+            arrivals: self.over(instant, BURST_WINDOW).arrivals,
+            ..self.over(instant, Duration::from_secs_f64(window))
+        }
+    }
+
+    /// Demand over the last `window`, or over as much of it as there is.
+    fn over(&self, instant: Instant, window: Duration) -> Demand {
+        let start = instant.at.saturating_sub(window);
+        let after = self.history.partition_point(|(at, _)| *at <= start);
+        let Some((since, base)) = self.history.get(after.saturating_sub(1)) else {
+            return Demand::default();
+        };
+        let seconds = instant
+            .at
+            .saturating_sub(*since)
+            .as_secs_f64()
+            .max(SHORTEST_ELAPSED);
+        let calls = self.sums.calls.since(&base.calls);
+        let ended = calls.requests as f64;
+        // Of the time in calls, this share is not just waiting for the interpreter lock.
+        let wall = calls.wall.as_secs_f64();
+        let served_share = if wall > 0.0 {
+            calls.service_seconds() / wall
+        } else {
+            1.0
+        };
+        let seen_running = (self.sums.in_flight - base.in_flight) / seconds * served_share;
+        let ended_load = calls.service_seconds() / seconds;
+        // Snapshots are samples, and samples of a load of a scatter by √a.
+        let clearly_more = seen_running > ended_load + seen_running.sqrt();
+        Demand {
+            rate: ended / seconds,
+            service: if calls.requests > 0 {
+                calls.service_seconds() / ended
+            } else {
+                0.0
+            },
+            load: if clearly_more {
+                seen_running
+            } else {
+                ended_load
+            },
+            arrivals: (ended + self.sums.present - base.present).max(0.0) / seconds,
+            cpu: calls.cpu.as_secs_f64() / seconds,
+            lock_waits: calls.lock_seconds() / seconds,
+            cpu_bound: calls.is_cpu_bound(),
+            running: instant.in_flight as f64 * served_share,
+            waiting: instant.waiting,
+            mean_waiting: (self.sums.waiting - base.waiting) / seconds,
+        }
+    }
+}
+
+impl Seen {
+    fn of(worker: &WorkerView) -> Self {
+        Self {
+            slot: worker.slot,
+            generation: worker.generation,
+            totals: worker.totals,
+        }
+    }
+}
+
+impl Instant {
+    /// A draining worker's calls end where they are: they need no room elsewhere.
+    fn of(snapshot: &Snapshot<'_>) -> Self {
+        let staying = || snapshot.workers.iter().filter(|worker| worker.serves());
+        let queued: u64 = staying().map(|worker| u64::from(worker.queued)).sum();
+        Self {
+            at: snapshot.now,
+            in_flight: staying().map(|worker| u64::from(worker.in_flight)).sum(),
+            waiting: u32::try_from(queued + u64::from(snapshot.backlog)).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "demand_tests.rs"]
+mod tests;
