@@ -13,7 +13,7 @@ use http1::RequestHead;
 
 /// Both ends of a connection, shared by all of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// A TCP address.
     Tcp(SocketAddr),
     /// A unix socket: its path (empty for an unnamed client).
@@ -22,18 +22,18 @@ pub enum Endpoint {
 
 /// What every request on one connection has in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     /// The client.
-    pub peer: Endpoint,
+    pub(crate) peer: Endpoint,
     /// Our side: the address that was bound.
-    pub local: Endpoint,
+    pub(crate) local: Endpoint,
     /// `http` or `https`.
-    pub scheme: &'static str,
+    pub(crate) scheme: &'static str,
 }
 
 /// A request's body, complete before the application is called.
 #[derive(Debug, Default)]
-pub enum Body {
+pub(crate) enum Body {
     /// No body, or an empty one.
     #[default]
     Empty,
@@ -50,7 +50,7 @@ pub enum Body {
 
 impl Body {
     /// Bytes in the body.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Body::Empty => 0,
             Body::Memory(bytes) => bytes.len() as u64,
@@ -59,7 +59,7 @@ impl Body {
     }
 
     /// A reader over the body from its start.
-    pub fn into_reader(self) -> BodyReader {
+    pub(crate) fn into_reader(self) -> BodyReader {
         match self {
             Body::Empty => BodyReader::Memory(io::Cursor::new(Vec::new())),
             Body::Memory(bytes) => BodyReader::Memory(io::Cursor::new(bytes)),
@@ -70,7 +70,7 @@ impl Body {
 
 /// Reads a [`Body`] wherever it is.
 #[derive(Debug)]
-pub enum BodyReader {
+pub(crate) enum BodyReader {
     /// From memory.
     Memory(io::Cursor<Vec<u8>>),
     /// From the temporary file.
@@ -104,20 +104,20 @@ impl io::BufRead for BodyReader {
 
 /// One complete request. `head` holds spans into `bytes`.
 #[derive(Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The bytes that `head`'s spans point into; they start at the head's first byte and may go on past it.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The parsed head.
-    pub head: RequestHead,
+    pub(crate) head: RequestHead,
     /// The complete body.
-    pub body: Body,
+    pub(crate) body: Body,
     /// Who talks to whom.
-    pub endpoints: Arc<Endpoints>,
+    pub(crate) endpoints: Arc<Endpoints>,
 }
 
 /// Why a response could not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {
+pub(crate) enum SinkError {
     /// The application broke the protocol (header injection, hop-by-hop header, body before the status …).
     #[error(transparent)]
     Application(#[from] http1::ResponseError),
@@ -130,7 +130,7 @@ pub enum SinkError {
 ///
 /// Order: `begin`, any number of `header`, then either one `whole` or any number of `piece` and `flush`. The caller of the
 /// application finishes the response after [`Application::handle`] returned. No method but `flush` ever blocks.
-pub trait ResponseSink {
+pub(crate) trait ResponseSink {
     /// The status line's code and reason, e.g. `200 OK`. Called again before anything was sent, it drops what was
     /// collected (WSGI's `exc_info`).
     fn begin(&mut self, status: &str) -> Result<(), SinkError>;
@@ -154,17 +154,17 @@ pub trait ResponseSink {
 /// The application failed; it has been logged with all there is to know. A 500 is sent if nothing was committed,
 /// else the connection is cut.
 #[derive(Debug)]
-pub struct Failed;
+pub(crate) struct Failed;
 
 /// What one call cost, by the application's own measurement.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CallCost {
+pub(crate) struct CallCost {
     /// Nanoseconds spent waiting for the interpreter lock.
-    pub lock_wait_ns: u64,
+    pub(crate) lock_wait_ns: u64,
 }
 
 /// Something that answers requests: the WSGI callable, or native handlers.
-pub trait Application: Send + Sync {
+pub(crate) trait Application: Send + Sync {
     /// Answers one request. Runs on a pool thread; may block. The request's `body` is taken out of it; `bytes` and `head` stay for the caller to reuse.
     fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed>;
 

@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, time::Duration};
 
-use crate::sys::shared;
+use crate::sys::{clock, shared};
 
 /// Words per cache line.
 const LINE: usize = 8;
@@ -118,6 +118,13 @@ pub(crate) struct Seen {
     pub(crate) lock_wait: Duration,
 }
 
+impl Seen {
+    /// Time since the worker was asked for.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.spawned_at_ns))
+    }
+}
+
 /// The mapped scoreboard.
 #[derive(Clone, Copy)]
 pub(crate) struct Scoreboard {
@@ -217,9 +224,24 @@ impl Slot {
         self.store(Word::Connections, count as u64);
     }
 
-    /// Worker: how many calls run.
-    pub(crate) fn set_in_flight(self, count: usize) {
-        self.store(Word::InFlight, count as u64);
+    /// Worker: a call into the application begins.
+    pub(crate) fn begin_call(self) {
+        self.words[Word::InFlight as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Worker: a call has ended.
+    pub(crate) fn end_call(self) {
+        self.words[Word::InFlight as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Calls that run now.
+    pub(crate) fn in_flight(self) -> usize {
+        self.load(Word::InFlight) as usize
+    }
+
+    /// Requests answered since the worker started.
+    pub(crate) fn requests(self) -> u64 {
+        self.load(Word::Requests)
     }
 
     /// Worker: how many requests wait for a thread.

@@ -12,6 +12,11 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     read(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// CPU nanoseconds that all threads of this process have used, user and system.
+pub(crate) fn process_cpu_ns() -> u64 {
+    read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
 fn read(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux; clock_gettime has no other error for a valid pointer.
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)

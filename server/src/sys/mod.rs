@@ -8,3 +8,4 @@ pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod shared;
 pub(crate) mod socket;
+pub(crate) mod wakeup;

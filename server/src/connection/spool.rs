@@ -1,0 +1,80 @@
+//! Where a request body gathers: in memory up to a bound, then in an unlinked temporary file.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+
+use crate::exchange::Body;
+
+/// A body that is still being received.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    /// In memory: all of it. With a file: what was decoded and not written yet.
+    memory: Vec<u8>,
+    bound: usize,
+    file: Option<(File, u64)>,
+}
+
+impl Spool {
+    /// Keeps up to `bound` bytes in memory.
+    pub(crate) fn new(bound: usize) -> Spool {
+        Spool { memory: Vec::new(), bound, file: None }
+    }
+
+    /// Where the decoder appends; call [`Spool::settle`] afterwards.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.memory
+    }
+
+    /// Moves what is over the bound to the file. The error is the disk's.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        if self.file.is_none() && self.memory.len() <= self.bound {
+            return Ok(());
+        }
+        let (file, len) = match &mut self.file {
+            Some(open) => open,
+            none => none.insert((tempfile::tempfile()?, 0)),
+        };
+        file.write_all(&self.memory)?;
+        *len += self.memory.len() as u64;
+        self.memory.clear();
+        Ok(())
+    }
+
+    /// The complete body.
+    pub(crate) fn finish(self) -> io::Result<Body> {
+        match self.file {
+            Some((mut file, len)) => {
+                file.rewind()?;
+                Ok(Body::File { file, len })
+            }
+            None if self.memory.is_empty() => Ok(Body::Empty),
+            None => Ok(Body::Memory(self.memory)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn gather(pieces: &[&[u8]], bound: usize) -> Body {
+        let mut spool = Spool::new(bound);
+        for piece in pieces {
+            spool.buffer().extend_from_slice(piece);
+            spool.settle().expect("disk");
+        }
+        spool.finish().expect("disk")
+    }
+
+    #[test]
+    fn a_body_is_where_its_size_puts_it() {
+        assert!(matches!(gather(&[], 4), Body::Empty));
+        assert!(matches!(gather(&[b"ab", b"cd"], 4), Body::Memory(bytes) if bytes == b"abcd"));
+        let large = gather(&[b"ab", b"cd", b"e", b"fgh"], 4);
+        assert!(matches!(large, Body::File { len: 8, .. }));
+        let mut text = String::new();
+        large.into_reader().read_to_string(&mut text).expect("readable");
+        assert_eq!(text, "abcdefgh");
+    }
+}

@@ -1,0 +1,101 @@
+//! Moves bytes between a socket and memory. Knows no protocol; TLS will be one more variant.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::sys::socket::reset_on_close;
+
+/// A connected, non-blocking stream. Reading and writing take `&self`: at any time at most one thread reads (the one that
+/// holds the event loop) and one writes (the one that answers the connection's only exchange).
+#[derive(Debug)]
+pub(crate) enum Transport {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// A plain unix stream socket.
+    Unix(UnixStream),
+}
+
+impl Transport {
+    /// Reads what is there: 0 at the end of the stream, `WouldBlock` when nothing is there.
+    pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Tcp(stream) => (&mut &*stream).read(into),
+            Transport::Unix(stream) => (&mut &*stream).read(into),
+        }
+    }
+
+    /// Writes as much as the socket takes: `WouldBlock` when it is full.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Tcp(stream) => (&mut &*stream).write(bytes),
+            Transport::Unix(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    /// Sends from `file` at `offset`, which moves on, at most `len` bytes; 0 when the file ends early.
+    pub(crate) fn send_file(&self, file: &File, offset: &mut u64, len: u64) -> io::Result<usize> {
+        let mut position = i64::try_from(*offset).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        // sendfile(2) moves at most 2 GiB a call; a megabyte keeps one client from holding the event loop.
+        let count = len.min(1 << 20) as usize;
+        let sent = nix::sys::sendfile::sendfile(self.as_fd(), file.as_fd(), Some(&mut position), count)?;
+        *offset = position as u64;
+        Ok(sent)
+    }
+
+    /// Blocks until the socket takes bytes again; `TimedOut` after `timeout` without room.
+    pub(crate) fn wait_writable(&self, timeout: Duration) -> io::Result<()> {
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        loop {
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLOUT)], timeout) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends our direction: the peer reads what was sent, then the end of the stream.
+    pub(crate) fn finish(&self) {
+        // A peer that is gone already needs no end of stream.
+        let _ = match self {
+            Transport::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Transport::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// Makes the coming close a reset, so that a cut response can't be taken for a whole one.
+    pub(crate) fn cut(&self) {
+        reset_on_close(self.as_fd());
+    }
+
+    /// Puts the socket into the event loop, edge-triggered.
+    pub(crate) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
+        SourceFd(&self.as_fd().as_raw_fd()).register(registry, token, Interest::READABLE)
+    }
+
+    /// Also asks for room to write, or no longer.
+    pub(crate) fn want_writable(&self, registry: &Registry, token: Token, wanted: bool) -> io::Result<()> {
+        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        SourceFd(&self.as_fd().as_raw_fd()).reregister(registry, token, interest)
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Transport::Tcp(stream) => stream.as_fd(),
+            Transport::Unix(stream) => stream.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The link between supervisor and template: small JSON messages with descriptors, over a `SOCK_SEQPACKET` pair.
+//!
+//! Ordered and message-preserving, so neither side parses a stream. The supervisor's end does not block; the template
+//! polls before it reads. An end that closes is the news that the process behind it is gone.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::sys::{message, process::Ending};
+
+/// A configuration, the largest message, is some kilobytes; a load error may carry a long traceback.
+const LARGEST: usize = 128 * 1024;
+
+/// What the supervisor says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToTemplate {
+    /// First, once. Descriptors: scoreboard, lifeline, the supervisor's wake-up, then every listener in `bind`'s order.
+    SetUp {
+        /// What to serve and how.
+        config: Box<Config>,
+        /// The addresses that were bound, as `--bind` writes them.
+        bound: Vec<String>,
+    },
+    /// Fork a worker into this slot.
+    Spawn {
+        /// Index in the scoreboard.
+        slot: usize,
+        /// The life that begins there.
+        generation: u64,
+    },
+}
+
+/// What the template says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromTemplate {
+    /// The application is imported (or there is nothing to preload); spawns will be answered.
+    Ready,
+    /// The application could not be loaded; the template has printed why and leaves.
+    LoadFailed,
+    /// A worker was forked. Descriptors: its pidfd, its wake-up.
+    Spawned {
+        /// As asked.
+        slot: usize,
+        /// As asked.
+        generation: u64,
+        /// The worker's pid.
+        pid: i32,
+    },
+    /// No worker was forked.
+    SpawnFailed {
+        /// As asked.
+        slot: usize,
+        /// As asked.
+        generation: u64,
+        /// What the kernel said.
+        error: String,
+    },
+    /// A worker has ended and was reaped.
+    Exited {
+        /// Its slot.
+        slot: usize,
+        /// Its life in that slot.
+        generation: u64,
+        /// How it ended.
+        ending: Ending,
+    },
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+impl Link {
+    /// Over one end of [`message::pair`].
+    pub(crate) fn new(socket: OwnedFd) -> Link {
+        Link { socket, buffer: vec![0; LARGEST] }
+    }
+
+    /// Sends one message with its descriptors.
+    pub(crate) fn send<M: Serialize>(&self, message: &M, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        message::send(self.socket.as_fd(), &bytes, descriptors)
+    }
+
+    /// The next message and its descriptors; `None` when the other end is closed; `WouldBlock` when there is none yet.
+    pub(crate) fn receive<M: for<'a> Deserialize<'a>>(&mut self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+        let (length, descriptors) = message::receive(self.socket.as_fd(), &mut self.buffer)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        Ok(Some((serde_json::from_slice(&self.buffer[..length])?, descriptors)))
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_arrives_whole_with_its_descriptors() {
+        let (a, b) = message::pair().expect("pair");
+        let (a, mut b) = (Link::new(a), Link::new(b));
+        let (reader, writer) = nix::unistd::pipe().expect("pipe");
+        a.send(&FromTemplate::Spawned { slot: 3, generation: 9, pid: 77 }, &[reader.as_fd(), writer.as_fd()]).expect("send");
+        let (message, descriptors) = b.receive::<FromTemplate>().expect("receive").expect("open");
+        assert!(matches!(message, FromTemplate::Spawned { slot: 3, generation: 9, pid: 77 }));
+        assert_eq!(descriptors.len(), 2);
+        nix::unistd::write(&descriptors[1], b"x").expect("the write end works");
+        let mut byte = [0];
+        assert_eq!(nix::unistd::read(&reader, &mut byte).expect("through the pipe"), 1);
+    }
+
+    #[test]
+    fn a_closed_end_is_none_and_silence_would_block() {
+        let (a, b) = message::pair().expect("pair");
+        let mut a = Link::new(a);
+        let silence = a.receive::<FromTemplate>().expect_err("nothing was sent");
+        assert_eq!(silence.kind(), io::ErrorKind::WouldBlock);
+        drop(b);
+        assert!(a.receive::<FromTemplate>().expect("closed").is_none());
+    }
+}

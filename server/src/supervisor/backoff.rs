@@ -1,0 +1,56 @@
+//! How long to wait before something that keeps failing is tried again. Pure: time is passed in.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Doubles its pause with each failure in a row.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+    until: Duration,
+}
+
+impl Backoff {
+    /// It failed at `now`; the pause that follows.
+    pub(super) fn failed(&mut self, now: Duration) -> Duration {
+        let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        self.failures += 1;
+        self.until = now + pause;
+        pause
+    }
+
+    /// It worked.
+    pub(super) fn succeeded(&mut self) {
+        *self = Backoff::default();
+    }
+
+    /// True while it should not be tried.
+    pub(super) fn holds(&self, now: Duration) -> bool {
+        now < self.until
+    }
+
+    /// When it may be tried again, if that is in the future.
+    pub(super) fn ends(&self, now: Duration) -> Option<Duration> {
+        self.holds(now).then_some(self.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_start_over() {
+        let mut backoff = Backoff::default();
+        let now = Duration::from_secs(5);
+        let pauses: Vec<u128> = (0..9).map(|_| backoff.failed(now).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert!(backoff.holds(now + Duration::from_secs(9)));
+        assert!(!backoff.holds(now + Duration::from_secs(10)));
+        backoff.succeeded();
+        assert!(!backoff.holds(now));
+        assert_eq!(backoff.failed(now).as_millis(), 100);
+    }
+}

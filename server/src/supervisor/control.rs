@@ -1,0 +1,136 @@
+//! The control socket: a line of JSON in, a line of JSON out.
+//!
+//! Owns the unix socket and its few connections, never blocking. What a request means is the supervisor's matter.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+
+use crate::ctl::protocol::{Reply, Request};
+
+/// Connections at once; a further one waits in the backlog.
+pub(super) const MOST: usize = 16;
+/// A request is some ten bytes.
+const LONGEST_REQUEST: usize = 4096;
+
+/// One client.
+enum Client {
+    Asking { stream: UnixStream, received: Vec<u8> },
+    Answering { stream: UnixStream, rest: Vec<u8> },
+}
+
+/// The socket and its clients.
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    first: Token,
+    clients: [Option<Client>; MOST],
+}
+
+impl Control {
+    /// Listens at `path`, for this user only. Clients get tokens from `first` on.
+    pub(super) fn bind(path: &Path, registry: &Registry, token: Token, first: Token) -> io::Result<Control> {
+        // A socket that nobody answers on was left by a server that was killed.
+        if std::os::unix::net::UnixStream::connect(path).is_err() {
+            let _ = fs::remove_file(path);
+        }
+        let mut listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        registry.register(&mut listener, token, Interest::READABLE)?;
+        Ok(Control { listener, path: path.to_owned(), first, clients: [const { None }; MOST] })
+    }
+
+    /// Where it listens.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the clients that wait.
+    pub(super) fn accept(&mut self, registry: &Registry) {
+        while let Some(index) = self.clients.iter().position(Option::is_none) {
+            let Ok((mut stream, _)) = self.listener.accept() else { return };
+            let token = Token(self.first.0 + index);
+            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                self.clients[index] = Some(Client::Asking { stream, received: Vec::new() });
+            }
+        }
+    }
+
+    /// A client is ready: its request, once complete and well-formed. Answer it with [`Control::answer`].
+    pub(super) fn ready(&mut self, index: usize) -> Option<Request> {
+        match self.clients.get_mut(index)?.as_mut()? {
+            Client::Asking { stream, received } => match read_line(stream, received) {
+                Ok(None) => None,
+                Ok(Some(line)) => match serde_json::from_slice(&line) {
+                    Ok(request) => Some(request),
+                    Err(error) => {
+                        self.answer(index, &Reply::Error(format!("not a request: {error}")));
+                        None
+                    }
+                },
+                Err(_) => {
+                    self.clients[index] = None;
+                    None
+                }
+            },
+            Client::Answering { .. } => {
+                self.write(index);
+                None
+            }
+        }
+    }
+
+    /// Sends the reply, then closes.
+    pub(super) fn answer(&mut self, index: usize, reply: &Reply) {
+        let Some(Client::Asking { stream, .. }) = self.clients[index].take() else { return };
+        let Ok(mut rest) = serde_json::to_vec(reply) else { return };
+        rest.push(b'\n');
+        self.clients[index] = Some(Client::Answering { stream, rest });
+        self.write(index);
+    }
+
+    fn write(&mut self, index: usize) {
+        let Some(Client::Answering { stream, rest }) = &mut self.clients[index] else { return };
+        while !rest.is_empty() {
+            match stream.write(rest) {
+                Ok(count) if count > 0 => drop(rest.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.clients[index] = None;
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // The folder may have been cleaned up before us.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A complete line, if there is one yet.
+fn read_line(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let mut buffer = [0; 512];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => received.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(end) = received.iter().position(|byte| *byte == b'\n') {
+            received.truncate(end);
+            return Ok(Some(std::mem::take(received)));
+        }
+        if received.len() > LONGEST_REQUEST {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+}

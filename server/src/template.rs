@@ -1,0 +1,287 @@
+//! The template: the process that has the application imported and forks every worker from that state.
+//!
+//! It owns the interpreter and stays single-threaded. It waits on its link, on the lifeline and on its workers' pidfds; it
+//! forks when asked, reaps what ends, and reports both. It decides nothing. When the supervisor is gone (the link or the
+//! lifeline closes) it leaves; the workers see the lifeline themselves.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::config::{AppSource, Config, Exit, Mpm};
+use crate::exchange::Application;
+use crate::link::{FromTemplate, Link, ToTemplate};
+use crate::listener::Listener;
+use crate::scoreboard::Scoreboard;
+use crate::sys::wakeup::Wakeup;
+use crate::sys::process::{self, Ending};
+use crate::worker::{self, Outfit};
+use crate::{log, native, wsgi};
+
+/// What the supervisor handed over.
+struct Inheritance {
+    config: Config,
+    scoreboard: Scoreboard,
+    lifeline: OwnedFd,
+    supervisor: Wakeup,
+    listeners: Vec<Listener>,
+}
+
+/// Where workers get their application from.
+enum Source {
+    /// Ready to be shared by fork.
+    Loaded(Arc<dyn Application>, Option<wsgi::Interpreter>),
+    /// `--no-preload`: each worker imports for itself.
+    Later { interpreter: wsgi::Interpreter, module: String, callable: String, facts: wsgi::Facts },
+}
+
+/// One living worker.
+struct Child {
+    slot: usize,
+    generation: u64,
+    pidfd: OwnedFd,
+}
+
+/// The template's whole life; `link` is its end. Also the whole life of the workers, which return from here as well.
+pub(crate) fn run(mut link: Link) -> Exit {
+    let inheritance = match set_up(&mut link) {
+        Ok(inheritance) => inheritance,
+        Err(error) => {
+            eprintln!("smarthttpd: the template was not set up: {error}");
+            return Exit::Failure;
+        }
+    };
+    log::init(inheritance.config.error_log, "template");
+    let source = match prepare(&inheritance.config) {
+        Ok(source) => source,
+        Err(message) => {
+            eprintln!("smarthttpd: {message}");
+            // The supervisor learns the same from our exit status when the link is already gone.
+            let _ = link.send(&FromTemplate::LoadFailed, &[]);
+            return Exit::Application;
+        }
+    };
+    if link.send(&FromTemplate::Ready, &[]).is_err() {
+        return Exit::Ok;
+    }
+    serve(link, inheritance, source)
+}
+
+fn set_up(link: &mut Link) -> io::Result<Inheritance> {
+    let Some((ToTemplate::SetUp { config, bound }, descriptors)) = link.receive()? else {
+        return Err(io::Error::other("the supervisor said nothing"));
+    };
+    let mut descriptors = descriptors.into_iter();
+    let mut next = || descriptors.next().ok_or_else(|| io::Error::other("a descriptor is missing"));
+    let scoreboard = Scoreboard::map(next()?.as_fd())?;
+    let lifeline = next()?;
+    let supervisor = Wakeup::from(next()?);
+    let listeners = bound.iter().map(|address| Listener::adopt(next()?, address)).collect::<io::Result<Vec<_>>>()?;
+    Ok(Inheritance { config: *config, scoreboard, lifeline, supervisor, listeners })
+}
+
+/// Imports the application, or gets as far as `--no-preload` allows. The error is the message for the operator.
+fn prepare(config: &Config) -> Result<Source, String> {
+    let (module, callable) = match &config.app {
+        AppSource::Native { name } => {
+            let application = native::find(name).ok_or_else(|| format!("--app native:{name}: there is no such native application; there is: hello"))?;
+            return Ok(Source::Loaded(application, None));
+        }
+        AppSource::Wsgi { module, callable } => (module.clone(), callable.clone()),
+    };
+    let interpreter = wsgi::initialize(&wsgi::PythonOptions {
+        chdir: config.python.chdir.clone(),
+        pythonpath: config.python.pythonpath.clone(),
+        venv: config.python.venv.clone(),
+        argv0: module.clone(),
+    })
+    .map_err(|error| error.to_string())?;
+    let facts = wsgi::Facts { multithread: multithread(&config.mpm), multiprocess: multiprocess(&config.mpm) };
+    if !config.preload {
+        return Ok(Source::Later { interpreter, module, callable, facts });
+    }
+    let application = interpreter.load(&module, &callable, facts).map_err(|error| error.to_string())?;
+    interpreter.freeze();
+    let threads = thread_count();
+    if threads > 1 {
+        tracing::warn!(
+            "importing {module} started {} thread(s); they do not exist in the forked workers, and a lock they hold stays \
+             locked there: start them in the first request, or use --no-preload",
+            threads - 1
+        );
+    }
+    Ok(Source::Loaded(Arc::new(application), Some(interpreter)))
+}
+
+fn thread_count() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+fn multithread(mpm: &Mpm) -> bool {
+    match mpm {
+        Mpm::Adaptive { max_threads, .. } => *max_threads > 1,
+        Mpm::Static { threads, .. } => *threads > 1,
+        Mpm::Prefork { .. } => false,
+    }
+}
+
+fn multiprocess(mpm: &Mpm) -> bool {
+    match mpm {
+        Mpm::Adaptive { max_workers, .. } => *max_workers > 1,
+        Mpm::Static { workers, .. } => *workers > 1,
+        Mpm::Prefork { max_request_workers, .. } => *max_request_workers > 1,
+    }
+}
+
+/// Forks and reaps until the supervisor is gone.
+fn serve(mut link: Link, inheritance: Inheritance, source: Source) -> Exit {
+    let mut children: Vec<Child> = Vec::new();
+    loop {
+        let ready = match wait(&link, &inheritance.lifeline, &children) {
+            Ok(ready) => ready,
+            Err(error) => {
+                tracing::error!("the template can't wait for events: {error}");
+                return Exit::Failure;
+            }
+        };
+        if ready.orphaned {
+            return Exit::Ok;
+        }
+        for index in ready.ended.into_iter().rev() {
+            let child = children.swap_remove(index);
+            let ending = process::reap(child.pidfd.as_fd()).unwrap_or(Ending::Unknown);
+            let news = FromTemplate::Exited { slot: child.slot, generation: child.generation, ending };
+            if link.send(&news, &[]).is_err() {
+                return Exit::Ok;
+            }
+        }
+        if !ready.link {
+            continue;
+        }
+        match link.receive::<ToTemplate>() {
+            Ok(Some((ToTemplate::Spawn { slot, generation }, _))) => {
+                match spawn(&link, &source, slot, generation) {
+                    Ok(Spawned::Child(child)) => children.push(child),
+                    Ok(Spawned::Failed) => {}
+                    Ok(Spawned::Worker { wake }) => {
+                        drop(link);
+                        drop(children);
+                        return work(inheritance, source, slot, generation, wake);
+                    }
+                    Err(_) => return Exit::Ok,
+                }
+            }
+            Ok(Some((ToTemplate::SetUp { .. }, _))) => tracing::error!("the supervisor set the template up twice"),
+            Ok(None) | Err(_) => return Exit::Ok,
+        }
+    }
+}
+
+/// What woke the template.
+struct Ready {
+    link: bool,
+    orphaned: bool,
+    /// Indices into the children, ascending.
+    ended: Vec<usize>,
+}
+
+fn wait(link: &Link, lifeline: &OwnedFd, children: &[Child]) -> nix::Result<Ready> {
+    let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut descriptors: Vec<PollFd<'_>> = vec![watch(link.as_fd()), watch(lifeline.as_fd())];
+    descriptors.extend(children.iter().map(|child| watch(child.pidfd.as_fd())));
+    while let Err(error) = poll(&mut descriptors, PollTimeout::NONE) {
+        if error != Errno::EINTR {
+            return Err(error);
+        }
+    }
+    let ready = |index: usize| descriptors[index].any().unwrap_or(false);
+    Ok(Ready { link: ready(0), orphaned: ready(1), ended: (0..children.len()).filter(|index| ready(index + 2)).collect() })
+}
+
+/// What became of one spawn.
+enum Spawned {
+    Child(Child),
+    Failed,
+    /// This process is the new worker.
+    Worker { wake: Wakeup },
+}
+
+/// Forks one worker and reports it. The error means that the supervisor is gone.
+fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Result<Spawned> {
+    let born = match bear(source) {
+        Ok(born) => born,
+        Err(error) => {
+            link.send(&FromTemplate::SpawnFailed { slot, generation, error: error.to_string() }, &[])?;
+            return Ok(Spawned::Failed);
+        }
+    };
+    match born {
+        Born::Worker { wake } => Ok(Spawned::Worker { wake }),
+        Born::Child { pid, pidfd, wake } => {
+            link.send(&FromTemplate::Spawned { slot, generation, pid }, &[pidfd.as_fd(), wake.as_fd()])?;
+            Ok(Spawned::Child(Child { slot, generation, pidfd }))
+        }
+    }
+}
+
+/// The two sides of a fork.
+enum Born {
+    Child { pid: i32, pidfd: OwnedFd, wake: Wakeup },
+    Worker { wake: Wakeup },
+}
+
+fn bear(source: &Source) -> io::Result<Born> {
+    let wake = Wakeup::new()?;
+    let interpreter = match source {
+        Source::Loaded(_, interpreter) => interpreter.as_ref(),
+        Source::Later { interpreter, .. } => Some(interpreter),
+    };
+    let pid = match interpreter {
+        Some(interpreter) => match interpreter.fork()? {
+            wsgi::Fork::Parent(pid) => pid,
+            wsgi::Fork::Child => return Ok(Born::Worker { wake }),
+        },
+        None => match process::fork()? {
+            0 => return Ok(Born::Worker { wake }),
+            pid => pid,
+        },
+    };
+    // The child is ours and not yet reaped, so its pid can't have been given to another process.
+    Ok(Born::Child { pid, pidfd: process::open(pid)?, wake })
+}
+
+/// The rest of a worker's life.
+fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
+    log::set_role(&format!("worker {slot}"));
+    let (application, interpreter) = match source {
+        Source::Loaded(application, interpreter) => (application, interpreter),
+        Source::Later { interpreter, module, callable, facts } => {
+            match interpreter.load(&module, &callable, facts) {
+                Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
+                Err(error) => {
+                    eprintln!("smarthttpd: {error}");
+                    return Exit::Application;
+                }
+            }
+        }
+    };
+    let outfit = Outfit {
+        config: inheritance.config,
+        application,
+        slot: inheritance.scoreboard.slot(slot),
+        scoreboard: inheritance.scoreboard,
+        generation,
+        lifeline: inheritance.lifeline,
+        supervisor: inheritance.supervisor,
+        wake,
+        listeners: inheritance.listeners,
+    };
+    let code = worker::run(outfit);
+    if let Some(interpreter) = interpreter {
+        interpreter.finish();
+    }
+    code
+}

@@ -1,0 +1,114 @@
+//! One call into the application: made, measured, answered and logged.
+//!
+//! Runs on whichever pool thread took the job. Knows neither the reactor nor the crew.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http1::RequestFacts;
+
+use super::access::AccessLog;
+use super::reactor::{Done, Job};
+use crate::connection::{Responder, Scratch};
+use crate::exchange::{Application, CallCost, Failed};
+use crate::sys::clock;
+
+/// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's CPU
+/// clock is a system call, and two of them would be a tenth of a short call.
+const LONG_NS: u64 = 100_000;
+const SAMPLE: u32 = 8;
+
+/// What one thread reuses from call to call.
+pub(super) struct Tools {
+    scratch: Scratch,
+    calls: u32,
+}
+
+impl Tools {
+    /// For a new thread.
+    pub(super) fn new() -> Tools {
+        Tools { scratch: Scratch::new(), calls: 0 }
+    }
+}
+
+/// What a call cost, in nanoseconds.
+pub(super) struct Measured {
+    /// Answered with a server error, or cut.
+    pub(super) failed: bool,
+    pub(super) wall_ns: u64,
+    pub(super) cpu_ns: u64,
+    pub(super) lock_wait_ns: u64,
+}
+
+/// Makes the calls.
+pub(super) struct Caller {
+    application: Arc<dyn Application>,
+    access: Arc<AccessLog>,
+    write_timeout: Duration,
+    /// False: every response closes its connection.
+    keep_alive: bool,
+    /// Moving average of recent calls.
+    mean_wall_ns: AtomicU64,
+}
+
+impl Caller {
+    /// Calls `application`.
+    pub(super) fn new(
+        application: Arc<dyn Application>,
+        access: Arc<AccessLog>,
+        write_timeout: Duration,
+        keep_alive: bool,
+    ) -> Caller {
+        Caller { application, access, write_timeout, keep_alive, mean_wall_ns: AtomicU64::new(0) }
+    }
+
+    /// Runs `body` as a thread of the application.
+    pub(super) fn enter_thread(&self, body: &mut dyn FnMut()) {
+        self.application.enter_thread(body);
+    }
+
+    /// Writes out what the access log has gathered.
+    pub(super) fn flush_logs(&self) {
+        self.access.flush();
+    }
+
+    /// Answers one request. `may_keep` is asked when the response's head is made.
+    pub(super) fn call(&self, job: Job, tools: &mut Tools, may_keep: &dyn Fn() -> bool) -> (Done, Measured) {
+        let Job { key, mut request, transport } = job;
+        let facts = RequestFacts {
+            head: request.head.is_head(),
+            version: request.head.version(),
+            keep_alive: self.keep_alive && request.head.keep_alive(),
+        };
+        tools.calls = tools.calls.wrapping_add(1);
+        let long = self.mean_wall_ns.load(Ordering::Relaxed) > LONG_NS;
+        let cpu_before = (long || tools.calls % SAMPLE == 0).then(clock::thread_cpu_ns);
+        let began_ns = clock::monotonic_ns();
+        let mut cost = CallCost::default();
+        let mut responder = Responder::new(&transport, &mut tools.scratch, facts, may_keep, self.write_timeout);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.application.handle(&mut request, &mut responder, &mut cost)));
+        let outcome = outcome.unwrap_or_else(|_| {
+            tracing::error!("smarthttpd itself panicked while it answered a request; please report this");
+            Err(Failed)
+        });
+        let wall_ns = clock::monotonic_ns() - began_ns;
+        let cpu_ns = match cpu_before {
+            Some(before) => clock::thread_cpu_ns().saturating_sub(before).min(wall_ns),
+            None if wall_ns < LONG_NS => wall_ns.saturating_sub(cost.lock_wait_ns),
+            // Long among short ones and unmeasured: what makes a short call long is nearly always that it blocks.
+            None => 0,
+        };
+        let mean = self.mean_wall_ns.load(Ordering::Relaxed);
+        self.mean_wall_ns.store(mean - mean / 8 + wall_ns / 8, Ordering::Relaxed);
+        let (verdict, sent) = match outcome {
+            Ok(()) => responder.finish(),
+            Err(Failed) => responder.fail(),
+        };
+        self.access.answered(&request, sent, wall_ns);
+        let failed = sent.status >= 500 || sent.status == 0;
+        let done = Done { key, verdict, bytes: request.bytes, head: request.head };
+        (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns })
+    }
+}

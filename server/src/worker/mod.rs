@@ -1,0 +1,139 @@
+//! A worker: one process that accepts connections and answers their requests until it is asked to leave.
+//!
+//! [`Reactor`](reactor::Reactor) is the event loop's state, [`Pool`](pool::Pool) the threads that share it, `call` one
+//! call into the application. It is forked by the template, reads its orders from the scoreboard when its wake-up is
+//! written, and ends by itself when the lifeline closes. It knows the application only as a trait.
+
+mod access;
+mod call;
+mod pool;
+mod reactor;
+mod timers;
+mod window;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use self::access::AccessLog;
+use self::call::Caller;
+use self::pool::{Bounds, Pool};
+use self::reactor::{Reactor, Settings};
+use crate::config::{Config, Exit, Mpm};
+use crate::exchange::Application;
+use crate::listener::Listener;
+use crate::scoreboard::{Scoreboard, Slot};
+use crate::sys::wakeup::Wakeup;
+
+/// Descriptors kept free for the application and ourselves.
+const RESERVED: u64 = 128;
+
+/// All that a worker is given.
+pub(crate) struct Outfit {
+    /// What the operator asked for.
+    pub(crate) config: Config,
+    /// What answers requests.
+    pub(crate) application: Arc<dyn Application>,
+    /// Everybody's scoreboard, and the worker's slot in it.
+    pub(crate) scoreboard: Scoreboard,
+    /// The worker's slot.
+    pub(crate) slot: Slot,
+    /// Closes when the supervisor is gone.
+    pub(crate) lifeline: OwnedFd,
+    /// Wakes the supervisor.
+    pub(crate) supervisor: Wakeup,
+    /// Wakes this worker.
+    pub(crate) wake: Wakeup,
+    /// Shared with all workers.
+    pub(crate) listeners: Vec<Listener>,
+    /// Distinguishes this worker's random choices from its siblings'.
+    pub(crate) generation: u64,
+}
+
+/// A worker's whole life.
+pub(crate) fn run(outfit: Outfit) -> Exit {
+    let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, listeners, generation } = outfit;
+    slot.set_pid(std::process::id());
+    let access = match AccessLog::open(config.access_log.as_ref()) {
+        Ok(access) => Arc::new(access),
+        Err(error) => {
+            tracing::error!("{error}");
+            return Exit::Failure;
+        }
+    };
+    let wake = Arc::new(wake);
+    let settings = Settings {
+        limits: http1::Limits {
+            request_line: config.limits.request_line,
+            header_count: config.limits.header_count,
+            header_bytes: config.limits.header_bytes,
+            body: config.limits.body,
+        },
+        body_memory: config.limits.body_memory,
+        timeouts: config.timeouts,
+        most_connections: most_connections(&config.mpm),
+        most_accepted: most_accepted(&config.mpm),
+    };
+    let reactor = match Reactor::new(settings, listeners, Arc::clone(&wake), lifeline, Arc::clone(&access)) {
+        Ok(reactor) => reactor,
+        Err(error) => {
+            tracing::error!("the worker can't set up its event loop: {error}");
+            return Exit::Failure;
+        }
+    };
+    let keep_alive = !config.timeouts.keep_alive.is_zero();
+    let caller = Caller::new(application, Arc::clone(&access), config.timeouts.write, keep_alive);
+    let pool = Pool::new(bounds(&config, generation), caller, reactor, scoreboard, slot, wake, supervisor);
+    pool.run();
+    access.flush();
+    Exit::Ok
+}
+
+fn bounds(config: &Config, generation: u64) -> Bounds {
+    let (min_threads, max_threads, followers) = match config.mpm {
+        Mpm::Adaptive { min_threads, max_threads, .. } => (min_threads, max_threads, true),
+        Mpm::Static { threads, .. } => (threads, threads, true),
+        Mpm::Prefork { .. } => (1, 1, false),
+    };
+    let most_requests = config.max_requests.map_or(0, |most| most + scatter(generation, config.max_requests_jitter));
+    Bounds { min_threads, max_threads, followers, most_requests }
+}
+
+/// A number from 0 to `most` that differs from worker to worker (splitmix64's mixing function).
+fn scatter(seed: u64, most: u64) -> u64 {
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % (most.saturating_add(1))
+}
+
+/// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors.
+fn most_connections(mpm: &Mpm) -> usize {
+    if matches!(mpm, Mpm::Prefork { .. }) {
+        return 1;
+    }
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 512 };
+    let raised = if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    usize::try_from(raised.saturating_sub(RESERVED).max(16)).unwrap_or(usize::MAX)
+}
+
+fn most_accepted(mpm: &Mpm) -> u64 {
+    match mpm {
+        Mpm::Prefork { max_connections_per_child, .. } => *max_connections_per_child,
+        Mpm::Adaptive { .. } | Mpm::Static { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scatter;
+
+    #[test]
+    fn jitter_stays_within_its_bound_and_spreads() {
+        assert!((0..1000).all(|seed| scatter(seed, 0) == 0));
+        assert!((0..1000).all(|seed| scatter(seed, 9) <= 9));
+        let distinct: std::collections::BTreeSet<_> = (0..100).map(|seed| scatter(seed, 9)).collect();
+        assert_eq!(distinct.len(), 10);
+    }
+}

@@ -1,0 +1,551 @@
+//! The worker's threads: leader and followers.
+//!
+//! One thread at a time, the leader, holds the [`Reactor`]: it waits for events and, for a complete request, lets go of the
+//! reactor, *calls the application itself*, and takes the reactor back if nobody else has. A short call therefore costs no
+//! hand-off, no queue and no wake-up. When calls are known to block, the leader promotes a follower before it goes; when a
+//! call turns out long, the monitor does, within about a millisecond. So no call stalls the other connections.
+//!
+//! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. Idle threads
+//! wait in a stack, so that the ones on top stay busy and the ones below age out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use mpm::sizing;
+
+use super::call::{Caller, Measured, Tools};
+use super::reactor::{Done, Job, Reactor};
+use super::window::Window;
+use crate::scoreboard::{Phase, Scoreboard, Slot};
+use crate::sys::clock;
+use crate::sys::wakeup::Wakeup;
+
+/// A leader that is away longer than this is replaced.
+const AWAY_NS: u64 = 1_000_000;
+/// The monitor looks this often while calls happen.
+const LOOK: Duration = Duration::from_millis(1);
+/// Looks without a call after which the monitor sleeps until there is one.
+const QUIET_LOOKS: u32 = 50;
+/// How often the number of calls to run at once is thought over.
+const REVIEW_NS: u64 = 100_000_000;
+/// The supervisor is told of a lack of room at most this often.
+const REPORT_NS: u64 = 10_000_000;
+/// A follower that nobody needed for this long leaves.
+const AGED: Duration = Duration::from_secs(5);
+
+/// Bounds of the pool.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Calls that may always run at once.
+    pub(super) min_threads: u32,
+    /// Calls that never run at once beyond this.
+    pub(super) max_threads: u32,
+    /// False for prefork: one thread, one connection, and nobody to promote.
+    pub(super) followers: bool,
+    /// Requests after which the worker leaves; 0: never.
+    pub(super) most_requests: u64,
+}
+
+/// A parked follower.
+struct Seat {
+    thread: Thread,
+    called: AtomicBool,
+}
+
+/// The threads that exist.
+#[derive(Default)]
+struct Crew {
+    /// Parked followers, the last to park on top.
+    parked: Vec<Arc<Seat>>,
+    /// All pool threads, the worker's main thread among them.
+    threads: usize,
+}
+
+/// What all threads of a worker share.
+pub(super) struct Pool {
+    bounds: Bounds,
+    caller: Caller,
+    slot: Slot,
+    scoreboard: Scoreboard,
+    reactor: Mutex<Reactor>,
+    /// Complete requests that wait for a thread.
+    ready: Mutex<VecDeque<Job>>,
+    queued: AtomicUsize,
+    /// Answered requests whose thread could not get the reactor.
+    done: Mutex<Vec<Done>>,
+    crew: Mutex<Crew>,
+    /// How many calls may run at once now.
+    limit: AtomicU32,
+    /// Whether calls block so long that the reactor is handed over first.
+    hand_off: AtomicBool,
+    /// Since when nobody attends to the reactor, in monotonic nanoseconds; 0: somebody does.
+    away_since: AtomicU64,
+    /// The monitor sleeps and must be woken when calls happen.
+    monitor_asleep: AtomicBool,
+    monitor: Mutex<Option<Thread>>,
+    draining: AtomicBool,
+    /// Everything is served; threads leave.
+    over: AtomicBool,
+    wake: Arc<Wakeup>,
+    supervisor: Wakeup,
+    /// There is no room for one more call, so connections are left to others.
+    full: AtomicBool,
+    /// When the supervisor may next be told so.
+    next_report_ns: AtomicU64,
+    review: Mutex<Review>,
+}
+
+#[derive(Default)]
+struct Review {
+    window: Window,
+    next_ns: u64,
+}
+
+/// Why a parked thread goes on.
+enum Called {
+    ToLead,
+    Off,
+}
+
+/// What a thread does that nobody needs for long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ageing {
+    /// The main thread stays: its end is the worker's.
+    Never,
+    /// Others leave.
+    Leaves,
+}
+
+impl Pool {
+    /// A pool of one thread: the caller's, which goes on to [`Pool::work`].
+    #[expect(clippy::too_many_arguments, reason = "each is a separate thing that only the worker has")]
+    pub(super) fn new(
+        bounds: Bounds,
+        caller: Caller,
+        reactor: Reactor,
+        scoreboard: Scoreboard,
+        slot: Slot,
+        wake: Arc<Wakeup>,
+        supervisor: Wakeup,
+    ) -> Arc<Pool> {
+        slot.set_threads(1);
+        Arc::new(Pool {
+            bounds,
+            caller,
+            slot,
+            scoreboard,
+            reactor: Mutex::new(reactor),
+            ready: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            done: Mutex::default(),
+            crew: Mutex::new(Crew { parked: Vec::new(), threads: 1 }),
+            limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
+            hand_off: AtomicBool::new(false),
+            away_since: AtomicU64::new(0),
+            monitor_asleep: AtomicBool::new(false),
+            monitor: Mutex::new(None),
+            draining: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            wake,
+            supervisor,
+            full: AtomicBool::new(false),
+            next_report_ns: AtomicU64::new(0),
+            review: Mutex::default(),
+        })
+    }
+
+    /// The life of the worker's main thread: returns when all is served and every other thread has left.
+    pub(super) fn run(self: &Arc<Pool>) {
+        if self.bounds.followers {
+            let pool = Arc::clone(self);
+            let spawned = thread::Builder::new().name("monitor".to_owned()).spawn(move || pool.watch());
+            match spawned {
+                Ok(handle) => *lock(&self.monitor) = Some(handle.thread().clone()),
+                Err(error) => tracing::error!("no monitor thread: {error}; long calls will hold up other connections"),
+            }
+        }
+        self.slot.set_phase(Phase::Ready);
+        self.notify_supervisor();
+        self.caller.enter_thread(&mut || self.work(Ageing::Never));
+        self.slot.set_phase(Phase::Dead);
+    }
+
+    /// One thread's life.
+    fn work(self: &Arc<Pool>, ageing: Ageing) {
+        let mut tools = Tools::new();
+        loop {
+            match self.reactor.try_lock() {
+                Ok(reactor) => self.lead(reactor, &mut tools),
+                Err(TryLockError::Poisoned(poisoned)) => self.lead(poisoned.into_inner(), &mut tools),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            match self.park(ageing) {
+                Called::ToLead => {}
+                Called::Off => return,
+            }
+        }
+    }
+
+    /// Attends to the reactor and calls the application, until another thread has the reactor or all is over.
+    fn lead<'a>(self: &'a Arc<Pool>, mut reactor: MutexGuard<'a, Reactor>, tools: &mut Tools) {
+        let mut jobs = VecDeque::new();
+        loop {
+            self.away_since.store(0, Ordering::Release);
+            for done in std::mem::take(&mut *lock(&self.done)) {
+                reactor.settle(done, &mut jobs);
+            }
+            self.enqueue(&mut jobs);
+            let Some(job) = self.take() else {
+                if self.turn(&mut reactor, &mut jobs) {
+                    self.end();
+                    return;
+                }
+                continue;
+            };
+            self.away_since.store(clock::monotonic_ns(), Ordering::SeqCst);
+            drop(reactor);
+            self.announce();
+            let done = self.call(job, tools);
+            reactor = match self.reactor.try_lock() {
+                Ok(reactor) => reactor,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    self.deliver(done);
+                    // Another thread attends to the reactor: take what is queued, then rest.
+                    while let Some(job) = self.take() {
+                        let done = self.call(job, tools);
+                        self.deliver(done);
+                    }
+                    return;
+                }
+            };
+            reactor.settle(done, &mut jobs);
+        }
+    }
+
+    /// One turn of the event loop. True when the worker has nothing more to do in this life.
+    fn turn(&self, reactor: &mut Reactor, jobs: &mut VecDeque<Job>) -> bool {
+        let now_ns = clock::monotonic_ns();
+        self.review(now_ns);
+        self.slot.set_connections(reactor.connections());
+        self.slot.beat(now_ns);
+        let spent = reactor.is_spent() || self.is_worn();
+        let stopping = self.scoreboard.stopping();
+        if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
+            self.drain(reactor, stopping);
+        }
+        let room = self.room();
+        reactor.listen(room > 0);
+        let draining = self.draining.load(Ordering::Relaxed);
+        self.report_fullness(!draining && room == 0, now_ns);
+        if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
+            self.wake_monitor();
+        }
+        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 {
+            return true;
+        }
+        self.caller.flush_logs();
+        let turned = reactor.turn(None, room, jobs);
+        if turned.orphaned {
+            self.drain(reactor, true);
+        }
+        false
+    }
+
+    /// Has served as many requests as it may.
+    fn is_worn(&self) -> bool {
+        self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests
+    }
+
+    fn drain(&self, reactor: &mut Reactor, backlog: bool) {
+        if !self.draining.swap(true, Ordering::Relaxed) {
+            self.slot.set_phase(Phase::Draining);
+            self.notify_supervisor();
+        }
+        reactor.drain(backlog);
+    }
+
+    /// How many more calls could begin now.
+    fn room(&self) -> usize {
+        let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
+        (self.limit.load(Ordering::Relaxed) as usize).saturating_sub(busy)
+    }
+
+    /// Notes whether connections are left to others, and tells the supervisor when that begins.
+    fn report_fullness(&self, full: bool, now_ns: u64) {
+        if !full {
+            self.full.store(false, Ordering::Relaxed);
+            return;
+        }
+        if self.bounds.followers {
+            self.wake_monitor();
+        }
+        let began = !self.full.swap(true, Ordering::Relaxed);
+        if began && now_ns >= self.next_report_ns.load(Ordering::Relaxed) {
+            self.next_report_ns.store(now_ns + REPORT_NS, Ordering::Relaxed);
+            self.slot.count_saturation();
+            self.notify_supervisor();
+        }
+    }
+
+    fn notify_supervisor(&self) {
+        self.supervisor.ring();
+    }
+
+    /// Queues new jobs.
+    fn enqueue(&self, jobs: &mut VecDeque<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let queued = {
+            let mut ready = lock(&self.ready);
+            ready.append(jobs);
+            ready.len()
+        };
+        self.queued.store(queued, Ordering::Relaxed);
+        self.slot.set_queued(queued);
+    }
+
+    /// The next job, if one waits and one more call may run. The call counts from here on.
+    fn take(&self) -> Option<Job> {
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut ready = lock(&self.ready);
+        if self.slot.in_flight() >= self.limit.load(Ordering::Relaxed) as usize {
+            return None;
+        }
+        let job = ready.pop_front()?;
+        self.slot.begin_call();
+        self.queued.store(ready.len(), Ordering::Relaxed);
+        self.slot.set_queued(ready.len());
+        Some(job)
+    }
+
+    /// The leader leaves the reactor for a call: sees to it that somebody can take over.
+    fn announce(self: &Arc<Pool>) {
+        if !self.bounds.followers {
+            return;
+        }
+        if self.hand_off.load(Ordering::Relaxed) {
+            self.promote();
+        }
+        if self.monitor_asleep.load(Ordering::SeqCst) {
+            self.wake_monitor();
+        }
+    }
+
+    fn call(&self, job: Job, tools: &mut Tools) -> Done {
+        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
+            self.caller.call(job, tools, &|| !self.draining.load(Ordering::Relaxed) && !self.is_worn());
+        self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
+        self.slot.end_call();
+        done
+    }
+
+    /// Leaves an answered request for the leader, and wakes it.
+    fn deliver(&self, done: Done) {
+        let first = {
+            let mut queue = lock(&self.done);
+            queue.push(done);
+            queue.len() == 1
+        };
+        if first {
+            self.wake.ring();
+        }
+    }
+
+    /// Gives the reactor to a parked follower, or to a new thread if there may be one more.
+    fn promote(self: &Arc<Pool>) {
+        let mut crew = lock(&self.crew);
+        if let Some(seat) = crew.parked.pop() {
+            drop(crew);
+            seat.called.store(true, Ordering::Release);
+            seat.thread.unpark();
+            return;
+        }
+        if crew.threads > self.limit.load(Ordering::Relaxed) as usize {
+            return;
+        }
+        crew.threads += 1;
+        self.slot.set_threads(crew.threads);
+        drop(crew);
+        let pool = Arc::clone(self);
+        let spawned = thread::Builder::new().name("pool".to_owned()).stack_size(STACK).spawn(move || {
+            pool.caller.enter_thread(&mut || pool.work(Ageing::Leaves));
+            pool.sign_off();
+        });
+        if let Err(error) = spawned {
+            tracing::error!("no more threads: {error}");
+            self.sign_off();
+        }
+    }
+
+    /// Rests until called. Leaves when all is over, or, if the pool has more than it must, when nobody called for long.
+    fn park(&self, ageing: Ageing) -> Called {
+        let seat = Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false) });
+        lock(&self.crew).parked.push(Arc::clone(&seat));
+        loop {
+            if self.over.load(Ordering::Acquire) {
+                return Called::Off;
+            }
+            if seat.called.load(Ordering::Acquire) {
+                return Called::ToLead;
+            }
+            let parked_at = Instant::now();
+            match ageing {
+                Ageing::Never => thread::park(),
+                Ageing::Leaves => thread::park_timeout(AGED),
+            }
+            if ageing == Ageing::Never || parked_at.elapsed() < AGED {
+                continue;
+            }
+            let mut crew = lock(&self.crew);
+            let spare = crew.threads > self.bounds.min_threads as usize + 1;
+            // A seat that is gone was called between the wake-up and here: the loop sees it.
+            if spare && let Some(place) = crew.parked.iter().position(|other| Arc::ptr_eq(other, &seat)) {
+                crew.parked.remove(place);
+                return Called::Off;
+            }
+        }
+    }
+
+    fn sign_off(&self) {
+        let mut crew = lock(&self.crew);
+        crew.threads -= 1;
+        self.slot.set_threads(crew.threads);
+        drop(crew);
+        if self.over.load(Ordering::Acquire) {
+            self.wake_all();
+        }
+    }
+
+    /// Everything is served: every thread may go.
+    fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for seat in std::mem::take(&mut lock(&self.crew).parked) {
+            seat.called.store(true, Ordering::Release);
+            seat.thread.unpark();
+        }
+        if let Some(monitor) = &*lock(&self.monitor) {
+            monitor.unpark();
+        }
+    }
+
+    /// The monitor's life: replaces a leader that is away for long, and lets more calls run when those that run are
+    /// blocked and others wait.
+    fn watch(self: &Arc<Pool>) {
+        let mut requests = 0;
+        let mut quiet = 0;
+        let mut idle = Idleness::default();
+        while !self.over.load(Ordering::Acquire) {
+            let away_since = self.away_since.load(Ordering::Acquire);
+            if away_since != 0 && clock::monotonic_ns().saturating_sub(away_since) >= AWAY_NS {
+                self.promote();
+            }
+            let waiting = self.is_waited_for();
+            if waiting && idle.look(clock::monotonic_ns(), clock::process_cpu_ns()) {
+                self.relieve();
+            }
+            let served = self.slot.requests();
+            quiet = if served == requests && away_since == 0 && !waiting { quiet + 1 } else { 0 };
+            requests = served;
+            if quiet < QUIET_LOOKS {
+                thread::sleep(LOOK);
+                continue;
+            }
+            quiet = 0;
+            self.monitor_asleep.store(true, Ordering::SeqCst);
+            // A leader that left before it could see the flag is still looked after.
+            if self.away_since.load(Ordering::SeqCst) == 0 && !self.is_waited_for() && !self.over.load(Ordering::SeqCst) {
+                thread::park();
+            }
+            self.monitor_asleep.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// True while requests wait for a thread, or connections because there is no room.
+    fn is_waited_for(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0 || self.full.load(Ordering::Relaxed)
+    }
+
+    fn wake_monitor(&self) {
+        if self.monitor_asleep.swap(false, Ordering::SeqCst)
+            && let Some(monitor) = &*lock(&self.monitor)
+        {
+            monitor.unpark();
+        }
+    }
+
+    /// Calls that run are blocked: lets as many more run as wait.
+    fn relieve(&self) {
+        let more = self.queued.load(Ordering::Relaxed).max(1) as u32;
+        let limit = self.limit.load(Ordering::Relaxed);
+        let raised = limit.saturating_add(more).min(self.bounds.max_threads);
+        if raised > limit {
+            self.limit.store(raised, Ordering::Relaxed);
+            self.hand_off.store(true, Ordering::Relaxed);
+            // The leader takes what is queued, and listens again.
+            self.wake.ring();
+        }
+    }
+
+    /// Thinks over, ten times a second, how many calls at once are useful. Threads are made only when calls need them.
+    fn review(&self, now_ns: u64) {
+        let Ok(mut review) = self.review.try_lock() else { return };
+        if now_ns < review.next_ns {
+            return;
+        }
+        review.next_ns = now_ns + REVIEW_NS;
+        review.window.note(now_ns, &self.slot.look());
+        let stats = review.window.stats();
+        if stats.requests == 0 {
+            return;
+        }
+        let Bounds { min_threads, max_threads, .. } = self.bounds;
+        let current = self.limit.load(Ordering::Relaxed);
+        let limit = sizing::concurrency(&stats, current, max_threads, min_threads, max_threads);
+        self.limit.store(limit, Ordering::Relaxed);
+        self.hand_off.store(limit > 1 && sizing::hand_off_first(&stats), Ordering::Relaxed);
+    }
+}
+
+/// Whether the process leaves its CPU unused, seen over at least two milliseconds. Pure: clocks are passed in.
+#[derive(Debug, Default)]
+struct Idleness {
+    since_ns: u64,
+    cpu_ns: u64,
+}
+
+impl Idleness {
+    /// The process's CPU clock stands at `cpu_ns`: true if it has used less than a third of a core since the last answer.
+    /// A third, because a process that shares its core with others is not idle when it gets half of it.
+    fn look(&mut self, now_ns: u64, cpu_ns: u64) -> bool {
+        let (elapsed, used) = (now_ns - self.since_ns, cpu_ns - self.cpu_ns);
+        if elapsed < IDLE_SPAN_NS {
+            return false;
+        }
+        (self.since_ns, self.cpu_ns) = (now_ns, cpu_ns);
+        // After a pause in looking, only what comes next counts.
+        elapsed < 10 * IDLE_SPAN_NS && used * 3 < elapsed
+    }
+}
+
+const IDLE_SPAN_NS: u64 = 2_000_000;
+/// Calls at once before anything was measured.
+const FIRST_LIMIT: u32 = 4;
+/// A thread's stack: what Linux gives a main thread, because deep recursion in C extensions counts on it. Only touched
+/// pages cost memory.
+const STACK: usize = 8 << 20;
+
+/// A panic in another thread leaves our structures whole (none is changed in two steps), so the lock stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
