@@ -76,12 +76,12 @@ impl FileWrapper {
         if !is_plain(filelike)? {
             return Ok(None);
         }
-        // Not the descriptor's own offset: that one runs ahead of what was read through a buffer.
-        let offset: u64 = filelike.call_method0(intern!(py, "tell"))?.extract()?;
         let fd: RawFd = filelike.call_method0(intern!(py, "fileno"))?.extract()?;
         let Some(file) = duplicate(fd)? else {
             return Ok(None);
         };
+        // Not the descriptor's own offset: that one runs ahead of what was read through a buffer.
+        let offset: u64 = filelike.call_method0(intern!(py, "tell"))?.extract()?;
         let len = file.metadata()?.len().saturating_sub(offset);
         Ok(Some(Extent { file, offset, len }))
     }

@@ -94,14 +94,20 @@ impl Input {
     /// readinto(buffer, /): fills a writable buffer as far as there is body; how many bytes that was.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let buffer = PyBuffer::<u8>::get(buffer)?;
-        let cells = buffer.as_mut_slice(py).ok_or_else(|| {
+        let target = buffer.as_slice_ptr().filter(|_| !buffer.readonly());
+        let target = target.ok_or_else(|| {
             PyTypeError::new_err("readinto() needs a writable, contiguous buffer of bytes")
         })?;
-        let data = self.lock(py).read(py, cells.len() as u64)?;
-        for (cell, byte) in cells.iter().zip(data.as_bytes()) {
-            cell.set(*byte);
-        }
-        Ok(data.as_bytes().len())
+        let data = self.lock(py).read(py, target.len() as u64)?;
+        let data = data.as_bytes();
+        // SAFETY: `buffer` keeps the memory behind `target` alive, in place and writable; `read` returned no more than it
+        // holds, in a new object that can't overlap it. No reference to that memory is made, for Python code elsewhere may
+        // have some, but none runs while this thread is attached.
+        unsafe {
+            data.as_ptr()
+                .copy_to_nonoverlapping(target.cast().as_ptr(), data.len())
+        };
+        Ok(data.len())
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

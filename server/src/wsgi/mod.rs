@@ -43,5 +43,5 @@ mod venv;
 
 pub(crate) use application::WsgiApplication;
 pub(crate) use environ::Facts;
-pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, StartError, initialize};
+pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, initialize};
 pub(crate) use loader::LoadError;

@@ -13,7 +13,8 @@ use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyStringData, PyTuple};
+use pyo3::types::string::PyStringData;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use super::detached::detached;
 use super::file_wrapper::Extent;
