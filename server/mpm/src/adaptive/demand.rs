@@ -1,7 +1,8 @@
 //! How much work there is, measured: differences of the workers' counters over a sliding window.
 //!
 //! Workers come and go, so differences are taken per slot and generation and summed. What a worker did between its last
-//! snapshot and its exit is lost: at most one tick's worth. Nothing here knows how many workers that means.
+//! snapshot and its exit is lost: at most one tick's worth. Sums are kept per stretch of time and not since the start, so
+//! that a nonsensical counter is forgotten with its stretch. Nothing here knows how many workers the demand needs.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,7 +20,7 @@ const BURST_WINDOW: Duration = Duration::from_millis(200);
 const CALLS_IN_WINDOW: f64 = 10.0;
 /// Time differences below this one say nothing about rates.
 const SHORTEST_ELAPSED: f64 = 0.1;
-/// Snapshots closer together than this share one entry of the history.
+/// Snapshots closer together than this share one stretch of the history.
 const GRAIN: Duration = Duration::from_millis(50);
 
 /// Measured demand. All means are over the window.
@@ -72,9 +73,9 @@ pub(super) struct Meter {
     /// The workers of the last snapshot, by slot.
     seen: Vec<Seen>,
     last: Option<Instant>,
-    sums: Sums,
-    /// Sums at earlier times, oldest first; one entry is at or before the longest window's start.
-    history: VecDeque<(Duration, Sums)>,
+    /// Oldest first, without gaps up to the last snapshot; together at least as long as the longest window once there
+    /// were that many snapshots.
+    history: VecDeque<Stretch>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,35 +93,41 @@ struct Instant {
     waiting: u32,
 }
 
-/// Everything the workers did since the meter's first snapshot.
+/// What happened from `start` to the start of the next stretch.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct Stretch {
+    start: Duration,
+    /// Requests that were there at the start, running or waiting.
+    present: f64,
+    /// Calls that ended.
     calls: CallStats,
     /// Calls in flight × seconds.
     in_flight: f64,
     /// Waiting requests × seconds.
     waiting: f64,
-    /// Requests that are there, running or waiting. No sum: its difference says how many more came than ended.
-    present: f64,
 }
 
 impl Meter {
     /// Takes the snapshot in. Linear in the number of workers.
     pub(super) fn observe(&mut self, snapshot: &Snapshot<'_>) -> Demand {
         let elapsed = self.last.map(|last| snapshot.now.saturating_sub(last.at));
-        self.add_differences(snapshot, elapsed);
-        if let (Some(last), Some(elapsed)) = (self.last, elapsed) {
-            self.sums.in_flight += last.in_flight as f64 * elapsed.as_secs_f64();
-            self.sums.waiting += f64::from(last.waiting) * elapsed.as_secs_f64();
+        let calls = self.differences(snapshot, elapsed);
+        if let (Some(stretch), Some(last), Some(elapsed)) =
+            (self.history.back_mut(), self.last, elapsed)
+        {
+            stretch.calls.add(&calls);
+            stretch.in_flight += last.in_flight as f64 * elapsed.as_secs_f64();
+            stretch.waiting += f64::from(last.waiting) * elapsed.as_secs_f64();
         }
         let instant = Instant::of(snapshot);
-        self.sums.present = instant.in_flight as f64 + f64::from(instant.waiting);
         self.last = Some(instant);
-        self.remember(snapshot.now);
+        self.turn_over(instant);
         self.demand(instant)
     }
 
-    fn add_differences(&mut self, snapshot: &Snapshot<'_>, elapsed: Option<Duration>) {
+    /// Calls that ended since the last snapshot.
+    fn differences(&mut self, snapshot: &Snapshot<'_>, elapsed: Option<Duration>) -> CallStats {
+        let mut calls = CallStats::default();
         let mut workers: Vec<&WorkerView> = snapshot.workers.iter().collect();
         // Already sorted by contract, which makes this one linear check.
         workers.sort_unstable_by_key(|worker| worker.slot);
@@ -137,25 +144,30 @@ impl Meter {
                 // Older, but never seen (this meter is new): nobody knows when it did its work.
                 (None, _) => worker.totals,
             };
-            self.sums
-                .calls
-                .add(&CallStats::from(worker.totals).since(&base.into()));
+            calls.add(&CallStats::from(worker.totals).since(&base.into()));
         }
         self.seen = workers.into_iter().map(Seen::of).collect();
+        calls
     }
 
-    fn remember(&mut self, now: Duration) {
+    /// Begins a new stretch when the last one is long enough, and forgets those that no window reaches.
+    fn turn_over(&mut self, instant: Instant) {
+        let age = |stretch: &Stretch| instant.at.saturating_sub(stretch.start);
         if self
             .history
             .back()
-            .is_none_or(|(at, _)| now.saturating_sub(*at) >= GRAIN)
+            .is_none_or(|stretch| age(stretch) >= GRAIN)
         {
-            self.history.push_back((now, self.sums));
+            self.history.push_back(Stretch {
+                start: instant.at,
+                present: instant.present(),
+                ..Stretch::default()
+            });
         }
         while self
             .history
             .get(1)
-            .is_some_and(|(at, _)| now.saturating_sub(*at) >= LONGEST_WINDOW)
+            .is_some_and(|stretch| age(stretch) >= LONGEST_WINDOW)
         {
             self.history.pop_front();
         }
@@ -175,16 +187,24 @@ impl Meter {
     /// Demand over the last `window`, or over as much of it as there is.
     fn over(&self, instant: Instant, window: Duration) -> Demand {
         let start = instant.at.saturating_sub(window);
-        let after = self.history.partition_point(|(at, _)| *at <= start);
-        let Some((since, base)) = self.history.get(after.saturating_sub(1)) else {
+        let later = self
+            .history
+            .partition_point(|stretch| stretch.start <= start);
+        let mut stretches = self.history.range(later.saturating_sub(1)..);
+        let Some(mut sum) = stretches.next().copied() else {
             return Demand::default();
         };
+        for stretch in stretches {
+            sum.calls.add(&stretch.calls);
+            sum.in_flight += stretch.in_flight;
+            sum.waiting += stretch.waiting;
+        }
+        let Stretch { calls, .. } = sum;
         let seconds = instant
             .at
-            .saturating_sub(*since)
+            .saturating_sub(sum.start)
             .as_secs_f64()
             .max(SHORTEST_ELAPSED);
-        let calls = self.sums.calls.since(&base.calls);
         let ended = calls.requests as f64;
         // Of the time in calls, this share is not just waiting for the interpreter lock.
         let wall = calls.wall.as_secs_f64();
@@ -193,7 +213,7 @@ impl Meter {
         } else {
             1.0
         };
-        let seen_running = (self.sums.in_flight - base.in_flight) / seconds * served_share;
+        let seen_running = sum.in_flight / seconds * served_share;
         let ended_load = calls.service_seconds() / seconds;
         // Snapshots are samples, and samples of a load of a scatter by √a.
         let clearly_more = seen_running > ended_load + seen_running.sqrt();
@@ -209,13 +229,13 @@ impl Meter {
             } else {
                 ended_load
             },
-            arrivals: (ended + self.sums.present - base.present).max(0.0) / seconds,
+            arrivals: (ended + instant.present() - sum.present).max(0.0) / seconds,
             cpu: calls.cpu.as_secs_f64() / seconds,
             lock_waits: calls.lock_seconds() / seconds,
             cpu_bound: calls.is_cpu_bound(),
             running: instant.in_flight as f64 * served_share,
             waiting: instant.waiting,
-            mean_waiting: (self.sums.waiting - base.waiting) / seconds,
+            mean_waiting: sum.waiting / seconds,
         }
     }
 }
@@ -240,6 +260,9 @@ impl Instant {
             in_flight: staying().map(|worker| u64::from(worker.in_flight)).sum(),
             waiting: u32::try_from(queued + u64::from(snapshot.backlog)).unwrap_or(u32::MAX),
         }
+    }
+    fn present(&self) -> f64 {
+        self.in_flight as f64 + f64::from(self.waiting)
     }
 }
 

@@ -46,7 +46,12 @@ fn differences_survive_coming_and_going() {
     ];
     for (at, workers, expected) in rows {
         observe(&mut meter, at, workers, 0);
-        assert_eq!(meter.sums.calls.requests, expected, "at {at} ms");
+        let ended: u64 = meter
+            .history
+            .iter()
+            .map(|stretch| stretch.calls.requests)
+            .sum();
+        assert_eq!(ended, expected, "at {at} ms");
     }
 }
 
@@ -124,6 +129,33 @@ fn waiting_for_the_interpreter_lock_is_no_load() {
     assert!((demand.running - 1.0).abs() < 0.01, "{demand:?}");
     assert!((demand.lock_waits - 7.0).abs() < 0.01, "{demand:?}");
     assert!(demand.cpu_bound);
+}
+
+#[test]
+fn nonsense_is_forgotten() {
+    let mut meter = Meter::default();
+    let mut nonsense = worker(0, 1, 60_000, 0);
+    observe(&mut meter, 0, &[nonsense], 0);
+    nonsense.totals = Totals {
+        requests: u64::MAX,
+        wall: Duration::MAX,
+        cpu: Duration::MAX,
+        gil_wait: Duration::MAX,
+    };
+    let mut demand = observe(&mut meter, 100, &[nonsense], u32::MAX);
+    assert!(demand.rate > 1e9, "{demand:?}");
+    for tick in 2..=120 {
+        demand = observe(
+            &mut meter,
+            tick * 100,
+            &[worker(0, 2, 60_000 + tick * 100, tick * 2)],
+            0,
+        );
+    }
+    assert!(
+        (demand.rate - 20.0).abs() < 1e-6 && (demand.load - 1.0).abs() < 1e-6,
+        "{demand:?}"
+    );
 }
 
 #[test]
