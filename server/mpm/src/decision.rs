@@ -96,3 +96,40 @@ mod seconds {
         Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_well_as_json_and_as_text() {
+        let at = Duration::from_millis(1_500);
+        let rows = [
+            (
+                Decision::spawn(at, 2, "idle 1".to_owned()),
+                r#"{"at":1.5,"actions":[{"spawn":{"count":2}}],"reason":"idle 1 → +2 workers"}"#,
+            ),
+            (
+                Decision::retire(at, &[3], "idle 9".to_owned()),
+                r#"{"at":1.5,"actions":[{"retire":{"slot":3}}],"reason":"idle 9 → −1 worker (slot 3)"}"#,
+            ),
+            (
+                Decision::retire(at, &[3, 4], "idle 9".to_owned()),
+                r#"{"at":1.5,"actions":[{"retire":{"slot":3}},{"retire":{"slot":4}}],"reason":"idle 9 → −2 workers"}"#,
+            ),
+            (
+                Decision::note(at, "full".to_owned()),
+                r#"{"at":1.5,"actions":[],"reason":"full"}"#,
+            ),
+        ];
+        for (decision, json) in rows {
+            assert_eq!(serde_json::to_string(&decision).expect("plain data"), json);
+            assert_eq!(
+                serde_json::from_str::<Decision>(json).expect("its own form"),
+                decision
+            );
+        }
+        let negative = r#"{"at":-1.0,"actions":[],"reason":""}"#;
+        assert!(serde_json::from_str::<Decision>(negative).is_err());
+    }
+}

@@ -25,8 +25,8 @@ pub struct Totals {
     pub requests: u64,
     /// Time those calls took, from start to end.
     pub wall: Duration,
-    /// CPU time those calls used. A server that can tell should add what its event loop used: a process has one
-    /// interpreter lock but its cores carry both.
+    /// CPU time those calls used. For policies, better that of the whole process: its event loop needs a core too, and a
+    /// process that spends most of its core there looks idle otherwise.
     pub cpu: Duration,
     /// Time those calls waited for the interpreter lock; part of `wall`.
     pub gil_wait: Duration,

@@ -93,3 +93,124 @@ fn symptom(demand: &Demand, serving: u32) -> Option<Symptom> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        min_workers: 1,
+        max_workers: 20,
+        min_threads: 1,
+        max_threads: 16,
+        cpus: 4.0,
+        memory_workers: 100,
+    };
+
+    /// Calls of 5 ms of pure computing.
+    fn computing(cpu: f64, lock_waits: f64, mean_waiting: f64) -> Demand {
+        let waiting = mean_waiting as u32;
+        Demand {
+            rate: cpu / 0.005,
+            cpu,
+            load: cpu,
+            cpu_bound: true,
+            lock_waits,
+            mean_waiting,
+            waiting,
+            ..Demand::default()
+        }
+    }
+
+    #[test]
+    fn waiting_adds_a_process() {
+        let blocking = Demand {
+            cpu_bound: false,
+            ..computing(0.3, 0.0, 3.0)
+        };
+        let rows = [
+            // name, demand, serving, processes, symptom
+            ("nothing to do", Demand::default(), 1, 0, None),
+            (
+                "half a core, nobody waits",
+                computing(0.5, 0.1, 0.0),
+                1,
+                1,
+                None,
+            ),
+            (
+                "half a core, the lock is waited for",
+                computing(0.5, 0.3, 0.0),
+                1,
+                2,
+                Some(Symptom::Lock),
+            ),
+            (
+                "waits by accident of timing",
+                computing(0.1, 0.1, 0.0),
+                1,
+                1,
+                None,
+            ),
+            (
+                "a queue on a starved machine",
+                computing(0.3, 0.0, 3.0),
+                1,
+                2,
+                Some(Symptom::Queue),
+            ),
+            (
+                "a queue of calls that block is no matter of CPU",
+                blocking,
+                1,
+                1,
+                None,
+            ),
+            (
+                "every core has its process",
+                computing(3.0, 9.0, 9.0),
+                4,
+                4,
+                None,
+            ),
+            (
+                "more processes than cores",
+                computing(3.0, 9.0, 9.0),
+                7,
+                4,
+                None,
+            ),
+        ];
+        for (name, demand, serving, processes, symptom) in rows {
+            let seen = Contention::new().observe(Duration::ZERO, &demand, serving, &LIMITS);
+            assert_eq!(seen, (processes, symptom), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_added_process_gets_time_to_show_its_effect_and_stays_while_it_has_work() {
+        let mut contention = Contention::new();
+        let waits = computing(0.6, 0.5, 0.0);
+        let calm = computing(0.6, 0.0, 0.0);
+        let gone = computing(0.1, 0.0, 0.0);
+        let rows = [
+            // milliseconds, demand, serving, processes
+            (0, waits, 1, 2),
+            (100, waits, 2, 2), // the window still holds the time before
+            (900, waits, 1, 2), // one process is missing already: no reason for a third
+            (2_000, computing(1.2, 0.8, 0.0), 2, 3),
+            (2_100, calm, 3, 3), // nobody waits: the process did its work, and goes on
+            (9_000, calm, 3, 3),
+            (10_000, gone, 3, 3), // the largest demand of five seconds counts
+            (14_100, gone, 3, 1),
+        ];
+        for (milliseconds, demand, serving, processes) in rows {
+            let now = Duration::from_millis(milliseconds);
+            assert_eq!(
+                contention.observe(now, &demand, serving, &LIMITS).0,
+                processes,
+                "at {milliseconds} ms"
+            );
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::sizing::CallStats;
-use crate::{Snapshot, Totals, WorkerView};
+use crate::{Phase, Snapshot, Totals, WorkerView};
 
 /// The shortest window: long enough for a steady rate, short against an operator's patience.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -144,7 +144,10 @@ impl Meter {
                 // Older, but never seen (this meter is new): nobody knows when it did its work.
                 (None, _) => worker.totals,
             };
-            calls.add(&CallStats::from(worker.totals).since(&base.into()));
+            // What a worker computes before it serves (imports) is no demand.
+            if worker.phase != Phase::Starting {
+                calls.add(&CallStats::from(worker.totals).since(&base.into()));
+            }
         }
         self.seen = workers.into_iter().map(Seen::of).collect();
         calls

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Cause, Phase};
+use crate::Cause;
 
 /// A worker that has run `requests` calls of 50 ms with 1 ms of CPU.
 fn worker(slot: u32, generation: u32, age: u64, requests: u64) -> WorkerView {
@@ -129,6 +129,28 @@ fn waiting_for_the_interpreter_lock_is_no_load() {
     assert!((demand.running - 1.0).abs() < 0.01, "{demand:?}");
     assert!((demand.lock_waits - 7.0).abs() < 0.01, "{demand:?}");
     assert!(demand.cpu_bound);
+}
+
+#[test]
+fn starting_is_no_demand() {
+    let mut meter = Meter::default();
+    let import = |tick: u64, phase: Phase| {
+        let mut worker = WorkerView {
+            phase,
+            ..worker(0, 1, tick * 100, 0)
+        };
+        worker.totals.cpu = Duration::from_millis(tick.min(9) * 100);
+        worker
+    };
+    observe(&mut meter, 0, &[], 0);
+    for tick in 1..10 {
+        let demand = observe(&mut meter, tick * 100, &[import(tick, Phase::Starting)], 0);
+        assert_eq!(demand.cpu, 0.0, "at {tick}00 ms");
+    }
+    assert_eq!(
+        observe(&mut meter, 1_000, &[import(10, Phase::Ready)], 0).cpu,
+        0.0
+    );
 }
 
 #[test]
