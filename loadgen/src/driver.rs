@@ -284,6 +284,7 @@ impl<'a> Driver<'a> {
                 Some(Duration::ZERO)
             };
             self.wait(&mut events, patience)?;
+            self.drop_closed(&events);
             for event in &events {
                 match event.token() {
                     TIMER => self.timer_at = None,
@@ -688,6 +689,24 @@ impl<'a> Driver<'a> {
             self.resting.push(Reverse((now + REST, slot)));
         } else {
             self.ready.push_back(slot);
+        }
+    }
+
+    /// Lets go of idle connections that the target has closed, before any event of the batch can
+    /// give one of them a request.
+    fn drop_closed(&mut self, events: &Events) {
+        if self.idle.is_empty() {
+            return;
+        }
+        for event in events {
+            let Token(slot) = event.token();
+            let idle = self
+                .slots
+                .get(slot)
+                .is_some_and(|slot| slot.phase == Phase::Idle);
+            if idle && (event.is_readable() || event.is_read_closed() || event.is_error()) {
+                self.lose(slot);
+            }
         }
     }
 

@@ -1,0 +1,315 @@
+//! Every way to fail lands in its own class and in no other.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use loadgen::{ErrorKind, Plan, RunError, Target};
+use nix::sys::socket::{Backlog, listen};
+
+use crate::server::{Client, OK, Server, check, requests, run, stages};
+
+const COUNT: u64 = 12;
+
+/// Runs `COUNT` requests against a server that does `serve`; all of them must fail as `kind`.
+fn all_fail(kind: ErrorKind, serve: impl Fn(&mut Client) + Send + Sync + 'static) {
+    let server = Server::start(serve);
+    let report = run(&Plan {
+        timeout: Duration::from_millis(if kind == ErrorKind::Timeout {
+            150
+        } else {
+            20_000
+        }),
+        ..requests(server.target(), COUNT, 3)
+    });
+    assert_eq!(
+        report.errors.clone().into_iter().collect::<Vec<_>>(),
+        [(kind, COUNT)],
+        "{kind:?}"
+    );
+    assert_eq!(report.answered, if kind.is_answer() { COUNT } else { 0 });
+    // A run without one answer measures nothing.
+    assert_eq!(report.is_valid(), kind.is_answer(), "{:?}", report.validity);
+}
+
+/// A server that reads a request, sends this and closes.
+fn once(answer: &'static [u8]) -> impl Fn(&mut Client) + Send + Sync + 'static {
+    move |client| {
+        if client.request().is_some() {
+            client.send(answer);
+        }
+    }
+}
+
+#[test]
+fn closed_without_a_byte() {
+    all_fail(ErrorKind::ClosedBeforeResponse, once(b""));
+}
+
+#[test]
+fn cut_in_the_head() {
+    all_fail(ErrorKind::Truncated, once(b"HTTP/1.1 200 OK\r\nContent-Le"));
+}
+
+#[test]
+fn cut_in_the_body() {
+    all_fail(
+        ErrorKind::Truncated,
+        once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"),
+    );
+}
+
+#[test]
+fn cut_between_chunks() {
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    all_fail(ErrorKind::Truncated, once(answer));
+}
+
+#[test]
+fn not_http() {
+    all_fail(ErrorKind::Protocol, once(b"220 mail.example ESMTP\r\n"));
+}
+
+#[test]
+fn more_than_announced() {
+    all_fail(
+        ErrorKind::Protocol,
+        once(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello"),
+    );
+}
+
+#[test]
+fn reset() {
+    // Closing a socket with unread data resets the connection (RFC 2525 §2.17).
+    all_fail(ErrorKind::Read, Client::peek);
+}
+
+#[test]
+fn no_answer_in_time() {
+    all_fail(ErrorKind::Timeout, Client::hold);
+}
+
+#[test]
+fn an_answer_that_never_ends() {
+    all_fail(ErrorKind::Timeout, |client| {
+        if client.request().is_some() {
+            client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello");
+            client.hold();
+        }
+    });
+}
+
+#[test]
+fn statuses_are_answers_and_errors() {
+    fn answering(answer: &'static [u8]) -> impl Fn(&mut Client) + Send + Sync + 'static {
+        move |client| {
+            while client.request().is_some() {
+                client.send(answer);
+            }
+        }
+    }
+    let not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    all_fail(ErrorKind::Status4xx, answering(not_found));
+    let broken = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+    all_fail(ErrorKind::Status5xx, answering(broken));
+}
+
+#[test]
+fn a_request_that_cannot_be_written() {
+    let server = Server::start(Client::peek);
+    // More than the socket buffers of both sides hold, so that the reset comes in mid-write.
+    let body = vec![b'x'; 32 << 20];
+    let plan = Plan {
+        method: "POST".into(),
+        body,
+        ..requests(server.target(), 4, 1)
+    };
+    let report = run(&plan);
+    assert_eq!(report.errors_of(ErrorKind::Write), 4, "{:?}", report.errors);
+}
+
+#[test]
+fn an_answer_before_the_request_is_written() {
+    let server = Server::start(|client| {
+        if client.head().is_some() {
+            client.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+            // Only the answer can end this request: the rest of it will never be read.
+            client.ignore();
+        }
+    });
+    let body = vec![b'x'; 32 << 20];
+    let plan = Plan {
+        method: "POST".into(),
+        body,
+        ..requests(server.target(), 3, 1)
+    };
+    let report = run(&plan);
+    assert_eq!(
+        report.errors_of(ErrorKind::Status4xx),
+        3,
+        "{:?}",
+        report.errors
+    );
+    // What is left of a request cannot be followed by another one on the same connection.
+    assert_eq!(report.connects, 3);
+}
+
+#[test]
+fn a_target_that_is_down_is_an_error_of_the_run() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let target = Target::tcp("127.0.0.1", port, "/x").unwrap();
+    for plan in [
+        requests(target.clone(), 100, 4),
+        stages(target.clone(), "5s@100"),
+    ] {
+        let error = loadgen::run(&plan, &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
+        assert!(matches!(error, RunError::TargetDown { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&target.to_string()) && !text.contains('\n'),
+            "{text}"
+        );
+    }
+    let missing: Target = "unix:/nonexistent/socket".parse().unwrap();
+    let error = loadgen::run(
+        &requests(missing, 1, 1),
+        &mut |_| {},
+        &AtomicBool::new(false),
+    );
+    assert!(
+        matches!(error, Err(RunError::TargetDown { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_target_that_goes_down_is_counted() {
+    // The listener is closed before the first answer is sent, so every later connection is refused.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        std::io::Read::read(&mut stream, &mut request).unwrap();
+        drop(listener);
+        std::io::Write::write_all(&mut stream, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let report = run(&requests(
+        Target::tcp("127.0.0.1", port, "/").unwrap(),
+        5,
+        1,
+    ));
+    server.join().unwrap();
+    assert_eq!(report.answered, 1);
+    assert_eq!(
+        report.errors.into_iter().collect::<Vec<_>>(),
+        [(ErrorKind::ConnectRefused, 4)]
+    );
+}
+
+/// Four connections to a listener that accepts none and queues one.
+fn full_backlog(target: Target) {
+    let report = run(&Plan {
+        timeout: Duration::from_millis(600),
+        connect_timeout: Duration::from_millis(300),
+        ..requests(target, 4, 4)
+    });
+    let kinds = [ErrorKind::ConnectTimeout, ErrorKind::Timeout];
+    assert!(
+        report.errors.keys().all(|kind| kinds.contains(kind)),
+        "{:?}",
+        report.errors
+    );
+    assert!(
+        report.errors_of(ErrorKind::ConnectTimeout) >= 1,
+        "{:?}",
+        report.errors
+    );
+    assert!(
+        report.errors_of(ErrorKind::Timeout) >= 1,
+        "{:?}",
+        report.errors
+    );
+}
+
+#[test]
+fn a_connection_that_is_not_made_in_time() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    full_backlog(Target::tcp("127.0.0.1", port, "/").unwrap());
+}
+
+#[test]
+fn a_unix_socket_with_a_full_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    full_backlog(format!("unix:{}", path.display()).parse().unwrap());
+}
+
+#[test]
+fn requests_without_a_connection_are_counted_as_never_sent() {
+    let server = Server::start(Client::hold);
+    let report = run(&Plan {
+        connections: 1,
+        timeout: Duration::from_millis(300),
+        ..stages(server.target(), "1s@20")
+    });
+    assert_eq!(report.requests, 20);
+    let kinds: Vec<ErrorKind> = report.errors.keys().copied().collect();
+    assert_eq!(kinds, [ErrorKind::Timeout, ErrorKind::Unsent]);
+    // One request at a time, 300 ms each, in 1.3 s.
+    assert!(
+        report.errors_of(ErrorKind::Unsent) >= 14,
+        "{:?}",
+        report.errors
+    );
+    assert!(
+        report
+            .validity
+            .iter()
+            .any(|r| r.contains("of the offered rate")),
+        "{:?}",
+        report.validity
+    );
+}
+
+#[test]
+fn stopping_a_run_reports_what_was_measured() {
+    // Answers the first three requests and then no more.
+    let left = Mutex::new(3);
+    let server = Server::start(move |client| {
+        while client.request().is_some() {
+            let mut left = left.lock().unwrap();
+            if *left == 0 {
+                drop(left);
+                return client.hold();
+            }
+            *left -= 1;
+            client.send(OK);
+        }
+    });
+    let stop = AtomicBool::new(false);
+    let plan = Plan {
+        interval: Duration::from_millis(100),
+        timeout: Duration::from_secs(60),
+        ..stages(server.target(), "60s@50")
+    };
+    let mut stuck = |interval: &loadgen::Interval| {
+        stop.store(interval.in_flight >= 5, std::sync::atomic::Ordering::SeqCst);
+    };
+    let report = loadgen::run(&plan, &mut stuck, &stop).unwrap();
+    check(&report);
+    assert!(report.interrupted);
+    assert_eq!(report.answered, 3);
+    assert!(report.abandoned >= 5, "{}", report.abandoned);
+    assert!(report.duration_s < 30.0, "{}", report.duration_s);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}
