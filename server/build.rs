@@ -8,16 +8,19 @@ const BASE_EXECUTABLE: &str =
     "import sys; print(getattr(sys, '_base_executable', None) or sys.executable)";
 
 /// What a program that contains a static libpython has to be linked with, as the interpreter itself was.
-const STATIC_LIBRARIES: &str = "import sysconfig; print(*(sysconfig.get_config_var(name) or '' for name in ('LIBS', 'SYSLIBS')))";
+const STATIC_LIBRARIES: &str = "import sysconfig; print(*(sysconfig.get_config_var(name) or '' for name in ('LIBS', 'MODLIBS', 'SYSLIBS')))";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let python = pyo3_build_config::get();
-    pyo3_build_config::add_libpython_rpath_link_args();
-    if !python.shared() {
+    if python.shared() {
+        pyo3_build_config::add_libpython_rpath_link_args();
+    } else {
         // A shared libpython exports its symbols by itself; a static one is part of the binary, whose symbols the linker
         // hides unless told otherwise, and every C extension would fail to load.
         println!("cargo:rustc-link-arg=-Wl,--export-dynamic");
+        // The archive may have been compiled for a program at a fixed address, as Debian's is.
+        println!("cargo:rustc-link-arg=-no-pie");
         for library in ask(python, STATIC_LIBRARIES)
             .unwrap_or_default()
             .split_whitespace()

@@ -103,10 +103,7 @@ impl Input {
         // SAFETY: `buffer` keeps the memory behind `target` alive, in place and writable; `read` returned no more than it
         // holds, in a new object that can't overlap it. No reference to that memory is made, for Python code elsewhere may
         // have some, but none runs while this thread is attached.
-        unsafe {
-            data.as_ptr()
-                .copy_to_nonoverlapping(target.cast().as_ptr(), data.len())
-        };
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), target.cast().as_ptr(), data.len()) };
         Ok(data.len())
     }
 

@@ -239,11 +239,24 @@ fn reason(status: &ffi::PyStatus) -> String {
 fn prepare(py: Python<'_>, pythonpath: &[PathBuf]) -> PyResult<()> {
     // `threading` takes the thread that imports it first for the main thread.
     py.import("threading")?;
+    forget_interrupts(py)?;
     let here = env::current_dir()?;
     let path = py.import("sys")?.getattr("path")?.cast_into::<PyList>()?;
     let entries = pythonpath.iter().map(|entry| here.join(entry));
     for (place, entry) in entries.chain([here.clone()]).enumerate() {
         path.insert(place, text_of(py, &entry)?)?;
+    }
+    Ok(())
+}
+
+/// Takes back the SIGINT handler that the `signal` module installs when it is first imported, whatever the configuration
+/// says, unless the signal is ignored.
+fn forget_interrupts(py: Python<'_>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    let interrupt = signal.getattr("SIGINT")?;
+    let handler = signal.call_method1("getsignal", (&interrupt,))?;
+    if handler.is(&signal.getattr("default_int_handler")?) {
+        signal.call_method1("signal", (interrupt, signal.getattr("SIG_DFL")?))?;
     }
     Ok(())
 }

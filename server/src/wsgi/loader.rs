@@ -14,9 +14,7 @@ use super::traceback;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LoadError {
     /// There is no such module.
-    #[error(
-        "there is no module {missing:?} to load the application {module:?} from{hint} (looked in {searched})"
-    )]
+    #[error("cannot load {module:?}: there is no module {missing:?}{hint} (looked in {searched})")]
     ModuleNotFound {
         /// As given.
         module: String,
@@ -28,7 +26,7 @@ pub(crate) enum LoadError {
         searched: String,
     },
     /// The module is there, but importing it, or taking the application out of it, raised an exception.
-    #[error("loading {module:?} failed with an exception:\n{traceback}")]
+    #[error("cannot load {module:?}: {}\n{traceback}", traceback::last_line(.traceback))]
     ImportFailed {
         /// As given.
         module: String,
@@ -263,7 +261,14 @@ fn parse_call<'py>(py: Python<'py>, expression: &str) -> PyResult<Call<'py>> {
     if !is_dotted_name(&path) {
         return Err(PyTypeError::new_err(format!("{path} is not a dotted name")));
     }
-    let literal = |node: &Bound<'py, PyAny>| ast.call_method1("literal_eval", (node,));
+    let literal = |node: &Bound<'py, PyAny>| {
+        ast.call_method1("literal_eval", (node,)).map_err(|error| {
+            match ast.call_method1("unparse", (node,)) {
+                Ok(text) => PyTypeError::new_err(format!("the argument {text} is not a literal")),
+                Err(_) => error,
+            }
+        })
+    };
     let args = PyList::empty(py);
     for node in call.getattr("args")?.try_iter()? {
         args.append(literal(&node?)?)?;

@@ -17,6 +17,11 @@ pub(super) fn format(py: Python<'_>, error: &PyErr) -> String {
     })
 }
 
+/// The exception itself, of what [`format`] returned: Python prints it last.
+pub(super) fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
+
 fn try_format(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let lines = py.import("traceback")?.call_method1(
         "format_exception",
