@@ -4,29 +4,27 @@
 //! which request, and counts into its own tally. Shares nothing with other threads but two flags;
 //! `run` starts it and receives its tallies.
 
+mod exchange;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use mio::event::Event;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use mio::{Events, Poll, Token, Waker};
 
 use crate::clock;
-use crate::connection::{Connection, Endpoint, Received, Sent, connect_failure};
 use crate::deadline::{Deadlines, Wait};
 use crate::error::ErrorKind;
-use crate::pacer::Pacer;
-use crate::response::Answer;
-use crate::tally::Tally;
+use crate::journal::{Journal, Levels};
+use crate::task::{Message, Source, Task};
 use crate::timeline::Timeline;
+use crate::timer::Timer;
+
+use exchange::{Job, Phase, Slot};
 
 const TIMER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -34,117 +32,12 @@ const WAKER: Token = Token(usize::MAX - 2);
 const EVENTS: usize = 1024;
 /// Read buffer, shared by all connections of the thread.
 const BUFFER: usize = 64 * 1024;
-/// In a closed loop, a slot that could not connect rests this long: a dead target must not be
-/// hammered at the speed of refusals.
-const REST: u64 = 50_000_000;
-/// A unix socket with a full backlog is tried again after this time.
-const RETRY: u64 = 1_000_000;
-
-/// The flags that threads share.
-#[derive(Debug, Default)]
-pub(crate) struct Flags {
-    /// Stop now; set before waking the threads.
-    pub(crate) halt: AtomicBool,
-    /// The target has accepted a connection.
-    pub(crate) reached: AtomicBool,
-}
-
-/// Where a thread's requests come from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    /// The next request is due when a slot is free; `left` requests to record, if counted.
-    Closed { left: Option<u64> },
-    /// Requests are due when the pacer says.
-    Open { pacer: Pacer },
-}
-
-/// What one thread has to do.
-#[derive(Debug)]
-pub(crate) struct Task<'a> {
-    pub(crate) thread: usize,
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) request: &'a [u8],
-    /// The request is a HEAD.
-    pub(crate) bodiless: bool,
-    pub(crate) keep_alive: bool,
-    pub(crate) slots: usize,
-    pub(crate) source: Source,
-    /// Nanoseconds.
-    pub(crate) timeout: u64,
-    /// Nanoseconds.
-    pub(crate) connect_timeout: u64,
-    pub(crate) flags: &'a Flags,
-    pub(crate) out: Sender<Message>,
-}
-
-/// What a thread tells the coordinator.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// Set up; waits for the timeline.
-    Ready(Arc<Waker>),
-    /// Could not be set up, or its event loop failed.
-    Broken { what: String, source: io::Error },
-    /// No connection of the run has succeeded, and this thread's first one failed.
-    Down(io::Error),
-    /// An interval is over; `last` when the thread is.
-    Interval {
-        thread: usize,
-        from: u64,
-        until: u64,
-        last: bool,
-        tally: Box<Tally>,
-    },
-}
-
-/// A request on its way. Times in nanoseconds of the monotonic clock.
-#[derive(Clone, Copy, Debug)]
-struct Job {
-    /// Where its latency begins: intended time (open loop) or take-up (closed loop).
-    from: u64,
-    /// When the generator acted on it: sent it, or put it into the queue.
-    seen: u64,
-    /// When a slot took it up.
-    taken: u64,
-    /// When its first byte was written.
-    written: u64,
-    /// Counts in the report; false in the warm-up.
-    recorded: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// No connection.
-    Vacant,
-    /// Could not connect; waits before it takes up another request.
-    Resting,
-    /// Has a job, waits to try to connect again.
-    Retrying,
-    /// Has a job and a connection in the making.
-    Connecting,
-    /// The request is not written whole yet.
-    Sending,
-    /// The response is not whole yet.
-    Awaiting,
-    /// A usable connection without a job.
-    Idle,
-}
-
-#[derive(Debug)]
-struct Slot {
-    phase: Phase,
-    connection: Option<Connection>,
-    job: Option<Job>,
-    /// It has had an established connection before.
-    established: bool,
-}
-
 struct Driver<'a> {
     task: Task<'a>,
     timeline: Timeline,
     poll: Poll,
-    timer: TimerFd,
-    /// What the timer is set to.
-    timer_at: Option<u64>,
+    timer: Timer,
+    journal: Journal,
     /// The clock as last read.
     now: u64,
     /// When the next request of an open loop is due.
@@ -163,10 +56,6 @@ struct Driver<'a> {
     in_flight: u64,
     connections: u64,
     buffer: Vec<u8>,
-    tally: Box<Tally>,
-    interval_from: u64,
-    border: u64,
-    cpu: u64,
     told_down: bool,
 }
 
@@ -182,15 +71,9 @@ pub(crate) fn drive(task: Task<'_>, begin: &Receiver<Timeline>) {
         what: what.to_owned(),
         source,
     };
-    let set_up = || -> io::Result<(Poll, TimerFd, Arc<Waker>)> {
+    let set_up = || -> io::Result<(Poll, Timer, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let timer = TimerFd::new(
-            ClockId::CLOCK_MONOTONIC,
-            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-        )?;
-        let fd = timer.as_fd().as_raw_fd();
-        poll.registry()
-            .register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
+        let timer = Timer::new(poll.registry(), TIMER)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok((poll, timer, Arc::new(waker)))
     };
@@ -198,36 +81,24 @@ pub(crate) fn drive(task: Task<'_>, begin: &Receiver<Timeline>) {
         Ok(parts) => parts,
         Err(e) => return tell(broken("set up a generator thread's event loop", e)),
     };
-    let mut driver = Driver::new(task, poll, timer);
     tell(Message::Ready(waker));
     let Ok(timeline) = begin.recv() else { return };
-    if let Err(e) = driver.run(timeline) {
+    if let Err(e) = Driver::new(task, timeline, poll, timer).run() {
         tell(broken("go on in a generator thread's event loop", e));
     }
 }
 
 impl<'a> Driver<'a> {
-    fn new(task: Task<'a>, poll: Poll, timer: TimerFd) -> Self {
-        let vacant = || Slot {
-            phase: Phase::Vacant,
-            connection: None,
-            job: None,
-            established: false,
-        };
+    fn new(task: Task<'a>, timeline: Timeline, poll: Poll, timer: Timer) -> Self {
         let slots = task.slots;
         Self {
-            timeline: Timeline {
-                start: 0,
-                measured: 0,
-                end: None,
-                interval: 1,
-            },
+            journal: Journal::new(timeline, task.thread, task.out.clone()),
+            timeline,
             poll,
             timer,
-            timer_at: None,
             now: 0,
             due: None,
-            slots: (0..slots).map(|_| vacant()).collect(),
+            slots: (0..slots).map(|_| Slot::vacant()).collect(),
             ready: VecDeque::with_capacity(slots),
             idle: Vec::with_capacity(slots),
             vacant: Vec::with_capacity(slots),
@@ -237,31 +108,23 @@ impl<'a> Driver<'a> {
             in_flight: 0,
             connections: 0,
             buffer: vec![0; BUFFER],
-            tally: Box::new(Tally::new()),
-            interval_from: 0,
-            border: 0,
-            cpu: 0,
             told_down: false,
             task,
         }
     }
 
-    fn run(&mut self, timeline: Timeline) -> io::Result<()> {
-        self.timeline = timeline;
-        self.interval_from = timeline.start;
-        self.border = timeline.border_after(timeline.start);
+    fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        self.arm(timeline.start)?;
-        while clock::now() < timeline.start && !self.halted() {
+        self.timer.set(self.timeline.start)?;
+        while clock::now() < self.timeline.start && !self.halted() {
             self.wait(&mut events, None)?;
         }
-        self.timer_at = None;
-        self.cpu = clock::thread_cpu();
+        self.timer.fired();
         self.observe();
         match &mut self.task.source {
             Source::Closed { .. } => self.ready.extend(0..self.slots.len()),
             Source::Open { pacer } => {
-                self.due = pacer.next().map(|time| timeline.start + time);
+                self.due = pacer.next().map(|time| self.timeline.start + time);
                 self.vacant.extend((0..self.slots.len()).rev());
             }
         }
@@ -277,7 +140,7 @@ impl<'a> Driver<'a> {
             if self.finished() {
                 break;
             }
-            self.arm(self.next_wake())?;
+            self.timer.set(self.next_wake())?;
             let patience = if self.ready.is_empty() {
                 None
             } else {
@@ -287,7 +150,7 @@ impl<'a> Driver<'a> {
             self.drop_closed(&events);
             for event in &events {
                 match event.token() {
-                    TIMER => self.timer_at = None,
+                    TIMER => self.timer.fired(),
                     WAKER => {}
                     Token(slot) => self.on_event(slot, event),
                 }
@@ -296,8 +159,9 @@ impl<'a> Driver<'a> {
                 self.assign();
             }
         }
-        self.observe();
-        self.close_interval(self.now, true);
+        // Stopped before it began, the run has an interval of no length.
+        let until = self.observe().max(self.timeline.start);
+        self.journal.close(until, self.levels(), true);
         Ok(())
     }
 
@@ -312,32 +176,21 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Sets the timer, unless it is set to an earlier time already: then it fires early, once,
-    /// and is set anew. Deadlines that move with every request so cost no call each.
-    fn arm(&mut self, at: u64) -> io::Result<()> {
-        if self.timer_at.is_some_and(|set| set <= at) {
-            return Ok(());
-        }
-        self.timer_at = Some(at);
-        let time = TimeSpec::new((at / 1_000_000_000) as i64, (at % 1_000_000_000) as i64);
-        self.timer.set(
-            Expiration::OneShot(time),
-            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
-        )?;
-        Ok(())
-    }
-
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
         let drain = self.drain_end().filter(|_| !self.queue.is_empty());
         let times = [
-            Some(self.border),
+            Some(self.journal.border()),
             self.due,
             self.deadlines.earliest(),
             rest,
             drain,
         ];
-        times.into_iter().flatten().min().unwrap_or(self.border)
+        times
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.journal.border())
     }
 
     /// When requests that still have no connection are given up.
@@ -350,30 +203,16 @@ impl<'a> Driver<'a> {
     /// Reads the clock and closes the intervals that are over.
     fn observe(&mut self) -> u64 {
         self.now = clock::now();
-        while self.now >= self.border {
-            self.close_interval(self.border, false);
-        }
+        self.journal.turn(self.now, self.levels());
         self.now
     }
 
-    fn close_interval(&mut self, until: u64, last: bool) {
-        let cpu = clock::thread_cpu();
-        let mut tally = std::mem::replace(&mut self.tally, Box::new(Tally::new()));
-        tally.cpu = cpu - std::mem::replace(&mut self.cpu, cpu);
-        tally.queued = self.queue.len() as u64;
-        tally.in_flight = self.in_flight;
-        tally.connections = self.connections;
-        let from = std::mem::replace(&mut self.interval_from, until);
-        self.border = self.timeline.border_after(until);
-        let thread = self.task.thread;
-        // A coordinator that is gone has already returned an error.
-        let _ = self.task.out.send(Message::Interval {
-            thread,
-            from,
-            until,
-            last,
-            tally,
-        });
+    fn levels(&self) -> Levels {
+        Levels {
+            queued: self.queue.len() as u64,
+            in_flight: self.in_flight,
+            connections: self.connections,
+        }
     }
 
     fn finished(&self) -> bool {
@@ -403,16 +242,10 @@ impl<'a> Driver<'a> {
             self.due = pacer.next().map(|time| self.timeline.start + time);
             let recorded = due >= self.timeline.measured;
             if recorded {
-                self.tally.offered += 1;
-                self.tally.send_lag.record(self.now - due);
+                self.journal.tally.offered += 1;
+                self.journal.tally.send_lag.record(self.now - due);
             }
-            let job = Job {
-                from: due,
-                seen: self.now,
-                taken: 0,
-                written: 0,
-                recorded,
-            };
+            let job = Job::new(due, self.now, recorded);
             let slot = if self.queue.is_empty() {
                 self.idle.pop().or_else(|| self.vacant.pop())
             } else {
@@ -456,240 +289,8 @@ impl<'a> Driver<'a> {
         if let Source::Closed { left: Some(left) } = &mut self.task.source {
             *left -= u64::from(recorded);
         }
-        self.tally.offered += u64::from(recorded);
-        self.take(
-            slot,
-            Job {
-                from: now,
-                seen: now,
-                taken: 0,
-                written: 0,
-                recorded,
-            },
-        );
-    }
-
-    /// A free slot takes up a request.
-    fn take(&mut self, slot: usize, job: Job) {
-        let now = self.now;
-        self.in_flight += 1;
-        if job.recorded {
-            self.tally.started += 1;
-            if matches!(self.task.source, Source::Open { .. }) {
-                self.tally.queue_wait.record(now - job.seen);
-            }
-        }
-        let place = &mut self.slots[slot];
-        place.job = Some(Job {
-            taken: now,
-            written: now,
-            ..job
-        });
-        match &mut place.connection {
-            Some(connection) => {
-                connection.begin();
-                place.phase = Phase::Sending;
-                self.deadlines
-                    .start(slot, Wait::Answer, now.saturating_add(self.task.timeout));
-                self.send(slot);
-            }
-            None => {
-                self.tally.connects += 1;
-                self.tally.reconnects += u64::from(place.established && self.task.keep_alive);
-                let deadline = now.saturating_add(self.task.connect_timeout);
-                self.deadlines.start(slot, Wait::Connect, deadline);
-                self.connect(slot);
-            }
-        }
-    }
-
-    fn connect(&mut self, slot: usize) {
-        let registry = self.poll.registry();
-        match Connection::open(
-            self.task.endpoint,
-            self.task.bodiless,
-            registry,
-            Token(slot),
-        ) {
-            Ok(mut connection) => {
-                connection.begin();
-                let place = &mut self.slots[slot];
-                place.connection = Some(connection);
-                place.phase = Phase::Connecting;
-                self.connections += 1;
-                // On loopback and unix sockets the connection is made by now, and writing at once
-                // saves a turn of the loop. Elsewhere the writable event comes a round trip later.
-                if self.task.endpoint.is_local() {
-                    self.observe();
-                    self.send(slot);
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                self.slots[slot].phase = Phase::Retrying;
-                self.resting.push(Reverse((self.now + RETRY, slot)));
-            }
-            Err(e) => self.fail(slot, connect_failure(&e), &e.to_string(), Some(e)),
-        }
-    }
-
-    /// Writes what can be written of the slot's request.
-    fn send(&mut self, slot: usize) {
-        let place = &mut self.slots[slot];
-        let (Some(connection), Some(job)) = (&mut place.connection, &mut place.job) else {
-            return;
-        };
-        let connecting = place.phase == Phase::Connecting;
-        let (count, whole) = match connection.write(self.task.request) {
-            Ok(Sent::Nothing) => return,
-            Ok(Sent::Part(count)) => (count, false),
-            Ok(Sent::Whole(count)) => (count, true),
-            Err(e) => return self.write_failed(slot, connecting, e),
-        };
-        self.tally.bytes_sent += count as u64;
-        place.phase = if whole {
-            Phase::Awaiting
-        } else {
-            Phase::Sending
-        };
-        if connecting {
-            place.established = true;
-            job.written = self.now;
-            if job.recorded {
-                self.tally.connect.record(self.now - job.taken);
-            }
-            self.deadlines.start(
-                slot,
-                Wait::Answer,
-                self.now.saturating_add(self.task.timeout),
-            );
-            // Written once: a shared line that every connect touched would be a bottleneck.
-            if !self.task.flags.reached.load(Ordering::Relaxed) {
-                self.task.flags.reached.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn write_failed(&mut self, slot: usize, connecting: bool, error: io::Error) {
-        let kind = if connecting {
-            connect_failure(&error)
-        } else {
-            ErrorKind::Write
-        };
-        // A target may answer and close without reading the whole request, for instance with 413.
-        if kind == ErrorKind::Write && self.receive_early(slot) {
-            return;
-        }
-        self.fail(slot, kind, &error.to_string(), Some(error));
-    }
-
-    /// Looks for an answer to a request that was not written whole; true when there was one.
-    fn receive_early(&mut self, slot: usize) -> bool {
-        let Some(connection) = &mut self.slots[slot].connection else {
-            return false;
-        };
-        match connection.read(&mut self.buffer, true, &mut self.tally.bytes_received) {
-            Received::Answer(answer) => {
-                self.finish(
-                    slot,
-                    Answer {
-                        close: true,
-                        ..answer
-                    },
-                );
-                true
-            }
-            Received::Partly | Received::Failed(..) => false,
-        }
-    }
-
-    fn on_event(&mut self, slot: usize, event: &Event) {
-        self.observe();
-        let ending = event.is_read_closed();
-        let readable = event.is_readable() || ending || event.is_error();
-        match self.slots[slot].phase {
-            // Left over from a connection that was closed earlier in this batch.
-            Phase::Vacant | Phase::Resting | Phase::Retrying => {}
-            Phase::Connecting | Phase::Sending => {
-                self.send(slot);
-                // The edge is gone: what is readable now will not be announced again.
-                if readable && matches!(self.slots[slot].phase, Phase::Sending | Phase::Awaiting) {
-                    self.receive(slot, ending);
-                }
-            }
-            Phase::Awaiting if readable => self.receive(slot, ending),
-            Phase::Idle if readable => self.lose(slot),
-            Phase::Awaiting | Phase::Idle => {}
-        }
-    }
-
-    fn receive(&mut self, slot: usize, ending: bool) {
-        let place = &mut self.slots[slot];
-        let Some(connection) = &mut place.connection else {
-            return;
-        };
-        let unsent = place.phase == Phase::Sending;
-        match connection.read(&mut self.buffer, ending, &mut self.tally.bytes_received) {
-            Received::Partly => {}
-            Received::Answer(answer) => {
-                self.finish(
-                    slot,
-                    Answer {
-                        close: answer.close || unsent,
-                        ..answer
-                    },
-                );
-            }
-            Received::Failed(kind, detail) => self.fail(slot, kind, &detail, None),
-        }
-    }
-
-    /// The slot's request is answered.
-    fn finish(&mut self, slot: usize, answer: Answer) {
-        let now = self.observe();
-        let Some(job) = self.slots[slot].job.take() else {
-            return;
-        };
-        self.deadlines.clear(slot);
-        self.in_flight -= 1;
-        if job.recorded {
-            self.tally
-                .answer(answer.status, now - job.from, now - job.written);
-        }
-        if self.task.keep_alive && !answer.close {
-            self.slots[slot].phase = Phase::Idle;
-        } else {
-            self.disconnect(slot);
-        }
-        self.ready.push_back(slot);
-    }
-
-    /// The slot's request will never be answered. `source` is the system's error, if there is one.
-    fn fail(&mut self, slot: usize, kind: ErrorKind, detail: &str, source: Option<io::Error>) {
-        let now = self.observe();
-        let Some(job) = self.slots[slot].job.take() else {
-            return;
-        };
-        self.deadlines.clear(slot);
-        self.in_flight -= 1;
-        if job.recorded {
-            self.tally.error(kind, detail);
-        }
-        self.disconnect(slot);
-        let unconnected = matches!(
-            kind,
-            ErrorKind::ConnectRefused | ErrorKind::ConnectTimeout | ErrorKind::ConnectFailed
-        );
-        if unconnected && !self.told_down && !self.task.flags.reached.load(Ordering::Relaxed) {
-            self.told_down = true;
-            let error = source.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, detail));
-            let _ = self.task.out.send(Message::Down(error));
-        }
-        if unconnected && matches!(self.task.source, Source::Closed { .. }) {
-            self.slots[slot].phase = Phase::Resting;
-            self.resting.push(Reverse((now + REST, slot)));
-        } else {
-            self.ready.push_back(slot);
-        }
+        self.journal.tally.offered += u64::from(recorded);
+        self.take(slot, Job::new(now, now, recorded));
     }
 
     /// Lets go of idle connections that the target has closed, before any event of the batch can
@@ -717,15 +318,6 @@ impl<'a> Driver<'a> {
         if let Some(at) = self.idle.iter().position(|idle| *idle == slot) {
             self.idle.remove(at);
             self.vacant.push(slot);
-        }
-    }
-
-    fn disconnect(&mut self, slot: usize) {
-        let place = &mut self.slots[slot];
-        place.phase = Phase::Vacant;
-        // Closing takes it out of epoll too.
-        if place.connection.take().is_some() {
-            self.connections -= 1;
         }
     }
 
@@ -768,7 +360,7 @@ impl<'a> Driver<'a> {
         }
         if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {
             for _ in self.queue.drain(..).filter(|job| job.recorded) {
-                self.tally.error(ErrorKind::Unsent, "");
+                self.journal.tally.error(ErrorKind::Unsent, "");
             }
         }
     }
@@ -783,7 +375,7 @@ impl<'a> Driver<'a> {
     fn abandon(&mut self) {
         let in_slots = self.slots.iter().filter_map(|slot| slot.job.as_ref());
         let jobs = in_slots.chain(&self.queue).filter(|job| job.recorded);
-        self.tally.abandoned += jobs.count() as u64;
+        self.journal.tally.abandoned += jobs.count() as u64;
         self.in_flight = 0;
         self.queue.clear();
     }

@@ -14,9 +14,11 @@
 //! The way through the modules is the way of a run:
 //!
 //! ```text
-//! quantity, target ─▶ plan ─▶ run (one thread each:) driver ─▶ tally ─▶ report ─▶ summary
-//!                                  │ pacer: when is the next request due
-//!                                  │ connection: one socket, over response: the bytes' meaning
+//! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
+//!                                          │ pacer: when is the next request due      validity    hgrm
+//!                                          │ timer, deadline, timeline: waking up
+//!                                          │ connection: one socket, over response: what bytes mean
+//!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
@@ -36,6 +38,7 @@ mod distribution;
 mod driver;
 mod error;
 mod hgrm;
+mod journal;
 mod pacer;
 mod plan;
 mod quantity;
@@ -45,7 +48,9 @@ mod run;
 mod summary;
 mod tally;
 mod target;
+mod task;
 mod timeline;
+mod timer;
 mod validity;
 
 pub use distribution::{DecodeError, Distribution, supports};

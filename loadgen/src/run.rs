@@ -19,12 +19,13 @@ use nix::unistd::Pid;
 use crate::clock::{self, nanos};
 use crate::collect::Collector;
 use crate::connection::Endpoint;
-use crate::driver::{self, Flags, Message, Source, Task};
+use crate::driver;
 use crate::error::RunError;
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stage, Stop};
 use crate::report::{Interval, Report, Setup};
 use crate::target::Address;
+use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
 
 /// How often the caller's `stop` is looked at.

@@ -313,3 +313,38 @@ fn stopping_a_run_reports_what_was_measured() {
     assert!(report.duration_s < 30.0, "{}", report.duration_s);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
 }
+
+#[test]
+fn stopping_before_the_first_request_is_no_crash() {
+    let server = Server::answering(OK);
+    let stop = AtomicBool::new(true);
+    for plan in [
+        requests(server.target(), 1_000_000, 2),
+        stages(server.target(), "60s@10"),
+    ] {
+        let report = loadgen::run(&plan, &mut |_| {}, &stop).unwrap();
+        check(&report);
+        assert!(
+            report.interrupted && report.duration_s < 30.0,
+            "{}",
+            report.summary()
+        );
+    }
+}
+
+#[test]
+fn a_cpu_that_is_not_there_is_named() {
+    let server = Server::answering(OK);
+    let plan = Plan {
+        cpus: Some(vec![1000]),
+        ..requests(server.target(), 1, 1)
+    };
+    let error = loadgen::run(&plan, &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("pin a generator thread to CPU 1000"),
+        "{error}"
+    );
+    assert_eq!(server.accepted(), 0);
+}
