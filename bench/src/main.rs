@@ -1,2 +1,153 @@
-//! stub
-fn main(){}
+//! `bench`: drives servers side by side and writes comparison reports.
+//!
+//! ```text
+//! cli ─▶ session ─▶ start ─▶ contender (what to start)     ─▶ results (raw data, as it happens)
+//!                     │       process   (how it is started and stopped), probe, gate
+//!                     └─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
+//!        report ◀── results (nothing else): figures, tables, pictures, html
+//! ```
+//!
+//! Measuring and reporting meet only in the results folder: `bench report DIR` computes from a folder alone exactly
+//! what the session computed at its end.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod contender;
+mod failure;
+mod gate;
+mod machine;
+mod observe;
+mod probe;
+mod process;
+mod progress;
+mod report;
+mod results;
+mod scenario;
+mod session;
+mod stage;
+mod start;
+mod stats;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, SessionArguments};
+use crate::contender::{availability, spec};
+use crate::failure::Failure;
+use crate::process::{launch, registry, signals};
+use crate::results::store::Store;
+use crate::scenario::Scenario;
+use crate::session::Wish;
+use crate::workspace::Workspace;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == launch::WORD) {
+        return ExitCode::from(launch::run(arguments));
+    }
+    let cli = Cli::parse();
+    if let Err(error) = signals::watch() {
+        eprintln!("bench: cannot watch for signals: {error}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = carry_out(cli);
+    // Held until the process is gone, so that the signal thread and this one do not both clean up.
+    let mut running = registry::lock();
+    registry::end_everything(&mut running, registry::GRACE);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn carry_out(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        None => compare(wish(&[], &[], cli.session)?),
+        Some(Command::Run {
+            scenarios,
+            contenders,
+            session,
+        }) => compare(wish(&scenarios, &contenders, session)?),
+        Some(Command::List) => list(),
+        Some(Command::Report { folder }) => tell(&Store::open(&folder)?),
+    }
+}
+
+fn wish(
+    scenarios: &[String],
+    contenders: &[String],
+    arguments: SessionArguments,
+) -> Result<Wish, Failure> {
+    Ok(Wish {
+        scenarios: Scenario::chosen(scenarios)?,
+        contenders: spec::chosen(contenders)?,
+        named: !contenders.is_empty(),
+        quick: arguments.quick,
+        seed: arguments.seed,
+        out: arguments.out,
+        smarthttpd: arguments.smarthttpd.map(existing).transpose()?,
+    })
+}
+
+/// The file's whole path: a server is started in another folder.
+fn existing(file: PathBuf) -> Result<PathBuf, Failure> {
+    file.canonicalize().map_err(|error| {
+        Failure::Usage(format!("--smarthttpd {}: {error}", file.display()))
+    })
+}
+
+fn compare(wish: Wish) -> Result<(), Failure> {
+    tell(&session::run(&wish)?)
+}
+
+/// Computes the report of a folder, prints its tables, and fails when something was not measured.
+fn tell(store: &Store) -> Result<(), Failure> {
+    let told = report::write(store)?;
+    println!("{}", told.text);
+    println!("report: {}", shown(&store.folder().join("report.html")));
+    if told.unmeasured.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Contenders(told.unmeasured.join("; ")))
+    }
+}
+
+/// Relative to the current folder where that is possible.
+fn shown(path: &Path) -> String {
+    std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn list() -> Result<(), Failure> {
+    let places = session::places(&Workspace::find()?);
+    println!("scenarios:");
+    for scenario in Scenario::ALL {
+        println!("  {:<20} {}", scenario.name(), scenario.about());
+    }
+    println!("\ncontenders (* in the default comparison):");
+    for contender in spec::all()? {
+        let mark = if contender.default { '*' } else { ' ' };
+        println!("{mark} {:<20} {}", contender.name, contender.terms);
+        let available = match availability::missing(&contender, &places) {
+            Some(missing) => missing,
+            None => availability::versions(&contender, &places)
+                .into_iter()
+                .map(|(of, version)| format!("{of} {version}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        println!("  {:<20} {available}", "");
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything that was asked for has been measured
+  1  a file could not be read or written, or results are damaged
+  2  the command line makes no sense: an unknown name, a folder that is not empty
+  3  something that a run needs could not be built or installed
+  4  a contender could not be measured; the report says which and why
+  128+n  ended by signal n; everything that was started has been stopped";
+
+/// Drives smarthttpd's modes and real servers side by side and writes a comparison report.
+///
+/// Alone it makes the default comparison: adaptive against prefork, real Apache and gunicorn, on a Flask application,
+/// in at most four minutes after the build.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) session: SessionArguments,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run chosen scenarios with chosen contenders
+    #[command(after_help = EXIT_CODES)]
+    Run {
+        /// Scenarios, see `bench list` [default: all]
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<String>,
+        /// A contender, see `bench list`; may be repeated [default: those that `bench` alone compares]
+        #[arg(long = "contender", value_name = "NAME")]
+        contenders: Vec<String>,
+        #[command(flatten)]
+        session: SessionArguments,
+    },
+    /// List the scenarios and the contenders, and which of them can run here
+    List,
+    /// Compute summary, pictures and report again from the raw data in a results folder
+    Report {
+        /// The results folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// Options of a session.
+#[derive(Debug, Args)]
+pub(crate) struct SessionArguments {
+    /// Shorter stages and one start per contender: at most a minute, figures without intervals
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the results to this folder, which must be new or empty [default: results/DATE-MACHINE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of the order of runs, to repeat a session's order [default: from the clock; recorded]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Measure this smarthttpd binary instead of building one from the checkout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) smarthttpd: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

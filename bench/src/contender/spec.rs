@@ -1,0 +1,196 @@
+//! A contender as its file describes it.
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// Every file of `bench/contenders/`: name and text.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/contenders.rs"));
+
+/// One `contenders/NAME.toml`. Texts may hold placeholders such as `{port}`, see [`super::Places`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Contender {
+    /// Place in every list; the first one of a comparison is what the others are compared with.
+    pub(crate) order: u32,
+    /// What `--contender` takes: letters, digits and hyphens.
+    pub(crate) name: String,
+    /// What tables and pictures say.
+    pub(crate) title: String,
+    /// Whether it takes part when nobody asks for anything else.
+    pub(crate) default: bool,
+    /// The terms it runs under, in words: workers, threads, keep-alive, logging.
+    pub(crate) terms: String,
+    /// How many processes of its tree serve no request.
+    pub(crate) managers: u32,
+    /// Where its Python finds Flask.
+    pub(crate) packages: Packages,
+    /// The value of `{workers}`.
+    #[serde(default)]
+    pub(crate) workers: Option<Workers>,
+    /// Program and arguments.
+    pub(crate) command: Vec<String>,
+    /// The file (beside this one) whose text, filled in, becomes `{config}`.
+    #[serde(default)]
+    pub(crate) config: Option<String>,
+    /// The server chooses its port and prints it behind this text; without it the harness finds a free one.
+    #[serde(default)]
+    pub(crate) port_after: Option<String>,
+    #[serde(default)]
+    pub(crate) needs: Vec<Need>,
+    #[serde(default)]
+    pub(crate) versions: Vec<Version>,
+}
+
+/// Which installation of the application's packages a server uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Packages {
+    /// The harness's virtual environment.
+    Venv,
+    /// A copy for the Python that mod_wsgi is linked to, readable by Apache's user.
+    ModWsgi,
+}
+
+/// A number of workers that depends on the server's CPUs.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Workers {
+    per_cpu: usize,
+    plus: usize,
+}
+
+impl Workers {
+    pub(crate) fn on(self, cpus: usize) -> usize {
+        self.per_cpu * cpus + self.plus
+    }
+}
+
+/// A file without which the server cannot run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Need {
+    pub(crate) file: String,
+    /// The one command that brings it.
+    pub(crate) install: String,
+}
+
+/// Where a version number is found: behind a text in what a command prints.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Version {
+    pub(crate) of: String,
+    pub(crate) command: Vec<String>,
+    pub(crate) after: String,
+}
+
+/// All contenders, in their order.
+///
+/// # Errors
+/// A contender file with a mistake, named.
+pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
+    let mut all = Vec::new();
+    for (file, text) in FILES {
+        if !file.ends_with(".toml") {
+            continue;
+        }
+        let contender: Contender = toml::from_str(text).map_err(|error| {
+            Failure::Usage(format!("bench/contenders/{file}: {}", error.message()))
+        })?;
+        all.push(contender);
+    }
+    all.sort_by_key(|contender| contender.order);
+    Ok(all)
+}
+
+/// The contenders of these names, in their order; the default ones when no name is given.
+///
+/// # Errors
+/// A name that is not known.
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Contender>, Failure> {
+    let all = all()?;
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| all.iter().all(|contender| contender.name != **name))
+    {
+        let known: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
+        return Err(Failure::Usage(format!(
+            "unknown contender {unknown:?}; known are {}",
+            known.join(", ")
+        )));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|c| {
+            if names.is_empty() {
+                c.default
+            } else {
+                names.contains(&c.name)
+            }
+        })
+        .collect())
+}
+
+impl Contender {
+    /// The template of its configuration file.
+    pub(crate) fn config_template(&self) -> Option<&'static str> {
+        let wanted = self.config.as_deref()?;
+        FILES
+            .iter()
+            .find(|(file, _)| *file == wanted)
+            .map(|(_, text)| *text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_makes_sense() {
+        let all = all().unwrap();
+        assert!(all.len() >= 4);
+        for contender in &all {
+            let name = &contender.name;
+            let file = format!("{name}.toml");
+            assert!(FILES.iter().any(|(other, _)| *other == file), "{file}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+                "{name}"
+            );
+            assert_eq!(contender.config.is_some(), contender.config_template().is_some(), "{name}");
+            assert!(!contender.command.is_empty() && !contender.versions.is_empty(), "{name}");
+            for version in &contender.versions {
+                assert!(!version.command.is_empty(), "{name}");
+            }
+            // Exactly one of both says where the server listens.
+            let mut texts = contender.command.join(" ");
+            texts.push_str(contender.config_template().unwrap_or_default());
+            assert_ne!(texts.contains("{port}"), contender.port_after.is_some(), "{name}");
+            assert_eq!(texts.contains("{workers}"), contender.workers.is_some(), "{name}");
+        }
+        let mut orders: Vec<u32> = all.iter().map(|c| c.order).collect();
+        orders.dedup();
+        assert_eq!(orders.len(), all.len(), "two contenders with the same place");
+    }
+
+    #[test]
+    fn names_choose_and_unknown_ones_are_told() {
+        let default: Vec<String> = chosen(&[]).unwrap().into_iter().map(|c| c.name).collect();
+        assert_eq!(
+            default,
+            ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]
+        );
+        let one = chosen(&["gunicorn-gthread".into()]).unwrap();
+        assert_eq!(one[0].title, "gunicorn gthread");
+        let error = chosen(&["nginx".into()]).unwrap_err();
+        assert!(error.to_string().starts_with("unknown contender \"nginx\"; known are "), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn workers_follow_the_cpus() {
+        let workers = Workers { per_cpu: 2, plus: 1 };
+        assert_eq!((workers.on(1), workers.on(4)), (3, 9));
+    }
+}

@@ -1,0 +1,207 @@
+//! Watches a server's tree through a run from a thread of its own.
+//!
+//! Every 100 ms it counts processes and threads; once a second it also reads the proportional set size and the context
+//! switches, which cost more (the kernel walks every mapping for a PSS). Called by `scenario`; stores nothing.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::tree::{self, SwitchLedger};
+
+/// Between two counts of the processes.
+pub(crate) const PERIOD: Duration = Duration::from_millis(100);
+
+/// Every so many periods the costly figures are read: at most once a second.
+const COSTLY_EVERY: u64 = 10;
+
+/// One look at the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// Seconds since the sampler was started.
+    pub(crate) at: f64,
+    /// Living processes of the tree, managers included.
+    pub(crate) processes: u32,
+    pub(crate) threads: u32,
+    /// Proportional set size of the tree in KiB; read once a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pss_kib: Option<u64>,
+}
+
+/// What a whole watch found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) samples: Vec<Sample>,
+    /// CPU time of the tree during the watch, in seconds: user and system, children that were reaped included.
+    pub(crate) cpu_seconds: f64,
+    /// Context switches of all tasks of the tree during the watch, voluntary and not.
+    pub(crate) switches: u64,
+    /// Why there is no proportional set size, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pss_missing: Option<String>,
+    /// How long the watch lasted, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// A running watch. Dropping it without [`Sampler::finish`] ends its thread too.
+pub(crate) struct Sampler {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<Watch>>,
+}
+
+impl Sampler {
+    /// Starts to watch the tree under `root`. The first readings are taken before this returns, so that whatever the
+    /// caller does next happens inside the watch.
+    pub(crate) fn start(root: i32, ticks_per_second: f64) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let (ready, started) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut view = View::begin(root);
+            // The receiver waits right below; it cannot be gone.
+            let _ = ready.send(());
+            let mut due = view.began;
+            loop {
+                due += PERIOD;
+                match stopped.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Err(RecvTimeoutError::Timeout) => view.look(),
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                }
+                // A late look is not made up for: the next one is due a period from now.
+                due = due.max(Instant::now() - PERIOD);
+            }
+            view.end(ticks_per_second)
+        });
+        let _ = started.recv();
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Takes the last readings and ends the watch.
+    pub(crate) fn finish(mut self) -> Watch {
+        drop(self.stop.take());
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(watch)) => watch,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => unreachable!("finish consumes the sampler, so its thread is still there"),
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Its own panic has been reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct View {
+    root: i32,
+    began: Instant,
+    looks: u64,
+    samples: Vec<Sample>,
+    ticks_at_start: u64,
+    ledger: SwitchLedger,
+    pss_missing: Option<String>,
+}
+
+impl View {
+    fn begin(root: i32) -> Self {
+        let mut view = Self {
+            root,
+            began: Instant::now(),
+            looks: 0,
+            samples: Vec::new(),
+            ticks_at_start: tree::cpu_ticks(&tree::members(root)),
+            ledger: SwitchLedger::default(),
+            pss_missing: None,
+        };
+        view.look();
+        view
+    }
+
+    fn look(&mut self) {
+        let members = tree::members(self.root);
+        let costly = self.looks.is_multiple_of(COSTLY_EVERY);
+        self.looks += 1;
+        let at = self.began.elapsed().as_secs_f64();
+        let pss_kib = if costly {
+            self.ledger.read(&members);
+            match tree::pss_kib(&members) {
+                Ok(kib) => Some(kib),
+                Err(reason) => {
+                    self.pss_missing = Some(reason);
+                    None
+                }
+            }
+        } else {
+            None
+        };
+        self.samples.push(Sample {
+            at,
+            processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            threads: tree::threads(&members),
+            pss_kib,
+        });
+    }
+
+    fn end(mut self, ticks_per_second: f64) -> Watch {
+        let members = tree::members(self.root);
+        let ticks = tree::cpu_ticks(&members).saturating_sub(self.ticks_at_start);
+        self.ledger.read(&members);
+        Watch {
+            cpu_seconds: ticks as f64 / ticks_per_second,
+            switches: self.ledger.total(),
+            pss_missing: self.pss_missing,
+            seconds: self.began.elapsed().as_secs_f64(),
+            samples: self.samples,
+        }
+    }
+}
+
+/// The integral of a step function through `(at, value)` points, each value holding until the next point, the last one
+/// until `end`: process-seconds from process counts, KiB-seconds from sizes.
+pub(crate) fn integral(points: &[(f64, f64)], end: f64) -> f64 {
+    points
+        .iter()
+        .enumerate()
+        .map(|(i, &(at, value))| {
+            let until = points.get(i + 1).map_or(end, |next| next.0);
+            value * (until - at).max(0.0)
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integrals_hold_each_value_until_the_next() {
+        let rows: [(&[(f64, f64)], f64, f64); 4] = [
+            (&[], 5.0, 0.0),
+            (&[(0.0, 2.0)], 5.0, 10.0),
+            (&[(0.0, 2.0), (1.0, 4.0)], 3.0, 10.0),
+            // An end before the last point adds nothing and takes nothing away.
+            (&[(0.0, 2.0), (1.0, 4.0)], 1.0, 2.0),
+        ];
+        for (points, end, expected) in rows {
+            assert!((integral(points, end) - expected).abs() < 1e-9, "{points:?}");
+        }
+    }
+
+    #[test]
+    fn a_watch_of_this_process_sees_it() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let watch = Sampler::start(me, 100.0).finish();
+        assert!(watch.samples[0].processes >= 1);
+        assert!(watch.samples[0].pss_kib.is_some());
+        assert!(watch.seconds >= 0.0);
+    }
+}

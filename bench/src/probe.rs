@@ -1,0 +1,62 @@
+//! Single requests to a server that is not being timed: does it answer, and does it answer rightly?
+
+use std::time::Duration;
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
+}
+
+/// A client that opens a connection per request: an idle one would occupy a process of a prefork server.
+pub(crate) struct Probe {
+    client: reqwest::blocking::Client,
+}
+
+impl Probe {
+    /// # Errors
+    /// When the client cannot be set up.
+    pub(crate) fn new() -> Result<Self, String> {
+        let client = reqwest::blocking::Client::builder()
+            .timeout(Duration::from_secs(5))
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self { client })
+    }
+
+    /// GETs `url`.
+    ///
+    /// # Errors
+    /// The transport's reason; every status is an answer.
+    pub(crate) fn get(&self, url: &str) -> Result<Answer, String> {
+        let response = self
+            .client
+            .get(url)
+            .header("Connection", "close")
+            .send()
+            .map_err(|error| innermost(&error))?;
+        let content_type = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Answer {
+            status: response.status().as_u16(),
+            content_type,
+            body: response.text().map_err(|error| innermost(&error))?,
+        })
+    }
+}
+
+/// The first cause: "Connection refused" says more than "error sending request".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

@@ -1,0 +1,157 @@
+//! Latency by percentile at equal offered load.
+
+use hdrhistogram::Histogram;
+use plotters::prelude::*;
+
+use super::look::{self, Area, FAMILY, GREY, GRID, INK, LABEL, Stroke};
+use super::{Draw, Series};
+use crate::report::format::number;
+use crate::results::schema::Session;
+
+/// Points per curve.
+const POINTS: u32 = 240;
+
+/// Answers that have to lie beyond a percentile for it to be drawn: the rule of the load generator.
+const BEYOND: f64 = 10.0;
+
+pub(super) struct Chart<'a> {
+    rate: f64,
+    starts: u32,
+    curves: Vec<(&'a str, Stroke, Vec<(f64, f64)>)>,
+}
+
+impl<'a> Chart<'a> {
+    /// `None` when nothing was measured at equal load.
+    pub(super) fn of(session: &Session, series: &'a [Series]) -> Option<Self> {
+        let curves: Vec<_> = series
+            .iter()
+            .enumerate()
+            .filter_map(|(place, one)| {
+                let points = curve(one.paced.as_ref()?);
+                (points.len() > 1).then(|| (one.title.as_str(), look::stroke(place), points))
+            })
+            .collect();
+        (!curves.is_empty()).then(|| Self {
+            rate: session.lengths.steady.paced_rate,
+            starts: session.lengths.steady.replicates,
+            curves,
+        })
+    }
+
+    pub(super) fn caption(&self) -> String {
+        format!(
+            "Latency by percentile at {} requests/s, all replicates together. Lower is better.",
+            number(self.rate)
+        )
+    }
+}
+
+/// (1/(1−p), milliseconds), as far as the number of answers carries.
+fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
+    let last = histogram.len() as f64 / BEYOND;
+    if last <= 1.0 {
+        return Vec::new();
+    }
+    (0..=POINTS)
+        .map(|step| {
+            let x = last.powf(f64::from(step) / f64::from(POINTS));
+            let value = histogram.value_at_quantile(1.0 - 1.0 / x);
+            (x, value as f64 / 1e6)
+        })
+        .collect()
+}
+
+/// `99.9 %` for 1000.
+fn percentile(x: f64) -> String {
+    let nines = x.log10().round().max(0.0) as usize;
+    format!("{:.*} %", nines.saturating_sub(2), 100.0 * (1.0 - 1.0 / x))
+}
+
+impl Draw for Chart<'_> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+        let legend: Vec<(&str, Stroke)> = self.curves.iter().map(|(t, s, _)| (*t, *s)).collect();
+        let subtitle = format!(
+            "{} requests/s for every server, keep-alive, Flask; latency from the intended send time; {} start{} each",
+            number(self.rate),
+            self.starts,
+            if self.starts == 1 { "" } else { "s" }
+        );
+        let rest = look::frame(area, "Latency at equal load", &subtitle, &legend)?;
+        let points = || self.curves.iter().flat_map(|(_, _, points)| points);
+        let right = points().map(|p| p.0).fold(10.0, f64::max);
+        let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min) * 0.8;
+        let high = points().map(|p| p.1).fold(0.0, f64::max) * 1.25;
+        let mut chart = ChartBuilder::on(&rest)
+            .x_label_area_size(96)
+            .y_label_area_size(150)
+            .build_cartesian_2d((1.0..right).log_scale(), (low..high).log_scale())
+            .map_err(look::told)?;
+        chart
+            .configure_mesh()
+            .x_desc("percentile")
+            .y_desc("latency, ms")
+            .x_labels(6)
+            .y_labels(8)
+            .x_label_formatter(&|x| percentile(*x))
+            .y_label_formatter(&|y| number(*y))
+            .bold_line_style(GRID.stroke_width(2))
+            .light_line_style(TRANSPARENT)
+            .axis_style(GREY.stroke_width(2))
+            .label_style((FAMILY, LABEL).into_font().color(&GREY))
+            .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
+            .draw()
+            .map_err(look::told)?;
+        for (_, stroke, points) in &self.curves {
+            match stroke.dashes {
+                None => chart
+                    .draw_series(LineSeries::new(points.iter().copied(), stroke.style()))
+                    .map(drop),
+                Some((dash, gap)) => chart
+                    .draw_series(DashedLineSeries::new(
+                        points.iter().copied(),
+                        dash,
+                        gap,
+                        stroke.style(),
+                    ))
+                    .map(drop),
+            }
+            .map_err(look::told)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_named() {
+        let rows = [
+            (1.0, "0 %"),
+            (2.0, "50 %"),
+            (10.0, "90 %"),
+            (100.0, "99 %"),
+            (1000.0, "99.9 %"),
+            (10_000.0, "99.99 %"),
+        ];
+        for (x, expected) in rows {
+            assert_eq!(percentile(x), expected);
+        }
+    }
+
+    #[test]
+    fn curves_end_where_the_answers_do() {
+        let mut histogram = Histogram::<u64>::new(3).unwrap();
+        for value in 1..=1000_u64 {
+            histogram.record(value * 1_000_000).unwrap();
+        }
+        let points = curve(&histogram);
+        let last = points[points.len() - 1];
+        // 1,000 answers carry a p99 and nothing beyond it.
+        assert!((last.0 - 100.0).abs() < 1e-6, "{last:?}");
+        assert!((last.1 - 990.0).abs() < 2.0, "{last:?}");
+        assert!(points.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+        assert!(curve(&Histogram::new(3).unwrap()).is_empty());
+    }
+}

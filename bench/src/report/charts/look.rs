@@ -1,0 +1,136 @@
+//! What all pictures share: size, font, colours, title and legend.
+
+use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font as register};
+
+/// Drawing units; a picture is shown at half of this.
+pub(super) const WIDTH: u32 = 1800;
+pub(super) const HEIGHT: u32 = 980;
+
+pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
+pub(super) const GREY: RGBColor = RGBColor(0x66, 0x70, 0x79);
+pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
+pub(super) const SHADE: RGBColor = RGBColor(0xee, 0xf1, 0xf4);
+
+/// The family's name; in the SVG it is the reader's own.
+pub(super) const FAMILY: &str = "sans-serif";
+pub(super) const LABEL: u32 = 30;
+const TITLE: u32 = 42;
+
+/// Roboto, Latin only, under the Apache License 2.0 (`assets/Roboto-LICENSE.txt`). Embedded, so that pictures look
+/// alike everywhere and need no font library.
+static ROBOTO: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
+
+/// A drawing area of either backend.
+pub(super) type Area<B> = DrawingArea<B, Shift>;
+
+/// Has to be called before anything is drawn.
+pub(super) fn register_font() -> Result<(), String> {
+    register(FAMILY, FontStyle::Normal, ROBOTO).map_err(|_| "the embedded font is damaged".into())
+}
+
+/// How a contender's curve looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Stroke {
+    pub(super) colour: RGBColor,
+    pub(super) width: u32,
+    /// Dash and gap; `None`: a whole line.
+    pub(super) dashes: Option<(u32, u32)>,
+}
+
+/// The stroke of the contender at this place of the session.
+pub(super) fn stroke(place: usize) -> Stroke {
+    const COLOURS: [RGBColor; 6] = [
+        RGBColor(0x00, 0x72, 0xb2),
+        RGBColor(0x00, 0x9e, 0x73),
+        RGBColor(0xd5, 0x5e, 0x00),
+        RGBColor(0xcc, 0x79, 0xa7),
+        RGBColor(0xe6, 0x9f, 0x00),
+        RGBColor(0x56, 0xb4, 0xe9),
+    ];
+    const DASHES: [Option<(u32, u32)>; 4] = [None, Some((26, 12)), Some((12, 8)), Some((4, 8))];
+    Stroke {
+        colour: COLOURS[place % COLOURS.len()],
+        width: if place == 0 { 7 } else { 5 },
+        dashes: DASHES[place % DASHES.len()],
+    }
+}
+
+impl Stroke {
+    /// The library's form of it.
+    pub(super) fn style(&self) -> ShapeStyle {
+        self.colour.stroke_width(self.width)
+    }
+}
+
+/// Writes title, subtitle and legend, and gives the area that is left for the chart.
+pub(super) fn frame<B: DrawingBackend>(
+    area: &Area<B>,
+    title: &str,
+    subtitle: &str,
+    legend: &[(&str, Stroke)],
+) -> Result<Area<B>, String> {
+    area.fill(&PAPER).map_err(told)?;
+    let (left, mut top) = (36, 26);
+    let write = |text: &str, size: u32, colour: RGBColor, at| {
+        area.draw(&Text::new(text.to_owned(), at, (FAMILY, size).into_font().color(&colour)))
+            .map_err(told)
+    };
+    write(title, TITLE, INK, (left, top))?;
+    top += 56;
+    write(subtitle, LABEL, GREY, (left, top))?;
+    top += 54;
+    let mut x = left;
+    for (name, stroke) in legend {
+        let middle = top + 15;
+        draw_line(area, &[(x, middle), (x + 78, middle)], *stroke)?;
+        write(name, LABEL, INK, (x + 92, top))?;
+        let width = (FAMILY, LABEL)
+            .into_font()
+            .box_size(name)
+            .map_err(|error| error.to_string())?
+            .0;
+        x += 92 + i32::try_from(width).unwrap_or(0) + 56;
+    }
+    let (_, rest) = area.split_vertically(top + 52);
+    Ok(rest.margin(0, 20, 20, 40))
+}
+
+/// A line through points of the drawing area itself.
+fn draw_line<B: DrawingBackend>(
+    area: &Area<B>,
+    points: &[(i32, i32)],
+    stroke: Stroke,
+) -> Result<(), String> {
+    match stroke.dashes {
+        None => area.draw(&PathElement::new(points.to_vec(), stroke.style())),
+        Some((dash, gap)) => area.draw(&DashedPathElement::new(
+            points.iter().copied(),
+            dash,
+            gap,
+            stroke.style(),
+        )),
+    }
+    .map_err(told)
+}
+
+/// For `map_err` on everything that draws.
+pub(super) fn told<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_differ_in_colour_and_dashes() {
+        for place in 0..5 {
+            assert_ne!(stroke(place).colour, stroke(place + 1).colour);
+            assert_ne!(stroke(place).dashes, stroke(place + 1).dashes);
+        }
+    }
+}

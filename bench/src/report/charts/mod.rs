@@ -1,0 +1,97 @@
+//! The pictures: each drawn twice by the same code, as SVG (for the page) and as PNG (for a README).
+//!
+//! Colours are those of Okabe and Ito, which colour-blind people can tell apart, and every curve has its own dashes as
+//! well. The SVG's greys are replaced by style rules in the dark, see [`DARK`].
+
+mod latency;
+mod look;
+mod step;
+
+use std::path::Path;
+
+use plotters::prelude::*;
+
+use super::series::Series;
+use crate::results::schema::Session;
+use look::{HEIGHT, WIDTH};
+
+/// Rules for a dark background: the paper, ink, grey and shade of [`look`] become their opposites.
+pub(crate) const DARK: &str = "\
+svg [fill=\"#FFFFFF\"]{fill:#15181c}svg [stroke=\"#FFFFFF\"]{stroke:#15181c}\
+svg [fill=\"#1F2328\"]{fill:#e6e9ec}svg [stroke=\"#1F2328\"]{stroke:#e6e9ec}\
+svg [fill=\"#667079\"]{fill:#98a2ab}svg [stroke=\"#667079\"]{stroke:#98a2ab}\
+svg [fill=\"#E3E7EB\"]{fill:#2a3037}svg [stroke=\"#E3E7EB\"]{stroke:#2a3037}\
+svg [fill=\"#EEF1F4\"]{fill:#20252b}svg [stroke=\"#EEF1F4\"]{stroke:#20252b}\
+svg [fill=\"#0072B2\"]{fill:#4aa8e0}svg [stroke=\"#0072B2\"]{stroke:#4aa8e0}";
+
+/// A finished picture; its PNG has been written already.
+pub(crate) struct Picture {
+    /// File name without extension.
+    pub(crate) name: &'static str,
+    /// What it shows, for people who cannot see it and as its caption.
+    pub(crate) caption: String,
+    /// An `<svg>` element that takes the width of its surroundings.
+    pub(crate) svg: String,
+}
+
+impl Picture {
+    /// The SVG as a file of its own, which follows the reader's colour scheme by itself.
+    pub(crate) fn standalone_svg(&self) -> String {
+        let style = format!("<style>@media (prefers-color-scheme: dark){{{DARK}}}</style>");
+        match self.svg.split_once(">\n") {
+            Some((head, rest)) => format!("{head}>\n{style}\n{rest}"),
+            None => self.svg.clone(),
+        }
+    }
+}
+
+/// Draws every picture that there is data for, its PNG into `folder`.
+///
+/// # Errors
+/// What the drawing library says; as a rule a file that cannot be written.
+pub(crate) fn draw(
+    session: &Session,
+    series: &[Series],
+    folder: &Path,
+) -> Result<Vec<Picture>, String> {
+    look::register_font()?;
+    let mut pictures = Vec::new();
+    if let Some(chart) = latency::Chart::of(session, series) {
+        pictures.push(picture("latency", chart.caption(), folder, &chart)?);
+    }
+    if let Some(chart) = step::Chart::of(session, series) {
+        let latencies = step::Latencies(&chart);
+        pictures.push(picture("step-latency", latencies.caption(), folder, &latencies)?);
+        let workers = step::Workers(&chart);
+        pictures.push(picture("step-workers", workers.caption(), folder, &workers)?);
+    }
+    Ok(pictures)
+}
+
+/// Something that can be drawn on either backend.
+trait Draw {
+    fn draw<B: DrawingBackend>(&self, area: &look::Area<B>) -> Result<(), String>;
+}
+
+fn picture(
+    name: &'static str,
+    caption: String,
+    folder: &Path,
+    chart: &impl Draw,
+) -> Result<Picture, String> {
+    let size = (WIDTH, HEIGHT);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        chart.draw(&area)?;
+        area.present().map_err(|error| error.to_string())?;
+    }
+    // It is drawn at twice its size, because the library rounds to whole units.
+    let fixed = format!("width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
+    let svg = svg.replacen(&fixed, &format!("width=\"{}\" role=\"img\" ", WIDTH / 2), 1);
+    let png = folder.join(format!("{name}.png"));
+    let area = BitMapBackend::new(&png, size).into_drawing_area();
+    chart.draw(&area)?;
+    area.present().map_err(|error| format!("{}: {error}", png.display()))?;
+    Ok(Picture { name, caption, svg })
+}

@@ -1,0 +1,123 @@
+//! The answer in a few sentences with figures, the unflattering ones included.
+
+use super::super::format::{self, Standing, number};
+use super::super::summary::{Figure, Summary, Table};
+
+/// Ours against the one that matters most: Apache where it was measured, else whoever is last.
+pub(super) fn sentences(summary: &Summary) -> Vec<String> {
+    let Some(table) = summary.tables.first() else {
+        return vec!["Nothing was measured.".into()];
+    };
+    let Some((ours, rival)) = opponents(table) else {
+        return vec!["One contender was measured; there is nothing to compare it with.".into()];
+    };
+    let figure = |id: &str, of: &(String, String)| summary.figure(id, &of.0);
+    let mut sentences = Vec::new();
+    let both = |id| Some((figure(id, ours)?, figure(id, rival)?));
+    if let Some((a, b)) = both("throughput") {
+        let mut sentence = format!(
+            "Saturated, {} answers {} and {} {}",
+            ours.1,
+            format::with_unit(a, "requests/s"),
+            rival.1,
+            format::with_unit(b, "requests/s"),
+        );
+        if let Some((a, b)) = both("cpu_per_request") {
+            sentence += &format!(
+                "; a request costs {} of CPU against {}",
+                format::with_unit(a, "µs"),
+                format::with_unit(b, "µs")
+            );
+        }
+        sentences.push(sentence + ".");
+    }
+    if let Some((a, b)) = both("recovery") {
+        let mut sentence = format!(
+            "After a step of load {} is back within the objective {} and {} {}",
+            ours.1,
+            recovery(a),
+            rival.1,
+            recovery(b)
+        );
+        if let (Some(a), Some(b)) = (figure("worker_seconds", ours), figure("worker_seconds", rival)) {
+            sentence += &format!(
+                ", at {} worker-seconds against {}",
+                format::figure(a),
+                format::figure(b)
+            );
+        }
+        sentences.push(sentence + ".");
+    }
+    sentences.push(drawbacks(summary, ours, rival));
+    sentences
+}
+
+/// The first contender, and Apache prefork or else the last one.
+fn opponents(table: &Table) -> Option<(&(String, String), &(String, String))> {
+    let (ours, others) = table.contenders.split_first()?;
+    let rival = others
+        .iter()
+        .find(|(name, _)| name == "apache-prefork")
+        .or(others.last())?;
+    Some((ours, rival))
+}
+
+fn recovery(figure: &Figure) -> String {
+    match figure {
+        Figure::Measured { value, beyond: true, .. } => {
+            format!("not within the {} s of the burst", number(*value))
+        }
+        Figure::Measured { value: 0.0, .. } => "at once".into(),
+        Figure::Measured { value, .. } => format!("after {} s", number(*value)),
+        Figure::NotMeasured { .. } => "(not measured)".into(),
+    }
+}
+
+/// Where the rival is better: with an interval that shows it, or, in single runs, simply by its figure.
+fn drawbacks(summary: &Summary, ours: &(String, String), rival: &(String, String)) -> String {
+    let mut shown = Vec::new();
+    let mut hinted = Vec::new();
+    for table in &summary.tables {
+        for row in &table.rows {
+            let (Some(a), Some(b)) =
+                (summary.figure(&row.id, &ours.0), summary.figure(&row.id, &rival.0))
+            else {
+                continue;
+            };
+            let Figure::Measured { ratio: Some(ratio), .. } = b else {
+                continue;
+            };
+            let figures = format!(
+                "{} ({} against {})",
+                row.label,
+                format::with_unit(a, &row.unit),
+                format::with_unit(b, &row.unit)
+            );
+            match (format::standing(row, b), ratio.differs(), ratio.value) {
+                (Standing::Better, _, _) => shown.push(figures),
+                (_, None, Some(value))
+                    if value != 1.0
+                        && (value > 1.0) == (row.better == super::Better::Higher) =>
+                {
+                    hinted.push(figures);
+                }
+                _ => {}
+            }
+        }
+    }
+    match (shown.is_empty(), hinted.is_empty()) {
+        (true, true) => format!("In none of the figures below is {} better.", rival.1),
+        (false, true) => format!("{} is better in {}.", rival.1, shown.join(", ")),
+        (true, false) => format!(
+            "{} is better, in single runs, in {}.",
+            rival.1,
+            hinted.join(", ")
+        ),
+        (false, false) => format!(
+            "{} is better in {}; and, in single runs, in {}.",
+            rival.1,
+            shown.join(", "),
+            hinted.join(", ")
+        ),
+    }
+}

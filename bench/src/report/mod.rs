@@ -1,0 +1,59 @@
+//! From a results folder to everything that people read: figures, tables, pictures, html.
+//!
+//! Reads raw data only and writes beside it, so that a report can be computed again at any time, also by a later
+//! version that knows more figures. Starts nothing and measures nothing.
+//!
+//! ```text
+//! session.json, raw/ ─▶ metrics ─▶ summary ─┬▶ claims ─┐
+//!                                            ├▶ text    ├▶ html
+//!                        series ─▶ charts ───┴──────────┘
+//! ```
+
+mod charts;
+mod claims;
+mod format;
+mod hgrm;
+mod html;
+mod metrics;
+mod series;
+mod summary;
+mod text;
+
+use crate::failure::Failure;
+use crate::results::store::Store;
+
+/// What is to be said at the end of a session.
+pub(crate) struct Told {
+    /// The comparison as tables.
+    pub(crate) text: String,
+    /// Runs that were tried and failed, each with its reason.
+    pub(crate) unmeasured: Vec<String>,
+}
+
+/// Computes everything from the raw data in `store` and writes it there.
+///
+/// # Errors
+/// Damaged raw data, or a file that cannot be written.
+pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
+    let (session, runs) = store.read()?;
+    let damaged = |reason: String| Failure::Results {
+        path: store.folder().to_owned(),
+        reason,
+    };
+    let summary = summary::compute(&session, &runs);
+    store.write_json("summary.json", &summary)?;
+    let series = series::collect(&session, &runs).map_err(damaged)?;
+    for (name, text) in hgrm::files(&series) {
+        store.write(&format!("histograms/{name}"), text.as_bytes())?;
+    }
+    let pictures = charts::draw(&session, &series, store.folder()).map_err(damaged)?;
+    for picture in &pictures {
+        store.write(&format!("{}.svg", picture.name), picture.standalone_svg().as_bytes())?;
+    }
+    let page = html::page(&session, &runs, &summary, &pictures);
+    store.write("report.html", page.as_bytes())?;
+    Ok(Told {
+        text: text::tables(&summary),
+        unmeasured: summary.failures.clone(),
+    })
+}

@@ -1,0 +1,104 @@
+//! What the pictures show: curves over percentiles and over time, from the raw data.
+
+use hdrhistogram::Histogram;
+use loadgen::Distribution;
+
+use super::metrics::{Terms, stages_end};
+use crate::results::schema::{Outcome, Run, Session};
+use crate::scenario::Observation;
+
+/// A contender's curves; those of scenarios in which it was not measured are empty.
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// Latencies in nanoseconds at equal load, of all replicates together.
+    pub(crate) paced: Option<Histogram<u64>>,
+    /// The same of the saturated closed loop.
+    pub(crate) closed: Option<Histogram<u64>>,
+    /// The same of the whole step.
+    pub(crate) step: Option<Histogram<u64>>,
+    /// Of the first replicate of the step: (middle of the second, p99 in ms); `None` where nothing was answered.
+    pub(crate) p99: Vec<(f64, Option<f64>)>,
+    /// Of the same: (seconds, processes that serve).
+    pub(crate) workers: Vec<(f64, f64)>,
+}
+
+/// One per contender, in the session's order.
+///
+/// # Errors
+/// A damaged histogram.
+pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, String> {
+    session
+        .contenders
+        .iter()
+        .map(|entrant| {
+            let observations = || {
+                runs.iter()
+                    .filter(|run| run.id.contender == entrant.name)
+                    .filter_map(|run| match &run.outcome {
+                        Outcome::Measured { observation, .. } => Some(observation),
+                        Outcome::Failed { .. } => None,
+                    })
+            };
+            let steady = || {
+                observations().filter_map(|observation| match observation {
+                    Observation::Steady(steady) => Some(steady),
+                    Observation::Step(_) => None,
+                })
+            };
+            let step = || {
+                observations().filter_map(|observation| match observation {
+                    Observation::Step(step) => Some(&step.step),
+                    Observation::Steady(_) => None,
+                })
+            };
+            let terms = Terms {
+                lengths: &session.lengths,
+                managers: entrant.managers,
+            };
+            let end = stages_end(&terms);
+            let first = step().next();
+            Ok(Series {
+                name: entrant.name.clone(),
+                title: entrant.title.clone(),
+                paced: merged(steady().map(|s| &s.paced.load.latency))?,
+                closed: merged(steady().map(|s| &s.closed.load.latency))?,
+                step: merged(step().map(|s| &s.load.latency))?,
+                p99: first.map_or_else(Vec::new, |watched| {
+                    watched
+                        .load
+                        .intervals
+                        .iter()
+                        .filter(|interval| !interval.drain && interval.start_s < end)
+                        .map(|interval| {
+                            let middle = interval.start_s + interval.duration_s / 2.0;
+                            let p99 = (interval.latency.count > 0)
+                                .then(|| interval.latency.p99_ns as f64 / 1e6);
+                            (middle, p99)
+                        })
+                        .collect()
+                }),
+                workers: first.map_or_else(Vec::new, |watched| {
+                    watched
+                        .watch
+                        .samples
+                        .iter()
+                        .filter(|sample| sample.at <= end)
+                        .map(|s| (s.at, f64::from(s.processes.saturating_sub(terms.managers))))
+                        .collect()
+                }),
+            })
+        })
+        .collect()
+}
+
+/// All of them as one histogram; percentiles are never averaged.
+fn merged<'a>(
+    parts: impl Iterator<Item = &'a Distribution>,
+) -> Result<Option<Histogram<u64>>, String> {
+    let merged = Distribution::merged(parts).map_err(|error| error.to_string())?;
+    if merged.count == 0 {
+        return Ok(None);
+    }
+    merged.histogram().map(Some).map_err(|error| error.to_string())
+}

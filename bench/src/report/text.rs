@@ -1,0 +1,144 @@
+//! The comparison as tables for a terminal.
+
+use std::fmt::Write as _;
+
+use super::format;
+use super::summary::{Figure, Summary, Table};
+
+/// Every table, the claims, and what has to be said beside them.
+pub(crate) fn tables(summary: &Summary) -> String {
+    let mut text = String::new();
+    for table in &summary.tables {
+        let _ = writeln!(text, "\n{}", one(table));
+    }
+    let _ = writeln!(text, "claims against Apache prefork:");
+    for claim in &summary.claims {
+        let _ = write!(text, "  {:<13} {} ({})", claim.verdict.words(), claim.claim, claim.figure);
+        let _ = if claim.ours == "not measured" {
+            writeln!(text, ": {}", claim.because)
+        } else {
+            writeln!(text, ": {} against {}", claim.ours, claim.theirs)
+        };
+    }
+    for (what, lines) in [
+        ("missing", &summary.missing),
+        ("failed", &summary.failures),
+        ("warning", &summary.warnings),
+    ] {
+        for line in lines {
+            let _ = writeln!(text, "{what}: {line}");
+        }
+    }
+    text
+}
+
+/// Rows are figures, columns contenders.
+fn one(table: &Table) -> String {
+    let mut rows = vec![header(table)];
+    let mut notes: Vec<String> = Vec::new();
+    for row in &table.rows {
+        let mut cells = vec![match row.unit.as_str() {
+            "" => row.label.clone(),
+            unit => format!("{}, {unit}", row.label),
+        }];
+        for shown in &row.figures {
+            cells.push(cell(shown));
+            if let Figure::NotMeasured { reason } = shown {
+                let note = format!("{}: {reason}", row.label);
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+        }
+        rows.push(cells);
+    }
+    let columns = rows[0].len();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (column, cell) in row.iter().enumerate() {
+            let padding = " ".repeat(widths[column] - cell.chars().count());
+            // The first column is words, the others figures.
+            let _ = if column == 0 {
+                write!(text, "{cell}{padding}")
+            } else {
+                write!(text, "  {padding}{cell}")
+            };
+        }
+        text.push('\n');
+        if number == 0 {
+            let width = widths.iter().sum::<usize>() + 2 * (columns - 1);
+            let _ = writeln!(text, "{}", "─".repeat(width));
+        }
+    }
+    for note in notes {
+        let _ = writeln!(text, "not measured: {note}");
+    }
+    text
+}
+
+fn header(table: &Table) -> Vec<String> {
+    let mut header = vec![table.scenario.name().to_owned()];
+    header.extend(table.contenders.iter().map(|(_, title)| title.clone()));
+    header
+}
+
+/// The figure and, where an interval shows one, the difference from the first contender.
+fn cell(figure: &Figure) -> String {
+    let shown = format::figure(figure);
+    match figure {
+        Figure::Measured {
+            ratio: Some(ratio), ..
+        } if ratio.differs() == Some(true) => match ratio.value {
+            Some(value) => format!("{shown} (×{})", format::number(value)),
+            None => shown,
+        },
+        _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::metrics::Better;
+    use crate::report::summary::Row;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn columns_are_aligned_and_reasons_told_once() {
+        let measured = |value| Figure::Measured {
+            value,
+            beyond: false,
+            replicates: vec![value],
+            ratio: None,
+        };
+        let missing = Figure::NotMeasured { reason: "no tool".into() };
+        let table = Table {
+            scenario: Scenario::Steady,
+            contenders: vec![("a".into(), "A".into()), ("b".into(), "Bee".into())],
+            rows: vec![Row {
+                id: "x".into(),
+                label: "time".into(),
+                unit: "ms".into(),
+                better: Better::Lower,
+                source: "x".into(),
+                figures: vec![measured(1234.0), missing],
+            }],
+        };
+        let expected = "\
+steady        A           Bee
+─────────────────────────────
+time, ms  1,234  not measured
+not measured: time: no tool
+";
+        assert_eq!(one(&table), expected);
+    }
+}

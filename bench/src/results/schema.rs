@@ -1,0 +1,92 @@
+//! The raw data's shape.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::{Machine, Pinning};
+use crate::process::server::Ending;
+use crate::scenario::{Lengths, Observation, Scenario};
+
+/// Raised when a change makes older folders unreadable.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// What was planned and under which circumstances: `session.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) schema: u32,
+    /// UTC, RFC 3339.
+    pub(crate) started: String,
+    pub(crate) quick: bool,
+    /// Of the order of runs; the intervals use it as well.
+    pub(crate) seed: u64,
+    pub(crate) machine: Machine,
+    pub(crate) pinning: Pinning,
+    /// The commit that was measured, `+changes` when the checkout differed from it.
+    pub(crate) revision: String,
+    /// How the server's binary came about.
+    pub(crate) server_build: String,
+    pub(crate) lengths: Lengths,
+    pub(crate) contenders: Vec<Entrant>,
+    /// The runs in the order in which they were made.
+    pub(crate) order: Vec<RunId>,
+}
+
+/// A contender as it took part, or why it did not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entrant {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) terms: String,
+    /// Processes of the tree that serve no request.
+    pub(crate) managers: u32,
+    /// Program and arguments, with places relative to the checkout.
+    pub(crate) command: Vec<String>,
+    /// The configuration file that `{config}` stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<String>,
+    pub(crate) versions: BTreeMap<String, String>,
+    /// What is missing and the command that installs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<String>,
+}
+
+/// Which run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct RunId {
+    pub(crate) scenario: Scenario,
+    /// From 1.
+    pub(crate) replicate: u32,
+    pub(crate) contender: String,
+}
+
+impl RunId {
+    /// The name of its file under `raw/`, without the extension.
+    pub(crate) fn label(&self) -> String {
+        format!("{}-r{}-{}", self.scenario.name(), self.replicate, self.contender)
+    }
+}
+
+/// One run: `raw/LABEL.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) schema: u32,
+    pub(crate) id: RunId,
+    /// UTC, RFC 3339.
+    pub(crate) started: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Measured {
+        /// What the application said that it runs on.
+        about: BTreeMap<String, String>,
+        observation: Observation,
+        ending: Ending,
+    },
+    /// It did not start, failed the gate, or the generator could not work: one sentence, perhaps a log's tail.
+    Failed { reason: String },
+}

@@ -1,0 +1,59 @@
+//! A step of load: how fast a server notices, how many processes it takes, and how it lets them go.
+
+use loadgen::{Load, Reuse};
+use serde::{Deserialize, Serialize};
+
+use super::{Pace, Subject, Watched};
+
+/// How long and how hard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// A handler that blocks 50 ms: 400 requests/s keep 20 calls busy at once (Little's law).
+    pub(crate) path: String,
+    /// Server starts per contender.
+    pub(crate) replicates: u32,
+    /// Low, high, low.
+    pub(crate) stages: Vec<Pace>,
+    /// The objective: a p99 per second at or below this, in milliseconds.
+    pub(crate) objective_ms: f64,
+}
+
+impl Settings {
+    pub(crate) fn of(quick: bool) -> Self {
+        let lengths = if quick {
+            [1.0, 4.0, 2.0]
+        } else {
+            [3.0, 12.0, 7.0]
+        };
+        let rates = [20.0, 400.0, 20.0];
+        Self {
+            path: "/sleep50".into(),
+            replicates: 1,
+            stages: lengths
+                .into_iter()
+                .zip(rates)
+                .map(|(seconds, rate)| Pace { seconds, rate })
+                .collect(),
+            objective_ms: 100.0,
+        }
+    }
+}
+
+/// What one run observed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Observation {
+    pub(crate) step: Watched,
+}
+
+/// Carries it out: an open loop, a new connection per request as from a proxy without keep-alive.
+///
+/// # Errors
+/// The load generator's reason, in a sentence.
+pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
+    let stages = settings.stages.iter().copied().map(Into::into).collect();
+    let mut plan = subject.plan(&settings.path, Load::constant(stages))?;
+    plan.reuse = Reuse::NewConnectionPerRequest;
+    Ok(Observation {
+        step: subject.watched(&plan)?,
+    })
+}
