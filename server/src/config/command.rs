@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -10,12 +10,12 @@ use clap_complete::Shell;
 
 use super::app::AppSource;
 use super::error::{CliError, one_line};
+use super::invocation::Invocation;
 use super::layers::{self, Origin, Settings};
 use super::machine::Machine;
 use super::options::{CONFIGURATION, Options};
 use super::resolve::resolve;
 use super::{Config, print};
-use crate::ctl::Invocation;
 
 /// What the process shall do.
 #[derive(Debug)]
@@ -30,17 +30,27 @@ pub(crate) enum Command {
     Template(Vec<OsString>),
 }
 
+const USAGE: &str = "\
+smarthttpd [OPTIONS] MODULE:CALLABLE
+       smarthttpd ctl [--socket PATH] [--json] status|stop";
+
 const AFTER_HELP: &str = "\
-Every option can also come from the environment, as SMARTHTTPD_ and its name in capitals (SMARTHTTPD_MIN_WORKERS=2), and
-from the --config file, by its name (min-workers = 2). A flag beats the environment, the environment beats the file.
-Options of a process manager other than --mpm are refused on the command line and unused elsewhere.
+TIME is in seconds, or a number with ms, s, m or h: 500ms, 30s, 2m.
+SIZE is in bytes, or a number with k, m or g (powers of 1024): 64k, 10m, 1g.
+
+Every option can also come from the environment, as SMARTHTTPD_ and its name in
+capitals (SMARTHTTPD_MIN_WORKERS=2), and from the --config file, by its name
+(min-workers = 2). A flag beats the environment, the environment beats the file.
+Options of another process manager than the chosen one are refused on the
+command line and unused elsewhere.
 
 Examples:
-  smarthttpd app:app                                   serve `app` of app.py on 127.0.0.1:8000
-  smarthttpd --bind :80 --bind unix:/run/shop.sock --chdir /srv/shop shop.wsgi:application
-  smarthttpd --load 'module->callable'                 the same as module:callable; --lode:'module->callable' works, too
+  smarthttpd app:app                    serves `app` of app.py on 127.0.0.1:8000
+  smarthttpd --bind :80 --bind unix:/run/shop.sock --chdir /srv/shop shop:app
+  smarthttpd --load 'module->callable'  the same as module:callable;
+                                        --lode:'module->callable' works as well
   smarthttpd --mpm prefork --max-request-workers 64 app:app
-  smarthttpd ctl status                                how many workers there are, what they do, and why
+  smarthttpd ctl status                 what the workers do, and why
 
 Exit codes:
   0  all went as asked
@@ -61,8 +71,8 @@ Example: smarthttpd --bind 127.0.0.1:8000 app:app    serves `app` of app.py in t
 
 /// An HTTP server for Python WSGI applications that sizes itself from measured load
 #[derive(Debug, Parser)]
-#[command(name = "smarthttpd", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true,
-          disable_help_subcommand = true, subcommand_help_heading = "Commands", max_term_width = 120)]
+#[command(name = "smarthttpd", bin_name = "smarthttpd", version, override_usage = USAGE, after_help = AFTER_HELP,
+          disable_help_subcommand = true)]
 pub(super) struct Cli {
     /// The application: a module and the WSGI callable in it; MODULE alone means MODULE:app
     #[arg(value_name = "MODULE:CALLABLE", value_parser = AppSource::wsgi)]
@@ -116,9 +126,16 @@ pub(super) struct Surroundings {
 /// # Errors
 /// Whatever the operator got wrong, as one line for standard error and an exit code.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
-    let variables =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-    parse_in(arguments, &Surroundings { variables, machine: Machine::read() })
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .collect();
+    parse_in(
+        arguments,
+        &Surroundings {
+            variables,
+            machine: Machine::read(),
+        },
+    )
 }
 
 /// [`parse`] without a look at the process.
@@ -132,7 +149,18 @@ pub(super) fn parse_in(
         Err(error) => return shown_or_wrong(&error),
     };
     match cli.command {
-        Some(Role::Ctl(invocation)) => return Ok(Command::Ctl(invocation)),
+        Some(Role::Ctl(_)) if cli.application.is_some() || cli.options != Options::default() => {
+            let problem = "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)";
+            return Err(CliError::Usage(problem.to_owned()));
+        }
+        Some(Role::Ctl(invocation)) => {
+            let variable = surroundings
+                .variables
+                .get(&layers::variable("control-socket"));
+            return Ok(Command::Ctl(
+                invocation.or_socket(variable.map(OsString::as_os_str)),
+            ));
+        }
         Some(Role::Template { arguments }) => return Ok(Command::Template(arguments)),
         None => {}
     }
@@ -145,7 +173,11 @@ pub(super) fn parse_in(
     if arguments.len() <= 1 && settings.origin("app").is_none() {
         return Err(CliError::Nothing(NOTHING));
     }
-    let config = resolve(&settings, &surroundings.machine, surroundings.variables.get("VIRTUAL_ENV"))?;
+    let config = resolve(
+        &settings,
+        &surroundings.machine,
+        surroundings.variables.get("VIRTUAL_ENV"),
+    )?;
     if print_it {
         Ok(Command::Print(print::to_toml(&config)?))
     } else if check_it {
@@ -158,7 +190,9 @@ pub(super) fn parse_in(
 /// Help and version are errors to clap, but not to us.
 fn shown_or_wrong(error: &clap::Error) -> Result<Command, CliError> {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Command::Print(error.render().to_string())),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Ok(Command::Print(error.render().to_string()))
+        }
         _ => Err(CliError::Usage(flag_problem(error))),
     }
 }
@@ -167,24 +201,39 @@ fn shown_or_wrong(error: &clap::Error) -> Result<Command, CliError> {
 fn flag_problem(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue};
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(ContextValue::String(argument))) => {
+        (
+            ErrorKind::ValueValidation | ErrorKind::InvalidValue,
+            Some(ContextValue::String(argument)),
+        ) => {
             // `--bind <ADDRESS>` or `[MODULE:CALLABLE]`: the name is enough.
-            let name = argument.split([' ', '[', '=']).find(|name| !name.is_empty()).unwrap_or(argument);
-            format!("{}: {}", name.trim_end_matches(']'), layers::bad_value(error))
+            let name = argument
+                .split([' ', '[', ']', '='])
+                .find(|name| !name.is_empty())
+                .unwrap_or(argument);
+            format!("{name}: {}", layers::bad_value(error))
         }
-        _ => format!("{} (smarthttpd --help lists the options)", one_line(&error.render().to_string())),
+        _ => format!(
+            "{} (smarthttpd --help lists the options)",
+            one_line(&error.render().to_string())
+        ),
     }
 }
 
 /// File below environment below flags.
-fn lay_out(
-    cli: Cli,
-    variables: &BTreeMap<String, OsString>,
-) -> Result<Settings, CliError> {
+fn lay_out(cli: Cli, variables: &BTreeMap<String, OsString>) -> Result<Settings, CliError> {
     let mut settings = Settings::default();
-    let from_variable = || variables.get(&layers::variable("config")).filter(|path| !path.is_empty()).map(PathBuf::from);
-    if let Some(path) = cli.config.or_else(from_variable) {
-        layers::lay_file(&mut settings, &path)?;
+    let config_variable = layers::variable("config");
+    let named = variables
+        .get(&config_variable)
+        .filter(|path| !path.is_empty());
+    if let Some(path) = cli.config {
+        layers::lay_file(&mut settings, &path, Origin::Flag("--config".to_owned()))?;
+    } else if let Some(path) = named {
+        layers::lay_file(
+            &mut settings,
+            Path::new(path),
+            Origin::Variable(config_variable),
+        )?;
     }
     layers::lay_environment(&mut settings, variables)?;
 
@@ -213,7 +262,13 @@ fn lay_out(
             }
         }
     }
-    settings.lay(&flags, |name| Origin::Flag(if name == "app" { app_flag.to_owned() } else { format!("--{name}") }))?;
+    settings.lay(&flags, |name| {
+        Origin::Flag(if name == "app" {
+            app_flag.to_owned()
+        } else {
+            format!("--{name}")
+        })
+    })?;
     Ok(settings)
 }
 
@@ -221,7 +276,9 @@ fn lay_out(
 fn with_prototype_spelling(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut spelt = Vec::new();
     for argument in arguments {
-        let app = ["--lode:", "--load:"].iter().find_map(|prefix| argument.to_str()?.strip_prefix(prefix));
+        let app = ["--lode:", "--load:"]
+            .iter()
+            .find_map(|prefix| argument.to_str()?.strip_prefix(prefix));
         match app {
             Some(app) => {
                 let mut flag = OsString::from("--load=");

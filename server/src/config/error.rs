@@ -33,8 +33,10 @@ pub(crate) enum CliError {
         problem: String,
     },
     /// The configuration file can't be read.
-    #[error("--config {}: {source}; give a readable TOML file", path.display())]
+    #[error("{origin}: {}: {source}; give a readable TOML file", path.display())]
     UnreadableFile {
+        /// Who named it.
+        origin: Origin,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -69,7 +71,10 @@ pub(super) fn one_line(message: &str) -> String {
         if part.starts_with("Usage:") || part.starts_with("For more information") {
             break;
         }
-        let part = part.strip_prefix("error: ").or_else(|| part.strip_prefix("tip: ")).unwrap_or(part);
+        let part = part
+            .strip_prefix("error: ")
+            .or_else(|| part.strip_prefix("tip: "))
+            .unwrap_or(part);
         if part.is_empty() {
             continue;
         }
@@ -88,8 +93,14 @@ mod tests {
     #[test]
     fn several_lines_become_one() {
         let clap = "error: unexpected argument '--worker' found\n\n  tip: a similar argument exists: '--workers'\n\nUsage: smarthttpd\n\nFor more information, try '--help'.\n";
-        assert_eq!(one_line(clap), "unexpected argument '--worker' found; a similar argument exists: '--workers'");
-        assert_eq!(one_line("error: missing:\n  --target\n"), "missing: --target");
+        assert_eq!(
+            one_line(clap),
+            "unexpected argument '--worker' found; a similar argument exists: '--workers'"
+        );
+        assert_eq!(
+            one_line("error: missing:\n  --target\n"),
+            "missing: --target"
+        );
         assert_eq!(one_line("plain"), "plain");
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All went as asked.
-    Success,
+    Ok,
     /// Something unexpected failed.
     Failure,
     /// The options, the environment or the configuration file are wrong.
@@ -23,7 +23,7 @@ impl Exit {
     /// The number the parent process sees.
     pub(crate) fn code(self) -> u8 {
         match self {
-            Exit::Success => 0,
+            Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
             Exit::Application => 3,

@@ -4,10 +4,11 @@
 //! The way there: [`options`] is the one table of options, which feeds the parser, the help, the completions and the
 //! file format; [`layers`] lays flags over environment over file and remembers where each value came from; [`resolve`]
 //! fills in the defaults, checks what only several values together can get wrong, and yields a [`Config`] whose types
-//! carry the guarantees; [`print`] goes the way back. [`command`] ties them together for `main`. [`machine`] reads what the defaults depend on.
+//! carry the guarantees; [`print`] goes the way back. [`command`] ties them together for `main`. [`machine`] reads what
+//! the defaults depend on.
 //!
-//! It knows nothing about sockets, processes, Python or HTTP. `main` calls it; the roles receive a [`Config`], or better
-//! the few values of it they need.
+//! It opens nothing and knows nothing about sockets, processes, Python or HTTP. `main` calls it; the roles receive a
+//! [`Config`], or better the few values of it they need.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ mod bind;
 mod command;
 mod error;
 mod exit;
+mod invocation;
 mod layers;
 pub(crate) mod machine;
 mod options;
@@ -32,8 +34,8 @@ mod tests;
 
 pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
-pub(crate) use error::CliError;
 pub(crate) use exit::Exit;
+pub(crate) use invocation::{Invocation, Verb};
 
 /// The resolved configuration: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<AccessLog>,
     /// The least severe messages that are still written to standard error.
     pub(crate) error_log: LogLevel,
-    /// Path of the control socket; `None`: `<pid>.sock` in [`crate::ctl::default_directory`].
+    /// Path of the control socket; `None`: `<pid>.sock` in the user's own directory for them.
     pub(crate) control: Option<PathBuf>,
     /// No control socket at all.
     pub(crate) control_off: bool,

@@ -38,14 +38,17 @@ pub(crate) struct Options {
     pub(crate) chdir: Option<PathBuf>,
     /// Directories searched for modules before all others, separated by colons; relative ones start at --chdir
     #[arg(long, value_name = "DIRS", value_delimiter = ':', help_heading = APPLICATION)]
-    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) pythonpath: Option<Vec<PathBuf>>,
     /// Virtual environment to run in [default: $VIRTUAL_ENV]
     #[arg(long, value_name = "DIR", help_heading = APPLICATION)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) venv: Option<PathBuf>,
     /// Import the application once and fork the workers from there [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true,
           overrides_with = "no_preload", help_heading = APPLICATION)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
@@ -53,7 +56,10 @@ pub(crate) struct Options {
     /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
     /// may be repeated [default: 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
-    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) bind: Option<Vec<BindSpec>>,
     /// Connections that may wait to be accepted, per address [default: 2048; prefork: 511]
     #[arg(long, value_name = "N", help_heading = BINDING)]
@@ -61,7 +67,10 @@ pub(crate) struct Options {
     pub(crate) backlog: Option<Count>,
     /// Peers whose X-Forwarded-* headers are believed, separated by commas, or off [default: 127.0.0.1,::1]
     #[arg(long, value_name = "IPS", value_delimiter = ',', help_heading = BINDING)]
-    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) forwarded_allow_ips: Option<Vec<Switch<IpAddr>>>,
 
     /// How the number of workers is managed [default: adaptive]
@@ -116,7 +125,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_requests: Option<Switch<u64>>,
-    /// Each worker adds a random number up to this one to --max-requests, so that they don't all leave at once [default: 0]
+    /// Each worker adds a random number up to this one to --max-requests, so that they don't all leave at once
+    /// [default: 0]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_requests_jitter: Option<u64>,
@@ -210,8 +220,13 @@ impl MpmName {
     /// The only process manager an option means something to; `None`: all of them.
     pub(crate) fn owner(option: &str) -> Option<MpmName> {
         match option {
-            "min-workers" | "max-workers" | "min-threads" | "max-threads" => Some(MpmName::Adaptive),
-            "start-servers" | "min-spare-servers" | "max-spare-servers" | "max-request-workers"
+            "min-workers" | "max-workers" | "min-threads" | "max-threads" => {
+                Some(MpmName::Adaptive)
+            }
+            "start-servers"
+            | "min-spare-servers"
+            | "max-spare-servers"
+            | "max-request-workers"
             | "max-connections-per-child" => Some(MpmName::Prefork),
             "workers" | "threads" => Some(MpmName::Static),
             _ => None,

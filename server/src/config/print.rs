@@ -7,8 +7,12 @@ use super::{AccessFormat, AccessLog, Bind, Config, LogTarget, Mpm};
 
 /// Every option of `config` as a TOML file that `--config` takes back.
 pub(super) fn to_toml(config: &Config) -> Result<String, CliError> {
-    let body = toml::to_string(&options(config)).map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
-    Ok(format!("# smarthttpd {}: the configuration with every default filled in\n{body}", env!("CARGO_PKG_VERSION")))
+    let body = toml::to_string(&options(config))
+        .map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
+    Ok(format!(
+        "# smarthttpd {}: the configuration with every default filled in\n{body}",
+        env!("CARGO_PKG_VERSION")
+    ))
 }
 
 /// The options that resolve to `config`.
@@ -21,15 +25,26 @@ fn options(config: &Config) -> Options {
         preload: Some(config.preload),
         bind: Some(config.bind.iter().map(Bind::spec).collect()),
         backlog: Some(Count::nearest(config.backlog)),
-        forwarded_allow_ips: Some(config.forwarded_allow_ips.iter().copied().map(Switch::On).collect()),
+        forwarded_allow_ips: Some(
+            config
+                .forwarded_allow_ips
+                .iter()
+                .copied()
+                .map(Switch::On)
+                .collect(),
+        ),
         max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),
         max_requests_jitter: Some(config.max_requests_jitter),
         control_socket: match &config.control {
             _ if config.control_off => Some(Switch::Off),
-            control => control.as_ref().map(|path| Switch::On(path.display().to_string())),
+            control => control
+                .as_ref()
+                .map(|path| Switch::On(path.display().to_string())),
         },
         limit_request_line: Some(Size(config.limits.request_line as u64)),
-        limit_header_count: Some(Count::nearest(u32::try_from(config.limits.header_count).unwrap_or(u32::MAX))),
+        limit_header_count: Some(Count::nearest(
+            u32::try_from(config.limits.header_count).unwrap_or(u32::MAX),
+        )),
         limit_header_size: Some(Size(config.limits.header_bytes as u64)),
         limit_body: Some(match config.limits.body {
             u64::MAX => Switch::Off,
@@ -39,7 +54,12 @@ fn options(config: &Config) -> Options {
         head_timeout: Some(Span(config.timeouts.head)),
         body_timeout: Some(Span(config.timeouts.body)),
         keep_alive_timeout: Some(Span(config.timeouts.keep_alive)),
-        request_timeout: Some(config.timeouts.request.map_or(Switch::Off, |time| Switch::On(Span(time)))),
+        request_timeout: Some(
+            config
+                .timeouts
+                .request
+                .map_or(Switch::Off, |time| Switch::On(Span(time))),
+        ),
         write_timeout: Some(Span(config.timeouts.write)),
         graceful_timeout: Some(Span(config.timeouts.graceful)),
         log_level: Some(config.error_log),
@@ -53,7 +73,12 @@ fn options(config: &Config) -> Options {
 fn set_mpm(options: &mut Options, mpm: &Mpm) {
     let count = |number: &u32| Some(Count::nearest(*number));
     match mpm {
-        Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads } => {
+        Mpm::Adaptive {
+            min_workers,
+            max_workers,
+            min_threads,
+            max_threads,
+        } => {
             options.mpm = Some(MpmName::Adaptive);
             options.min_workers = count(min_workers);
             options.max_workers = count(max_workers);

@@ -3,16 +3,14 @@
 //! [`protocol`] is what both ends speak; [`discovery`] finds the socket; [`text`] lays a status out for people. The
 //! supervisor uses [`protocol`], [`default_directory`] and [`prepare_directory`] for its end.
 //!
-//! It knows nothing about how a server works, only what it says.
+//! It knows nothing about how a server works, only what it says. `main` calls [`run`].
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-
-use crate::config::Exit;
+use crate::config::{Exit, Invocation, Verb};
 
 mod discovery;
 pub(crate) mod protocol;
@@ -24,47 +22,31 @@ use protocol::{Answer, Reply, Request};
 /// A server that is alive answers within its next turn of the loop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The arguments of `smarthttpd ctl`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Invocation {
-    /// What to ask for
-    command: Verb,
-    /// The server's control socket [default: the one in $XDG_RUNTIME_DIR/smarthttpd or /tmp/smarthttpd-UID]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Answer with the server's JSON as it is
-    #[arg(long)]
-    json: bool,
-}
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Verb {
-    /// How many workers there are, what they do, and why
-    Status,
-    /// Finish the requests under way, then leave
-    Stop,
-}
-
 /// Why there is no answer to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CtlError {
-    /// The socket named by `--socket` leads nowhere.
-    #[error("--socket {}: {source}; is the server running?", path.display())]
+    /// The socket that was named leads nowhere.
+    #[error("no server answers at {}: {source}; is it running?", path.display())]
     Unreachable {
         /// As given.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// No server's socket in the default place.
-    #[error("no server is running for this user (no living socket in {}); name its socket with --socket PATH", directory.display())]
+    /// No server's socket in the usual places.
+    #[error(
+        "no server of this user is running (no living socket in {}); name its socket with --socket PATH",
+        list(directories, " or ")
+    )]
     NoServer {
         /// Where we looked.
-        directory: PathBuf,
+        directories: Vec<PathBuf>,
     },
     /// More than one server: which one is meant?
-    #[error("several servers are running; choose one with --socket: {}", list(sockets))]
+    #[error(
+        "several servers are running; choose one with --socket: {}",
+        list(sockets, ", ")
+    )]
     Several {
         /// Their sockets.
         sockets: Vec<PathBuf>,
@@ -94,15 +76,21 @@ impl CtlError {
     /// The exit code that goes with it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => Exit::NoServer,
+            CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => {
+                Exit::NoServer
+            }
             CtlError::Several { .. } => Exit::Usage,
             CtlError::Unintelligible { .. } | CtlError::Refused(_) => Exit::Failure,
         }
     }
 }
 
-fn list(sockets: &[PathBuf]) -> String {
-    sockets.iter().map(|socket| socket.display().to_string()).collect::<Vec<_>>().join(", ")
+fn list(paths: &[PathBuf], between: &str) -> String {
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(between)
 }
 
 /// Asks, and returns what to print on standard output.
@@ -110,23 +98,32 @@ fn list(sockets: &[PathBuf]) -> String {
 /// # Errors
 /// When no server is reached, when it is not clear which one is meant, or when the server refuses.
 pub(crate) fn run(invocation: &Invocation) -> Result<String, CtlError> {
-    run_in(invocation, &default_directory())
+    run_in(invocation, &discovery::directories())
 }
 
-fn run_in(invocation: &Invocation, directory: &Path) -> Result<String, CtlError> {
+fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, CtlError> {
     let (path, stream) = match &invocation.socket {
         Some(path) => match UnixStream::connect(path) {
             Ok(stream) => (path.clone(), stream),
-            Err(source) => return Err(CtlError::Unreachable { path: path.clone(), source }),
+            Err(source) => {
+                return Err(CtlError::Unreachable {
+                    path: path.clone(),
+                    source,
+                });
+            }
         },
-        None => discovery::only_server(directory)?,
+        None => discovery::only_server(directories)?,
     };
     let request = match invocation.command {
         Verb::Status => Request::Status,
         Verb::Stop => Request::Stop,
     };
-    let line = ask(stream, request).map_err(|source| CtlError::Broken { path: path.clone(), source })?;
-    let reply = serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
+    let line = ask(stream, request).map_err(|source| CtlError::Broken {
+        path: path.clone(),
+        source,
+    })?;
+    let reply =
+        serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
     let answer = match reply {
         Reply::Ok(answer) => answer,
         Reply::Error(problem) => return Err(CtlError::Refused(problem)),
@@ -149,10 +146,14 @@ fn ask(mut stream: UnixStream, request: Request) -> io::Result<String> {
     let mut answer = String::new();
     match BufReader::new(stream).read_line(&mut answer) {
         Ok(_) if answer.ends_with('\n') => Ok(answer),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection within its answer")),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing came within {} s", PATIENCE.as_secs())))
-        }
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it closed the connection within its answer",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("nothing came within {} s", PATIENCE.as_secs()),
+        )),
         Err(error) => Err(error),
     }
 }

@@ -1,0 +1,116 @@
+//! What is wrong is said in one line that names the culprit.
+
+use super::*;
+
+#[test]
+fn wrong_arguments_get_one_line_that_names_them() {
+    let list = "(smarthttpd --help lists the options)";
+    let table: [(&[&str], String); 27] = [
+        (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
+        (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
+        (&["a", "b"], format!("unexpected argument 'b' found {list}")),
+        (&["a", "--load", "b"], "MODULE:CALLABLE says a:app, but --load says b:app; one server serves one application".into()),
+        (&["--app=native:hello", "--lode:b"], "--load says b:app, but --app says native:hello; one server serves one application".into()),
+        (&["my-app"], "MODULE:CALLABLE: 'my-app' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application".into()),
+        (&["a", "--bind", "80"], "--bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000".into()),
+        (&["a", "-b", ":1", "-b", ":1"], "--bind: 0.0.0.0:1 is given twice; leave one out".into()),
+        (&["a", "--backlog"], "--backlog: needs a value".into()),
+        (&["a", "--backlog", "0"], "--backlog: '0' is not a whole number from 1 to 65536".into()),
+        (&["a", "--mpm", "worker"], "--mpm: 'worker' is not a value it takes; it takes adaptive, prefork, static".into()),
+        (&["a", "--workers", "3"], "--workers: belongs to --mpm static, but the default is adaptive; choose --mpm static or leave it out".into()),
+        (&["a", "--mpm=adaptive", "--workers=3"], "--workers: belongs to --mpm static, but it is adaptive; choose --mpm static or leave it out".into()),
+        (&["a", "--mpm=static", "--min-threads=3"], "--min-threads: belongs to --mpm adaptive, but it is static; choose --mpm adaptive or leave it out".into()),
+        (&["a", "--mpm=static", "--start-servers=3"], "--start-servers: belongs to --mpm prefork, but it is static; choose --mpm prefork or leave it out".into()),
+        (&["a", "--min-workers=9", "--max-workers=3"], "--max-workers: 3 must be at least the 9 of --min-workers; change either".into()),
+        (&["a", "--mpm=prefork", "--min-spare-servers=5", "--max-spare-servers=5"], "--max-spare-servers: 5 must be more than the 5 of --min-spare-servers; change either".into()),
+        (&["a", "--mpm=prefork", "--max-spare-servers=1"], "--max-spare-servers: must be at least 2".into()),
+        (&["a", "--head-timeout", "0"], "--head-timeout: 0 would cut every connection; give a time, e.g. 30s".into()),
+        (&["a", "--head-timeout", "soon"], "--head-timeout: 'soon' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m".into()),
+        (&["a", "--limit-header-size", "0"], "--limit-header-size: 0 would refuse every request; give a size, e.g. 64k".into()),
+        (&["a", "--limit-body", "big"], "--limit-body: 'big' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m".into()),
+        (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
+        (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
+        (&["--config", "/nowhere.toml"], "--config: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file".into()),
+        (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
+        (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, stop".into()),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(complaint(arguments, &[]), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let table = [
+        (
+            ("SMARTHTTPD_BACKLOG", "many"),
+            "SMARTHTTPD_BACKLOG: 'many' is not a whole number from 1 to 65536",
+        ),
+        (
+            ("SMARTHTTPD_MPM", "x"),
+            "SMARTHTTPD_MPM: 'x' is not a value it takes; it takes adaptive, prefork, static",
+        ),
+        (
+            ("SMARTHTTPD_PRELOAD", "maybe"),
+            "SMARTHTTPD_PRELOAD: 'maybe' is not a value it takes; it takes true, false",
+        ),
+        (
+            ("SMARTHTTPD_HEAD_TIMEOUT", "0"),
+            "SMARTHTTPD_HEAD_TIMEOUT: 0 would cut every connection; give a time, e.g. 30s",
+        ),
+        (
+            ("SMARTHTTPD_CHDIR", "/nowhere"),
+            "SMARTHTTPD_CHDIR: /nowhere is not a directory",
+        ),
+        (
+            ("SMARTHTTPD_MAX_WORKERS", "2"),
+            "SMARTHTTPD_MAX_WORKERS: 2 must be at least the 4 of --min-workers; change either",
+        ),
+        (
+            ("VIRTUAL_ENV", "/nowhere"),
+            "VIRTUAL_ENV: /nowhere is not a virtual environment (it has no bin/python)",
+        ),
+        (
+            ("SMARTHTTPD_CONFIG", "/nowhere.toml"),
+            "SMARTHTTPD_CONFIG: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file",
+        ),
+        // A value is never taken for a flag of its own.
+        (
+            ("SMARTHTTPD_BIND", "--help"),
+            "SMARTHTTPD_BIND: '--help' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
+        ),
+    ];
+    for (variable, expected) in table {
+        assert_eq!(
+            complaint(&["a", "--min-workers", "4"], &[variable]),
+            expected
+        );
+    }
+    // Kubernetes makes such a one for a service named "smarthttpd"; an empty one is as good as none.
+    let variables = [
+        ("SMARTHTTPD_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+        ("SMARTHTTPD_MPM", ""),
+    ];
+    assert_eq!(config(&["app:app"], &variables), config(&["app:app"], &[]));
+}
+
+#[test]
+fn a_conflict_inside_the_file_names_its_line() {
+    let (_place, path) = file("app = \"a:a\"\n\nmin-workers = 5\nmax-workers = 2\n");
+    let expected = format!(
+        "{path}:4: max-workers: 2 must be at least the 5 of {path}:3: min-workers; change either"
+    );
+    assert_eq!(complaint(&["-c", &path], &[]), expected);
+}
+
+#[test]
+fn without_arguments_a_short_help_appears() {
+    let error = command(&[], &[]).unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("no application given\n\nUsage: smarthttpd [OPTIONS] MODULE:CALLABLE\n"),
+        "{text}"
+    );
+    assert!(text.lines().count() <= 8, "{text}");
+}

@@ -1,0 +1,407 @@
+//! From arguments, environment and file to a command, end to end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::command::{Surroundings, parse_in};
+use super::error::CliError;
+use super::*;
+
+mod complaints;
+mod output;
+
+/// A machine with a quota of one and a half CPUs and 1 GiB.
+fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+    Surroundings {
+        variables: variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect(),
+        machine: machine::Machine {
+            cpus: 1.5,
+            memory: 1 << 30,
+        },
+    }
+}
+
+fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, CliError> {
+    parse_in(
+        ["smarthttpd"].iter().chain(arguments).map(OsString::from),
+        &surroundings(variables),
+    )
+}
+
+fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
+    match command(arguments, variables) {
+        Ok(Command::Serve(config)) => *config,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn printed(arguments: &[&str]) -> String {
+    match command(arguments, &[]) {
+        Ok(Command::Print(text)) => text,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn complaint(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let error = command(arguments, variables).expect_err(&format!("{arguments:?} {variables:?}"));
+    assert_eq!(error.exit(), Exit::Usage);
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// A configuration file in a folder of its own.
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("server.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (place, path)
+}
+
+fn wsgi(module: &str, callable: &str) -> AppSource {
+    AppSource::Wsgi {
+        module: module.to_owned(),
+        callable: callable.to_owned(),
+    }
+}
+
+#[test]
+fn the_defaults_need_no_tuning() {
+    let expected = Config {
+        app: wsgi("app", "app"),
+        bind: vec![Bind::Tcp("127.0.0.1:8000".parse().unwrap())],
+        backlog: 2048,
+        // Four per CPU, of which there are two after rounding.
+        mpm: Mpm::Adaptive {
+            min_workers: 1,
+            max_workers: 8,
+            min_threads: 1,
+            max_threads: 64,
+        },
+        python: Python::default(),
+        preload: true,
+        limits: Limits {
+            request_line: 8190,
+            header_count: 100,
+            header_bytes: 65_536,
+            body: 1 << 30,
+            body_memory: 1 << 20,
+        },
+        timeouts: Timeouts {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(65),
+            request: None,
+            write: Duration::from_secs(30),
+            graceful: Duration::from_secs(30),
+        },
+        access_log: None,
+        error_log: LogLevel::Info,
+        control: None,
+        control_off: false,
+        max_requests: None,
+        max_requests_jitter: 0,
+        forwarded_allow_ips: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
+    };
+    assert_eq!(config(&["app:app"], &[]), expected);
+}
+
+#[test]
+fn prefork_has_apaches_defaults() {
+    let config = config(&["--mpm", "prefork", "app:app"], &[]);
+    let expected = Mpm::Prefork {
+        start_servers: 5,
+        min_spare_servers: 5,
+        max_spare_servers: 10,
+        max_request_workers: 256,
+        max_connections_per_child: 0,
+    };
+    assert_eq!(config.mpm, expected);
+    assert_eq!(config.backlog, 511);
+    assert_eq!(config.timeouts.keep_alive, Duration::from_secs(5));
+}
+
+#[test]
+fn every_spelling_of_the_application_arrives() {
+    let table: [(&[&str], AppSource); 9] = [
+        (&["app:app"], wsgi("app", "app")),
+        (&["project.wsgi"], wsgi("project.wsgi", "app")),
+        (&["--load", "module->callable"], wsgi("module", "callable")),
+        (&["--load=module->callable"], wsgi("module", "callable")),
+        (&["--lode:module->callable"], wsgi("module", "callable")),
+        (
+            &["--load:module->callable", "--backlog", "5"],
+            wsgi("module", "callable"),
+        ),
+        (
+            &["--app", "native:hello"],
+            AppSource::Native {
+                name: "hello".to_owned(),
+            },
+        ),
+        (&["native:hello"], wsgi("native", "hello")),
+        // Saying the same twice is no contradiction.
+        (&["--load", "app->app", "app:app"], wsgi("app", "app")),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(config(arguments, &[]).app, expected, "{arguments:?}");
+    }
+    assert_eq!(
+        config(&["--backlog=5"], &[("SMARTHTTPD_APP", "shop:site")]).app,
+        wsgi("shop", "site")
+    );
+    assert_eq!(
+        config(&[], &[("SMARTHTTPD_APP", "shop:site")]).app,
+        wsgi("shop", "site"),
+        "no argument at all"
+    );
+    assert_eq!(
+        config(&["ctl:app"], &[]).app,
+        wsgi("ctl", "app"),
+        "a module named like the subcommand"
+    );
+}
+
+#[test]
+fn a_flag_beats_the_environment_beats_the_file() {
+    let (_place, path) = file(
+        "app = \"file:app\"\nbacklog = 1\nmin-workers = 1\nmax-workers = 100\nbind = \":1\"\n",
+    );
+    let variables = [
+        ("SMARTHTTPD_CONFIG", path.as_str()),
+        ("SMARTHTTPD_BACKLOG", "2"),
+        ("SMARTHTTPD_MIN_WORKERS", "2"),
+    ];
+    let config = config(&["--min-workers", "3"], &variables);
+    assert_eq!(config.app, wsgi("file", "app"));
+    assert_eq!(config.backlog, 2);
+    assert_eq!(
+        config.mpm,
+        Mpm::Adaptive {
+            min_workers: 3,
+            max_workers: 100,
+            min_threads: 1,
+            max_threads: 64
+        }
+    );
+    assert_eq!(config.bind, [Bind::Tcp("0.0.0.0:1".parse().unwrap())]);
+}
+
+#[test]
+fn lists_replace_each_other_and_take_several_forms() {
+    let texts = |config: &Config| config.bind.iter().map(Bind::to_string).collect::<Vec<_>>();
+    let (_place, path) = file("app = \"a:a\"\nbind = [\":1\", \":2\"]\n");
+    assert_eq!(
+        texts(&config(&["-c", &path], &[])),
+        ["0.0.0.0:1", "0.0.0.0:2"]
+    );
+    assert_eq!(
+        texts(&config(
+            &["-c", &path],
+            &[("SMARTHTTPD_BIND", ":3,unix:/s")]
+        )),
+        ["0.0.0.0:3", "unix:/s"]
+    );
+    assert_eq!(
+        texts(&config(&["-c", &path, "--bind", ":4", "-b", ":5"], &[])),
+        ["0.0.0.0:4", "0.0.0.0:5"]
+    );
+    assert_eq!(
+        texts(&config(&["a", "-b", ":0", "-b", ":0"], &[])),
+        ["0.0.0.0:0", "0.0.0.0:0"],
+        "two free ports"
+    );
+
+    assert_eq!(
+        config(&["a", "--forwarded-allow-ips", "off"], &[]).forwarded_allow_ips,
+        Vec::<IpAddr>::new()
+    );
+    let ips = config(&["a", "--forwarded-allow-ips", "10.0.0.1,::1"], &[]).forwarded_allow_ips;
+    assert_eq!(
+        ips,
+        [
+            "10.0.0.1".parse::<IpAddr>().unwrap(),
+            "::1".parse().unwrap()
+        ]
+    );
+}
+
+#[test]
+fn preload_is_switched_in_every_layer() {
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], bool);
+    let table: [Row<'_>; 7] = [
+        (&["a"], &[], true),
+        (&["a", "--no-preload"], &[], false),
+        (&["a", "--no-preload", "--preload"], &[], true),
+        (&["a", "--preload", "--no-preload"], &[], false),
+        (&["a", "--preload=false"], &[], false),
+        (&["a"], &[("SMARTHTTPD_PRELOAD", "false")], false),
+        (
+            &["a", "--preload"],
+            &[("SMARTHTTPD_PRELOAD", "false")],
+            true,
+        ),
+    ];
+    for (arguments, variables, expected) in table {
+        assert_eq!(
+            config(arguments, variables).preload,
+            expected,
+            "{arguments:?} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn a_default_gives_way_to_the_bound_that_was_given() {
+    let adaptive = |min_workers, max_workers| Mpm::Adaptive {
+        min_workers,
+        max_workers,
+        min_threads: 1,
+        max_threads: 64,
+    };
+    assert_eq!(
+        config(&["a", "--min-workers", "20"], &[]).mpm,
+        adaptive(20, 20)
+    );
+    assert_eq!(
+        config(&["a", "--max-workers", "1"], &[]).mpm,
+        adaptive(1, 1)
+    );
+    let mpm = config(
+        &[
+            "a",
+            "--mpm=prefork",
+            "--max-request-workers=3",
+            "--min-spare-servers=10",
+        ],
+        &[],
+    )
+    .mpm;
+    let expected = Mpm::Prefork {
+        start_servers: 3,
+        min_spare_servers: 10,
+        max_spare_servers: 11,
+        max_request_workers: 3,
+        max_connections_per_child: 0,
+    };
+    assert_eq!(mpm, expected);
+    assert_eq!(
+        config(&["a", "--mpm=static"], &[]).mpm,
+        Mpm::Static {
+            workers: 2,
+            threads: 8
+        },
+        "one per CPU, rounded up"
+    );
+}
+
+#[test]
+fn anothers_options_wait_in_file_and_environment() {
+    let (_place, path) =
+        file("app = \"a:a\"\nmpm = \"static\"\nworkers = 3\nmax-spare-servers = 7\n");
+    let variables = [("SMARTHTTPD_THREADS", "5")];
+    assert_eq!(
+        config(&["-c", &path], &variables).mpm,
+        Mpm::Static {
+            workers: 3,
+            threads: 5
+        }
+    );
+    let Mpm::Prefork {
+        max_spare_servers, ..
+    } = config(&["-c", &path, "--mpm=prefork"], &variables).mpm
+    else {
+        panic!()
+    };
+    assert_eq!(max_spare_servers, 7);
+}
+
+#[test]
+fn the_access_log_is_on_when_either_option_says_so() {
+    let log = |format, target| Some(AccessLog { format, target });
+    let lines = LogTarget::File("/var/log/a.log".into());
+    let table: [(&[&str], Option<AccessLog>); 6] = [
+        (&["a"], None),
+        (
+            &["a", "--access-log", "json"],
+            log(AccessFormat::Json, LogTarget::Stdout),
+        ),
+        (
+            &["a", "--access-log-file", "-"],
+            log(AccessFormat::Combined, LogTarget::Stdout),
+        ),
+        (
+            &["a", "--access-log-file", "/var/log/a.log"],
+            log(AccessFormat::Combined, lines.clone()),
+        ),
+        (
+            &[
+                "a",
+                "--access-log=common",
+                "--access-log-file=/var/log/a.log",
+            ],
+            log(AccessFormat::Common, lines),
+        ),
+        // Switches off what a file asks for.
+        (
+            &["a", "--access-log=off", "--access-log-file=/var/log/a.log"],
+            None,
+        ),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(config(arguments, &[]).access_log, expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn zero_and_off_switch_off_what_can_be_off() {
+    let config = config(
+        &[
+            "a",
+            "--request-timeout=0",
+            "--limit-body=off",
+            "--max-requests=0",
+            "--control-socket=off",
+            "--keep-alive-timeout=0",
+        ],
+        &[],
+    );
+    assert_eq!(
+        (
+            config.timeouts.request,
+            config.limits.body,
+            config.max_requests
+        ),
+        (None, u64::MAX, None)
+    );
+    assert_eq!((config.control, config.control_off), (None, true));
+    assert_eq!(config.timeouts.keep_alive, Duration::ZERO);
+}
+
+#[test]
+fn python_paths_become_absolute() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    fs::create_dir_all(here.join("venv/bin")).unwrap();
+    fs::write(here.join("venv/bin/python"), "").unwrap();
+    let (chdir, venv) = (here.to_str().unwrap(), here.join("venv"));
+    let arguments = ["a", "--chdir", chdir, "--pythonpath", "lib:/opt/lib"];
+    let expected = Python {
+        chdir: Some(here.to_path_buf()),
+        pythonpath: vec![here.join("lib"), PathBuf::from("/opt/lib")],
+        venv: Some(venv.clone()),
+    };
+    assert_eq!(
+        config(&arguments, &[("VIRTUAL_ENV", venv.to_str().unwrap())]).python,
+        expected
+    );
+    // What Python would need is no concern of an application without Python.
+    let native = config(&["--app", "native:hello"], &[("VIRTUAL_ENV", "/nowhere")]);
+    assert_eq!(native.python, Python::default());
+}
