@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use super::call::{self, Ending};
 use super::detached::detached;
 use super::environ::{Environ, Facts};
+use super::start_response::nanoseconds;
 use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
 
 /// A WSGI callable.
@@ -41,12 +42,13 @@ impl Application for WsgiApplication {
     ) -> Result<(), Failed> {
         let asked = Instant::now();
         let ending = Python::attach(|py| {
-            cost.lock_wait_ns = u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            cost.lock_wait_ns = nanoseconds(asked.elapsed());
             match self.environ.build(py, request) {
                 Ok(environ) => call::run(self.callable.bind(py), environ, sink),
                 Err(error) => Ending::raised(py, &error),
             }
         });
+        cost.lock_wait_ns += ending.lock_wait_ns;
         // Without the interpreter lock: the log may be slow.
         for exception in &ending.exceptions {
             tracing::error!(

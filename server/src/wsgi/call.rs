@@ -18,6 +18,8 @@ pub(super) struct Ending {
     pub(super) exceptions: Vec<String>,
     /// Whether there is a response.
     pub(super) outcome: Result<(), Failed>,
+    /// Nanoseconds spent waiting for the interpreter lock, not counting the first time.
+    pub(super) lock_wait_ns: u64,
 }
 
 impl Ending {
@@ -26,6 +28,7 @@ impl Ending {
         Ending {
             exceptions: vec![traceback::format(py, error)],
             outcome: Err(Failed),
+            lock_wait_ns: 0,
         }
     }
 }
@@ -62,11 +65,12 @@ fn respond<'py>(
         }
         Err(error) => Err(Trouble::Raised(error)),
     };
+    let account = response.account();
     let outcome = match sent {
         Ok(()) => Ok(()),
         Err(Trouble::ClientGone(_)) => Err(Failed),
         // What `write` raised to tell the application, or what the application made of it.
-        Err(Trouble::Raised(_)) if response.client_gone() => Err(Failed),
+        Err(Trouble::Raised(_)) if account.client_gone => Err(Failed),
         Err(Trouble::Raised(error)) => {
             exceptions.insert(0, traceback::format(py, &error));
             Err(Failed)
@@ -75,6 +79,7 @@ fn respond<'py>(
     Ending {
         exceptions,
         outcome,
+        lock_wait_ns: account.lock_wait_ns,
     }
 }
 

@@ -130,6 +130,9 @@ impl Input {
         matches!(*self.lock(py), Stream::Closed)
     }
 
+    /// Nothing to do; `io.BufferedReader` calls it when it is closed.
+    fn flush(&self) {}
+
     fn readable(&self) -> bool {
         true
     }

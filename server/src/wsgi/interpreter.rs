@@ -173,16 +173,23 @@ impl Interpreter {
         })
     }
 
-    /// Runs the functions registered with `atexit` and flushes `sys.stdout` and `sys.stderr`. The last use of Python in a
-    /// process that leaves; objects are not torn down, for the kernel does that faster.
+    /// What Python does at the end of a program: waits for threads of the application that are not daemons, with them for
+    /// the jobs of its executors, runs the functions registered with `atexit`, flushes `sys.stdout` and `sys.stderr`. The
+    /// last use of Python in a process that leaves; objects are not torn down, for the kernel does that faster. Blocks as
+    /// long as the application likes.
     pub(crate) fn finish(&self) {
+        // In the interpreter's own order (Py_FinalizeEx). Exceptions of the functions are printed by Python and don't
+        // come here.
+        const LAST_CALLS: [(&str, &str); 2] =
+            [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
         Python::attach(|py| {
-            // Exceptions of the functions themselves are printed by Python and don't come here.
-            if let Err(error) = py
-                .import("atexit")
-                .and_then(|atexit| atexit.call_method0("_run_exitfuncs"))
-            {
-                tracing::error!("functions registered with atexit failed: {error}");
+            for (module, function) in LAST_CALLS {
+                let called = py
+                    .import(module)
+                    .and_then(|module| module.call_method0(function));
+                if let Err(error) = called {
+                    tracing::error!("{module}.{function}() failed: {error}");
+                }
             }
             flush_stdio(py);
         });

@@ -8,6 +8,7 @@
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{
     PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError,
@@ -75,7 +76,16 @@ pub(super) struct Exchange {
     head: Head,
     content_length: Option<u64>,
     body_begun: bool,
-    client_gone: bool,
+    account: Account,
+}
+
+/// What is to be known of a call besides its response.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Account {
+    /// The client was found to be gone.
+    pub(super) client_gone: bool,
+    /// Nanoseconds spent waiting for the interpreter lock after it had been given away to send.
+    pub(super) lock_wait_ns: u64,
 }
 
 /// What is known of status and headers.
@@ -127,7 +137,7 @@ impl StartResponse {
                     head: Head::Missing,
                     content_length: None,
                     body_begun: false,
-                    client_gone: false,
+                    account: Account::default(),
                 })),
             },
         )?;
@@ -151,16 +161,16 @@ impl StartResponse {
         let mut exchange = taken.ok_or_else(|| PyRuntimeError::new_err("the response is over"))?;
         let result = work(&mut exchange);
         if matches!(result, Err(Trouble::ClientGone(_))) {
-            exchange.client_gone = true;
+            exchange.account.client_gone = true;
         }
         *self.lock() = Some(exchange);
         result
     }
 
-    /// Whether the client was found to be gone in this call.
-    pub(super) fn client_gone(&self) -> bool {
-        self.with(|exchange| Ok(exchange.client_gone))
-            .unwrap_or(false)
+    /// The account of this call so far.
+    pub(super) fn account(&self) -> Account {
+        self.with(|exchange| Ok(exchange.account))
+            .unwrap_or_default()
     }
 
     /// No Python code runs while it is held.
@@ -355,7 +365,9 @@ impl Exchange {
             self.sink().piece(block)?;
             let sink = self.sink();
             // SAFETY: the closure holds the sink only, which knows nothing of Python.
-            unsafe { detached(py, move || sink.flush()) }?;
+            let (flushed, done) = unsafe { detached(py, move || (sink.flush(), Instant::now())) };
+            self.account.lock_wait_ns += nanoseconds(done.elapsed());
+            flushed?;
         }
         Ok(())
     }
@@ -369,6 +381,11 @@ impl Exchange {
             .map_or(extent.len, |length| length.min(extent.len));
         Ok(self.sink().file(extent.file, extent.offset, len)?)
     }
+}
+
+/// Of a duration, as far as they fit.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The exception in `exc_info`, with its traceback, as `raise exc_info[1].with_traceback(exc_info[2])` would raise it.
