@@ -29,7 +29,7 @@ pub(crate) struct Collector {
     /// Per thread, without the drain.
     cpu_measured: Vec<u64>,
     cpu_total: Vec<u64>,
-    started: u64,
+    /// Answers in the measured time.
     answered: u64,
     /// The end of the last interval.
     last: u64,
@@ -45,7 +45,6 @@ impl Collector {
             total: Tally::new(),
             cpu_measured: vec![0; threads],
             cpu_total: vec![0; threads],
-            started: 0,
             answered: 0,
             last: timeline.start,
         }
@@ -95,7 +94,6 @@ impl Collector {
             self.cpu_measured[thread] += if drain { 0 } else { *cpu };
         }
         if !drain {
-            self.started += tally.started;
             self.answered += tally.answered;
         }
         let nanos = merged.until - from;
@@ -158,6 +156,9 @@ impl Collector {
             }
         };
         let total = &self.total;
+        // The load was sent in the time that sending took, which is longer when the end was late.
+        let sending_s = seconds(total.last_start.saturating_sub(self.timeline.measured));
+        let sending_s = sending_s.max(duration_s);
         let threads = self.cpu_total.iter().zip(&self.cpu_measured).enumerate();
         let mut report = Report {
             generator: concat!("loadgen ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -167,7 +168,11 @@ impl Collector {
             answered: total.answered,
             abandoned: total.abandoned,
             offered_rate: open.then(|| rate(total.offered)),
-            achieved_rate: rate(self.started),
+            achieved_rate: if sending_s > 0.0 {
+                total.started as f64 / sending_s
+            } else {
+                0.0
+            },
             answered_rate: rate(self.answered),
             bytes_received: total.bytes_received,
             bytes_sent: total.bytes_sent,

@@ -42,6 +42,8 @@ struct Driver<'a> {
     now: u64,
     /// When the next request of an open loop is due.
     due: Option<u64>,
+    /// Requests counted as due when their interval ended, and not acted upon yet.
+    overdue: VecDeque<u64>,
     slots: Vec<Slot>,
     /// Slots that became free and have not been given work yet.
     ready: VecDeque<usize>,
@@ -98,6 +100,7 @@ impl<'a> Driver<'a> {
             timer,
             now: 0,
             due: None,
+            overdue: VecDeque::new(),
             slots: (0..slots).map(|_| Slot::vacant()).collect(),
             ready: VecDeque::with_capacity(slots),
             idle: Vec::with_capacity(slots),
@@ -203,13 +206,20 @@ impl<'a> Driver<'a> {
     /// Reads the clock and closes the intervals that are over.
     fn observe(&mut self) -> u64 {
         self.now = clock::now();
-        self.journal.turn(self.now, self.levels());
+        while self.now >= self.journal.border() {
+            let border = self.journal.border();
+            // What was due in the interval belongs to it, however late it is acted upon.
+            while let Some(due) = self.next_due(border - 1) {
+                self.overdue.push_back(due);
+            }
+            self.journal.close(border, self.levels(), false);
+        }
         self.now
     }
 
     fn levels(&self) -> Levels {
         Levels {
-            queued: self.queue.len() as u64,
+            queued: (self.queue.len() + self.overdue.len()) as u64,
             in_flight: self.in_flight,
             connections: self.connections,
         }
@@ -222,7 +232,7 @@ impl<'a> Driver<'a> {
                 self.due.is_none() && self.timeline.end.is_none_or(|end| self.now >= end)
             }
         };
-        issued && self.in_flight == 0 && self.queue.is_empty()
+        issued && self.in_flight == 0 && self.queue.is_empty() && self.overdue.is_empty()
     }
 
     /// Closed loop: another request may start now.
@@ -233,16 +243,21 @@ impl<'a> Driver<'a> {
         left != Some(0) && self.timeline.end.is_none_or(|end| self.now < end)
     }
 
+    /// Open loop: takes the next request off the schedule if it is due by `limit`, and counts it.
+    fn next_due(&mut self, limit: u64) -> Option<u64> {
+        let due = self.due.filter(|due| *due <= limit)?;
+        if let Source::Open { pacer } = &mut self.task.source {
+            self.due = pacer.next().map(|time| self.timeline.start + time);
+        }
+        self.journal.tally.offered += u64::from(due >= self.timeline.measured);
+        Some(due)
+    }
+
     /// Open loop: acts on every request that is due.
     fn release(&mut self) {
-        while let Some(due) = self.due.filter(|due| *due <= self.now) {
-            let Source::Open { pacer } = &mut self.task.source else {
-                return;
-            };
-            self.due = pacer.next().map(|time| self.timeline.start + time);
+        while let Some(due) = self.overdue.pop_front().or_else(|| self.next_due(self.now)) {
             let recorded = due >= self.timeline.measured;
             if recorded {
-                self.journal.tally.offered += 1;
                 self.journal.tally.send_lag.record(self.now - due);
             }
             let job = Job::new(due, self.now, recorded);
@@ -374,9 +389,17 @@ impl<'a> Driver<'a> {
     /// Counts what is unfinished when the run is stopped from outside.
     fn abandon(&mut self) {
         let in_slots = self.slots.iter().filter_map(|slot| slot.job.as_ref());
-        let jobs = in_slots.chain(&self.queue).filter(|job| job.recorded);
-        self.journal.tally.abandoned += jobs.count() as u64;
+        let jobs = in_slots
+            .chain(&self.queue)
+            .filter(|job| job.recorded)
+            .count();
+        let measured = self.timeline.measured;
+        let overdue = self.overdue.iter().filter(|due| **due >= measured).count();
+        self.journal.tally.abandoned += (jobs + overdue) as u64;
         self.in_flight = 0;
         self.queue.clear();
+        self.overdue.clear();
+        // Closing the last interval must not find further requests due.
+        self.due = None;
     }
 }

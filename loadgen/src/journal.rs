@@ -53,13 +53,6 @@ impl Journal {
         self.border
     }
 
-    /// Ends the intervals that are over at `now`.
-    pub(crate) fn turn(&mut self, now: u64, levels: Levels) {
-        while now >= self.border {
-            self.close(self.border, levels, false);
-        }
-    }
-
     /// Ends the current interval at `until`; `last` when the thread ends with it.
     pub(crate) fn close(&mut self, until: u64, levels: Levels, last: bool) {
         let cpu = clock::thread_cpu();

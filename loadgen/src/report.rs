@@ -35,8 +35,9 @@ pub struct Report {
     pub abandoned: u64,
     /// Open loop: requests due per second over `duration_s`. `None` in a closed loop.
     pub offered_rate: Option<f64>,
-    /// Requests taken up by a connection per second, within `duration_s`. In an open loop it falls
-    /// below the offered rate when the generator, or the limit on connections, holds requests back.
+    /// Requests taken up by a connection, per second of the time from the beginning to the end of
+    /// the measured time or to the last take-up, whichever is later. In an open loop it falls below
+    /// the offered rate when the generator, or the limit on connections, holds requests back.
     pub achieved_rate: f64,
     /// Whole responses per second, within `duration_s`: the throughput.
     pub answered_rate: f64,

@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) offered: u64,
     /// Recorded requests taken up by a connection.
     pub(crate) started: u64,
+    /// When the last of them was; 0 when there was none.
+    pub(crate) last_start: u64,
     pub(crate) answered: u64,
     pub(crate) abandoned: u64,
     pub(crate) bytes_received: u64,
@@ -50,6 +52,7 @@ impl Tally {
             connect: Recorder::new(),
             offered: 0,
             started: 0,
+            last_start: 0,
             answered: 0,
             abandoned: 0,
             bytes_received: 0,
@@ -99,6 +102,7 @@ impl Tally {
         self.connect.add(&other.connect);
         self.offered += other.offered;
         self.started += other.started;
+        self.last_start = self.last_start.max(other.last_start);
         self.answered += other.answered;
         self.abandoned += other.abandoned;
         self.bytes_received += other.bytes_received;

@@ -100,6 +100,7 @@ impl Driver<'_> {
         self.in_flight += 1;
         if job.recorded {
             self.journal.tally.started += 1;
+            self.journal.tally.last_start = now;
             if matches!(self.task.source, Source::Open { .. }) {
                 self.journal.tally.queue_wait.record(now - job.seen);
             }

@@ -74,7 +74,13 @@ fn the_rate_holds_and_is_total() {
         assert_eq!(report.requests, 400, "{threads} threads");
         assert_eq!(report.offered_rate, Some(200.0));
         let ratio = report.achieved_over_offered().unwrap();
-        assert!((0.99..=1.0).contains(&ratio), "{threads} threads: {ratio}");
+        // On a machine that lets the generator run, the second bound is 0.999 too.
+        let late_s = (report.send_lag.max_ns + report.queue_wait.max_ns) as f64 / 1e9;
+        assert!(ratio <= 1.0, "{threads} threads: {ratio}");
+        assert!(
+            ratio >= 2.0 / (2.0 + late_s) * 0.999,
+            "{threads} threads: {ratio}, {late_s} s"
+        );
         assert_eq!(report.threads.len(), threads);
         let offered: Vec<u64> = report.intervals[..2].iter().map(|i| i.offered).collect();
         assert_eq!(offered, [100, 300]);

@@ -45,7 +45,8 @@ Exit codes:
 
 /// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "loadgen", version, max_term_width = 100)]
+#[command(override_usage = "loadgen --target <URL> [OPTIONS]", after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
@@ -70,7 +71,7 @@ pub(crate) struct Arguments {
     #[arg(conflicts_with_all = ["duration", "rate"])]
     stages: Option<StageList>,
 
-    /// Open loop: how requests are spread in time.
+    /// Open loop: requests evenly spaced, or independent of one another as from many users.
     #[arg(long, value_enum, default_value_t = Spread::Constant, help_heading = "Load")]
     arrivals: Spread,
 
@@ -165,11 +166,11 @@ pub(crate) struct Arguments {
     pub(crate) completions: Option<Shell>,
 }
 
+/// The spelling of [`Arrivals`]. Its variants have no help of their own, which would make clap
+/// spread the whole help over twice the lines.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Spread {
-    /// Evenly spaced.
     Constant,
-    /// Independent of one another, as from many users.
     Poisson,
 }
 
