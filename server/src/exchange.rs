@@ -145,8 +145,6 @@ pub(crate) trait ResponseSink {
     fn flush(&mut self) -> Result<(), SinkError>;
     /// `len` bytes of `file` from `offset` as the whole body, sent by the event loop without passing through memory.
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError>;
-    /// True once `begin` was called.
-    fn started(&self) -> bool;
     /// True once the head left the buffer: `begin` can't be called again.
     fn committed(&self) -> bool;
 }

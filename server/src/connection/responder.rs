@@ -240,10 +240,6 @@ impl ResponseSink for Responder<'_> {
         Ok(())
     }
 
-    fn started(&self) -> bool {
-        self.scratch.encoder.started()
-    }
-
     fn committed(&self) -> bool {
         self.scratch.encoder.committed()
     }

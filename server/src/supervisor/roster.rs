@@ -230,6 +230,11 @@ impl Roster {
             .map(|(slot, place)| {
                 let seen = self.scoreboard.slot(slot).look();
                 let leaving = matches!(place, Place::Taken(worker) if worker.leaving_since.is_some());
+                // The whole process's: a worker with short calls spends most of its core in the event loop.
+                let cpu = match place {
+                    Place::Taken(worker) => clock::cpu_ns_of(worker.pid).map_or(seen.cpu, Duration::from_nanos),
+                    Place::Free | Place::Asked { .. } => Duration::ZERO,
+                };
                 WorkerView {
                     slot: slot as u32,
                     generation: seen.generation as u32,
@@ -242,7 +247,7 @@ impl Roster {
                     totals: Totals {
                         requests: seen.requests,
                         wall: seen.wall,
-                        cpu: seen.cpu,
+                        cpu,
                         gil_wait: seen.lock_wait,
                     },
                 }

@@ -17,6 +17,11 @@ pub(crate) fn process_cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// CPU nanoseconds that all threads of process `pid` have used; `None` once it is gone.
+pub(crate) fn cpu_ns_of(pid: i32) -> Option<u64> {
+    ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(pid)).ok().map(read)
+}
+
 fn read(clock: ClockId) -> u64 {
     // Both clocks exist on every Linux; clock_gettime has no other error for a valid pointer.
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)

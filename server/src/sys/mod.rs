@@ -8,4 +8,5 @@ pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod shared;
 pub(crate) mod socket;
+pub(crate) mod threads;
 pub(crate) mod wakeup;

@@ -66,12 +66,6 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Option<Ending> {
     }
 }
 
-/// Leaves at once, without destructors or exit functions: what a forked child does that shares its parent's state.
-pub(crate) fn leave(status: i32) -> ! {
-    // SAFETY: _exit ends the process; no code of ours runs after it.
-    unsafe { libc::_exit(status) }
-}
-
 /// Forks a process that has one thread and no interpreter: 0 in the child, its pid in the parent.
 pub(crate) fn fork() -> io::Result<i32> {
     // SAFETY: the template is single-threaded (it checks), so no lock can be held by a thread that the child lacks.

@@ -84,7 +84,7 @@ impl Caller {
         };
         tools.calls = tools.calls.wrapping_add(1);
         let long = self.mean_wall_ns.load(Ordering::Relaxed) > LONG_NS;
-        let cpu_before = (long || tools.calls % SAMPLE == 0).then(clock::thread_cpu_ns);
+        let cpu_before = (long || tools.calls.is_multiple_of(SAMPLE)).then(clock::thread_cpu_ns);
         let began_ns = clock::monotonic_ns();
         let mut cost = CallCost::default();
         let mut responder = Responder::new(&transport, &mut tools.scratch, facts, may_keep, self.write_timeout);
@@ -96,9 +96,8 @@ impl Caller {
         let wall_ns = clock::monotonic_ns() - began_ns;
         let cpu_ns = match cpu_before {
             Some(before) => clock::thread_cpu_ns().saturating_sub(before).min(wall_ns),
-            None if wall_ns < LONG_NS => wall_ns.saturating_sub(cost.lock_wait_ns),
-            // Long among short ones and unmeasured: what makes a short call long is nearly always that it blocks.
-            None => 0,
+            // A short call among short ones; a long one here is usually a short one that lost its CPU for a while.
+            None => wall_ns.saturating_sub(cost.lock_wait_ns),
         };
         let mean = self.mean_wall_ns.load(Ordering::Relaxed);
         self.mean_wall_ns.store(mean - mean / 8 + wall_ns / 8, Ordering::Relaxed);

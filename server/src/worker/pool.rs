@@ -20,7 +20,7 @@ use super::call::{Caller, Measured, Tools};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
-use crate::sys::clock;
+use crate::sys::{clock, threads};
 use crate::sys::wakeup::Wakeup;
 
 /// A leader that is away longer than this is replaced.
@@ -121,7 +121,6 @@ enum Ageing {
 
 impl Pool {
     /// A pool of one thread: the caller's, which goes on to [`Pool::work`].
-    #[expect(clippy::too_many_arguments, reason = "each is a separate thing that only the worker has")]
     pub(super) fn new(
         bounds: Bounds,
         caller: Caller,
@@ -451,7 +450,8 @@ impl Pool {
                 self.promote();
             }
             let waiting = self.is_waited_for();
-            if waiting && idle.look(clock::monotonic_ns(), clock::process_cpu_ns()) {
+            // Little CPU used may also mean that others have the CPU; only if nobody here wants it, calls are blocked.
+            if waiting && idle.look(clock::monotonic_ns(), clock::process_cpu_ns()) && threads::all_others_sleep() {
                 self.relieve();
             }
             let served = self.slot.requests();
@@ -526,7 +526,6 @@ struct Idleness {
 
 impl Idleness {
     /// The process's CPU clock stands at `cpu_ns`: true if it has used less than a third of a core since the last answer.
-    /// A third, because a process that shares its core with others is not idle when it gets half of it.
     fn look(&mut self, now_ns: u64, cpu_ns: u64) -> bool {
         let (elapsed, used) = (now_ns - self.since_ns, cpu_ns - self.cpu_ns);
         if elapsed < IDLE_SPAN_NS {

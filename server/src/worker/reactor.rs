@@ -163,11 +163,6 @@ impl Reactor {
         self.connections.len()
     }
 
-    /// True while the worker takes new connections.
-    pub(super) fn listening(&self) -> bool {
-        self.listening
-    }
-
     /// True once the worker has accepted as many connections as it may in its life.
     pub(super) fn is_spent(&self) -> bool {
         self.settings.most_accepted > 0 && self.accepted >= self.settings.most_accepted
