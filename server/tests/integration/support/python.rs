@@ -1,0 +1,68 @@
+//! A virtual environment with Flask and Django, made once and shared by all test runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What is installed; a change makes the environment anew.
+const REQUIREMENTS: &str = include_str!("../../apps/requirements.txt");
+
+/// The folder of the test applications.
+pub(crate) fn apps() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/apps"))
+}
+
+/// The environment's folder.
+pub(crate) fn venv() -> &'static Path {
+    static VENV: OnceLock<PathBuf> = OnceLock::new();
+    VENV.get_or_init(|| prepare().unwrap_or_else(|problem| panic!("no Python environment for the tests: {problem}")))
+}
+
+/// The interpreter that the server was built for.
+fn interpreter() -> &'static str {
+    match env!("SMARTHTTPD_BUILD_PYTHON") {
+        "" => "python3",
+        path => path,
+    }
+}
+
+fn prepare() -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("the target folder has no parent")?;
+    let home = target.join("python-tests");
+    let say = |what: &str, error: std::io::Error| format!("{what} {}: {error}", home.display());
+    fs::create_dir_all(&home).map_err(|error| say("can't create", error))?;
+    let lock = File::create(home.join("lock")).map_err(|error| say("can't write to", error))?;
+    // Two test runs at once: the second waits for the first.
+    lock.lock().map_err(|error| say("can't lock", error))?;
+    let venv = home.join("venv");
+    let stamp = venv.join("complete");
+    let wanted = format!("{}{REQUIREMENTS}", python_version()?);
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(venv);
+    }
+    if venv.exists() {
+        fs::remove_dir_all(&venv).map_err(|error| say("can't renew the environment in", error))?;
+    }
+    let venv_module = "install Python's venv module (Debian: apt-get install python3-venv)";
+    run(Command::new(interpreter()).args(["-m", "venv"]).arg(&venv), venv_module)?;
+    let requirements = apps().join("requirements.txt");
+    let mut install = Command::new(venv.join("bin/python"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements);
+    run(&mut install, "pip must reach a package index")?;
+    fs::write(&stamp, wanted).map_err(|error| say("can't write to", error))?;
+    Ok(venv)
+}
+
+fn python_version() -> Result<String, String> {
+    run(Command::new(interpreter()).args(["-c", "import sys; print(sys.version)"]), "install python3")
+}
+
+/// The command's standard output; the error says what to do.
+fn run(command: &mut Command, remedy: &str) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}; {remedy}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{command:?} failed: {}; {remedy}", String::from_utf8_lossy(&output.stderr).trim()))
+}

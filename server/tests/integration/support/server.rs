@@ -1,0 +1,272 @@
+//! A server that runs.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use super::launch::PROGRAM;
+use super::processes::{self, Mark};
+use super::status::Reply;
+use super::{Client, Response, Status, wait};
+
+/// What a process has written so far, line by line.
+pub(crate) struct Lines {
+    written: Arc<(Mutex<Written>, Condvar)>,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Written {
+    text: String,
+    over: bool,
+}
+
+impl Lines {
+    /// Collects what comes from `source` in a thread.
+    pub(crate) fn of(source: impl Read + Send + 'static) -> Lines {
+        let written = Arc::<(Mutex<Written>, Condvar)>::default();
+        let ours = Arc::clone(&written);
+        let reader = thread::spawn(move || {
+            let mut source = BufReader::new(source);
+            let mut line = Vec::new();
+            while source.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+                written.0.lock().expect("no reader panics").text.push_str(&String::from_utf8_lossy(&line));
+                written.1.notify_all();
+                line.clear();
+            }
+            written.0.lock().expect("no reader panics").over = true;
+            written.1.notify_all();
+        });
+        Lines { written: ours, reader: Mutex::new(Some(reader)) }
+    }
+
+    /// All of it up to now.
+    pub(crate) fn text(&self) -> String {
+        self.written.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
+    }
+
+    /// All of it, once every process that could write has ended.
+    pub(crate) fn whole(&self) -> String {
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.join().expect("no reader panics");
+        }
+        self.text()
+    }
+
+    /// Waits for `find` to find something; `None` when the writers have ended without it.
+    fn find<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let (lock, changed) = &*self.written;
+        let mut written = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(found) = find(&written.text) {
+                return Some(found);
+            }
+            if written.over {
+                return None;
+            }
+            let (back, waited) = changed.wait_timeout(written, wait::PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            written = back;
+            assert!(!waited.timed_out(), "waited in vain for a line; it said:\n{}", written.text);
+        }
+    }
+}
+
+/// A server that serves. Dropping it ends all its processes.
+pub(crate) struct Server {
+    child: Child,
+    mark: Mark,
+    folder: TempDir,
+    stdout: Lines,
+    stderr: Lines,
+    listening: Vec<String>,
+}
+
+impl Server {
+    /// Waits until the server that `child` becomes serves.
+    pub(super) fn serving(mut child: Child, mark: Mark, folder: TempDir) -> Server {
+        let stdout = Lines::of(child.stdout.take().expect("piped"));
+        let stderr = Lines::of(child.stderr.take().expect("piped"));
+        let mut server = Server { child, mark, folder, stdout, stderr, listening: Vec::new() };
+        let Some(listening) = server.stderr.find(announcement) else {
+            panic!("the server does not serve; it said:\n{}", server.stderr.text());
+        };
+        server.listening = listening;
+        server
+    }
+
+    /// The supervisor's pid.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// The template's pid: the only process of ours whose parent is the supervisor, and that is no worker.
+    pub(crate) fn template(&self) -> i32 {
+        let workers = self.status().pids();
+        wait::until("a template", || {
+            let parent = self.pid().to_string();
+            self.processes().into_iter().find(|pid| {
+                !workers.contains(pid) && processes::status_field(*pid, "PPid").as_ref() == Some(&parent)
+            })
+        })
+    }
+
+    /// Every living process of this server.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        self.mark.processes()
+    }
+
+    /// A folder for what belongs to this server.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The control socket.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    /// The addresses as announced.
+    pub(crate) fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// The first TCP address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let address = self.listening.iter().find_map(|place| place.strip_prefix("http://"));
+        address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {:?}", self.listening))
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn log(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// What it has written to standard output.
+    pub(crate) fn output(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Waits until standard error contains `text`.
+    pub(crate) fn await_log(&self, text: &str) {
+        let found = self.stderr.find(|written| written.contains(text).then_some(()));
+        assert!(found.is_some(), "the server ended without {text:?}; it said:\n{}", self.log());
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address()).expect("the server can be reached")
+    }
+
+    /// One GET on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    /// Sends `bytes` on a connection of its own: everything that comes until the server closes.
+    pub(crate) fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect();
+        client.send(bytes);
+        String::from_utf8_lossy(&client.rest()).into_owned()
+    }
+
+    /// Runs `smarthttpd ctl` with these arguments against this server.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(["ctl", "--socket"]).arg(self.control()).args(arguments);
+        command.output().expect("ctl can be started")
+    }
+
+    /// What `ctl status --json` says, or `None` when no server answers.
+    pub(crate) fn try_status(&self) -> Option<Status> {
+        let output = self.ctl(&["status", "--json"]);
+        if !output.status.success() {
+            return None;
+        }
+        let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        let reply: Reply = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+        reply.ok.check();
+        Some(reply.ok)
+    }
+
+    /// What `ctl status --json` says.
+    pub(crate) fn status(&self) -> Status {
+        self.try_status().unwrap_or_else(|| panic!("no status; the server said:\n{}", self.log()))
+    }
+
+    /// Waits until the published status is as wanted.
+    pub(crate) fn await_status(&self, what: &str, mut wanted: impl FnMut(&Status) -> bool) -> Status {
+        let mut last = None;
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait::until(what, || {
+                let status = self.status();
+                let found = wanted(&status);
+                last = Some(status);
+                if found { last.take() } else { None }
+            })
+        }));
+        found.unwrap_or_else(|_| panic!("{what} did not come true; last {last:#?}; the server said:\n{}", self.log()))
+    }
+
+    /// Sends a signal to the supervisor.
+    pub(crate) fn signal(&self, signal: Signal) {
+        processes::send(self.pid(), signal);
+    }
+
+    /// Waits for the supervisor's end; none of its processes may be left then.
+    pub(crate) fn await_exit(&mut self) -> ExitStatus {
+        let status = await_exit(&mut self.child, &self.stderr, &self.mark);
+        let left = self.processes();
+        assert!(left.is_empty(), "left behind: {left:?}; it said:\n{}", self.log());
+        status
+    }
+
+    /// The supervisor is killed: it can't do anything about that.
+    pub(crate) fn kill_supervisor(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Waits until no process is left, after the supervisor has ended.
+    pub(crate) fn await_end_of_all(&self) {
+        self.mark.await_end();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the server (pid {}) said:\n{}", self.pid(), self.log());
+        }
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.mark.kill_all();
+    }
+}
+
+/// Waits for the end of a supervisor.
+pub(super) fn await_exit(child: &mut Child, stderr: &Lines, mark: &Mark) -> ExitStatus {
+    let exit = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait::until("the server's end", || child.try_wait().expect("our child can be waited for"))
+    }));
+    exit.unwrap_or_else(|_| {
+        let said = stderr.text();
+        let _ = child.kill();
+        mark.kill_all();
+        panic!("the server does not end; it said:\n{said}")
+    })
+}
+
+/// The addresses in `smarthttpd 0.1.0: serving app:app on http://127.0.0.1:1, unix:/a (adaptive, pid 3)`.
+fn announcement(text: &str) -> Option<Vec<String>> {
+    let line = text.lines().find(|line| line.starts_with("smarthttpd ") && line.contains(": serving "))?;
+    let (_, places) = line.split_once(" on ")?;
+    let (places, _) = places.rsplit_once(" (")?;
+    Some(places.split(", ").map(str::to_owned).collect())
+}
