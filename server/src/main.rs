@@ -39,7 +39,7 @@ fn run() -> Exit {
     };
     match command {
         Command::Serve(config) => supervisor::run(*config),
-        Command::Template(_) => be_template(),
+        Command::Template => be_template(),
         Command::Ctl(invocation) => match ctl::run(&invocation) {
             Ok(text) => print(&text),
             Err(error) => {

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// Print this on standard output and leave: help, version, completions, configuration.
     Print(String),
     /// Be the template. Only the supervisor starts a process with this.
-    Template(Vec<OsString>),
+    Template,
 }
 
 const USAGE: &str = "\
@@ -106,10 +106,7 @@ enum Role {
     /// Ask a running server for its status, or to stop
     Ctl(Invocation),
     #[command(name = "__template", hide = true)]
-    Template {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    Template,
 }
 
 /// What surrounds the command line.
@@ -161,7 +158,7 @@ pub(super) fn parse_in(
                 invocation.or_socket(variable.map(OsString::as_os_str)),
             ));
         }
-        Some(Role::Template { arguments }) => return Ok(Command::Template(arguments)),
+        Some(Role::Template) => return Ok(Command::Template),
         None => {}
     }
     if let Some(shell) = cli.completions {

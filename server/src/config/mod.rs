@@ -10,7 +10,7 @@
 //! It opens nothing and knows nothing about sockets, processes, Python or HTTP. `main` calls it; the roles receive a
 //! [`Config`], or better the few values of it they need.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,8 +68,6 @@ pub(crate) struct Config {
     pub(crate) max_requests: Option<u64>,
     /// Each worker adds a random number from 0 to this one to `max_requests`, so that they don't all leave at once.
     pub(crate) max_requests_jitter: u64,
-    /// Peers whose `X-Forwarded-*` headers are believed.
-    pub(crate) forwarded_allow_ips: Vec<IpAddr>,
 }
 
 /// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`.
@@ -157,9 +155,6 @@ pub(crate) struct Timeouts {
     /// Between two requests on one connection; zero closes after each response.
     #[serde(with = "quantity::seconds")]
     pub(crate) keep_alive: Duration,
-    /// The application's answer to one request; `None`: as long as it takes.
-    #[serde(with = "quantity::optional_seconds")]
-    pub(crate) request: Option<Duration>,
     /// Without the client taking a byte of the response.
     #[serde(with = "quantity::seconds")]
     pub(crate) write: Duration,

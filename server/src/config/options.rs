@@ -5,7 +5,6 @@
 //! Every field is optional here. Defaults are filled in by `resolve`; the ones that the help names in brackets are the
 //! constants below.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -65,14 +64,6 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = BINDING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backlog: Option<Count>,
-    /// Peers whose X-Forwarded-* headers are believed, separated by commas, or off [default: 127.0.0.1,::1]
-    #[arg(long, value_name = "IPS", value_delimiter = ',', help_heading = BINDING)]
-    #[serde(
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(crate) forwarded_allow_ips: Option<Vec<Switch<IpAddr>>>,
-
     /// How the number of workers is managed [default: adaptive]
     #[arg(long, value_name = "MPM", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,10 +159,6 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_alive_timeout: Option<Span>,
-    /// Time the application has for one request, or off [default: off]
-    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request_timeout: Option<Switch<Span>>,
     /// Time a client may pause while it takes a response [default: 30s]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,14 +25,6 @@ fn options(config: &Config) -> Options {
         preload: Some(config.preload),
         bind: Some(config.bind.iter().map(Bind::spec).collect()),
         backlog: Some(Count::nearest(config.backlog)),
-        forwarded_allow_ips: Some(
-            config
-                .forwarded_allow_ips
-                .iter()
-                .copied()
-                .map(Switch::On)
-                .collect(),
-        ),
         max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),
         max_requests_jitter: Some(config.max_requests_jitter),
         control_socket: match &config.control {
@@ -54,12 +46,6 @@ fn options(config: &Config) -> Options {
         head_timeout: Some(Span(config.timeouts.head)),
         body_timeout: Some(Span(config.timeouts.body)),
         keep_alive_timeout: Some(Span(config.timeouts.keep_alive)),
-        request_timeout: Some(
-            config
-                .timeouts
-                .request
-                .map_or(Switch::Off, |time| Switch::On(Span(time))),
-        ),
         write_timeout: Some(Span(config.timeouts.write)),
         graceful_timeout: Some(Span(config.timeouts.graceful)),
         log_level: Some(config.error_log),

@@ -1,7 +1,7 @@
 //! From settings to a [`Config`]: fills in the defaults and checks what only several values together can get wrong.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,7 +72,6 @@ pub(super) fn resolve(
             Some(Switch::On(requests)) => Some(requests),
         },
         max_requests_jitter: options.max_requests_jitter.unwrap_or(0),
-        forwarded_allow_ips: forwarded_allow_ips(&options),
         app,
     })
 }
@@ -348,10 +347,6 @@ fn timeouts(
         keep_alive: options
             .keep_alive_timeout
             .map_or(keep_alive, |Span(duration)| duration),
-        request: match options.request_timeout {
-            None | Some(Switch::Off | Switch::On(Span(Duration::ZERO))) => None,
-            Some(Switch::On(Span(duration))) => Some(duration),
-        },
         write: positive("write-timeout", options.write_timeout, 30)?,
         // 0 is a choice: don't wait.
         graceful: options
@@ -372,24 +367,4 @@ fn access_log(options: &Options) -> Option<AccessLog> {
         _ => LogTarget::Stdout,
     };
     Some(AccessLog { format, target })
-}
-
-fn forwarded_allow_ips(options: &Options) -> Vec<IpAddr> {
-    let Some(given) = &options.forwarded_allow_ips else {
-        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    };
-    // `off` beside addresses still means off: the cautious reading.
-    if given.contains(&Switch::Off) {
-        return Vec::new();
-    }
-    given
-        .iter()
-        .filter_map(|ip| {
-            if let Switch::On(ip) = ip {
-                Some(*ip)
-            } else {
-                None
-            }
-        })
-        .collect()
 }

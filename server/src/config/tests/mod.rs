@@ -97,7 +97,6 @@ fn the_defaults_need_no_tuning() {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             keep_alive: Duration::from_secs(65),
-            request: None,
             write: Duration::from_secs(30),
             graceful: Duration::from_secs(30),
         },
@@ -107,7 +106,6 @@ fn the_defaults_need_no_tuning() {
         control_off: false,
         max_requests: None,
         max_requests_jitter: 0,
-        forwarded_allow_ips: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
     };
     assert_eq!(config(&["app:app"], &[]), expected);
 }
@@ -217,146 +215,6 @@ fn lists_replace_each_other_and_take_several_forms() {
         ["0.0.0.0:0", "0.0.0.0:0"],
         "two free ports"
     );
-
-    assert_eq!(
-        config(&["a", "--forwarded-allow-ips", "off"], &[]).forwarded_allow_ips,
-        Vec::<IpAddr>::new()
-    );
-    let ips = config(&["a", "--forwarded-allow-ips", "10.0.0.1,::1"], &[]).forwarded_allow_ips;
-    assert_eq!(
-        ips,
-        [
-            "10.0.0.1".parse::<IpAddr>().unwrap(),
-            "::1".parse().unwrap()
-        ]
-    );
-}
-
-#[test]
-fn preload_is_switched_in_every_layer() {
-    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], bool);
-    let table: [Row<'_>; 7] = [
-        (&["a"], &[], true),
-        (&["a", "--no-preload"], &[], false),
-        (&["a", "--no-preload", "--preload"], &[], true),
-        (&["a", "--preload", "--no-preload"], &[], false),
-        (&["a", "--preload=false"], &[], false),
-        (&["a"], &[("SMARTHTTPD_PRELOAD", "false")], false),
-        (
-            &["a", "--preload"],
-            &[("SMARTHTTPD_PRELOAD", "false")],
-            true,
-        ),
-    ];
-    for (arguments, variables, expected) in table {
-        assert_eq!(
-            config(arguments, variables).preload,
-            expected,
-            "{arguments:?} {variables:?}"
-        );
-    }
-}
-
-#[test]
-fn a_default_gives_way_to_the_bound_that_was_given() {
-    let adaptive = |min_workers, max_workers| Mpm::Adaptive {
-        min_workers,
-        max_workers,
-        min_threads: 1,
-        max_threads: 64,
-    };
-    assert_eq!(
-        config(&["a", "--min-workers", "20"], &[]).mpm,
-        adaptive(20, 20)
-    );
-    assert_eq!(
-        config(&["a", "--max-workers", "1"], &[]).mpm,
-        adaptive(1, 1)
-    );
-    let mpm = config(
-        &[
-            "a",
-            "--mpm=prefork",
-            "--max-request-workers=3",
-            "--min-spare-servers=10",
-        ],
-        &[],
-    )
-    .mpm;
-    let expected = Mpm::Prefork {
-        start_servers: 3,
-        min_spare_servers: 10,
-        max_spare_servers: 11,
-        max_request_workers: 3,
-        max_connections_per_child: 0,
-    };
-    assert_eq!(mpm, expected);
-    assert_eq!(
-        config(&["a", "--mpm=static"], &[]).mpm,
-        Mpm::Static {
-            workers: 2,
-            threads: 8
-        },
-        "one per CPU, rounded up"
-    );
-}
-
-#[test]
-fn anothers_options_wait_in_file_and_environment() {
-    let (_place, path) =
-        file("app = \"a:a\"\nmpm = \"static\"\nworkers = 3\nmax-spare-servers = 7\n");
-    let variables = [("SMARTHTTPD_THREADS", "5")];
-    assert_eq!(
-        config(&["-c", &path], &variables).mpm,
-        Mpm::Static {
-            workers: 3,
-            threads: 5
-        }
-    );
-    let Mpm::Prefork {
-        max_spare_servers, ..
-    } = config(&["-c", &path, "--mpm=prefork"], &variables).mpm
-    else {
-        panic!()
-    };
-    assert_eq!(max_spare_servers, 7);
-}
-
-#[test]
-fn the_access_log_is_on_when_either_option_says_so() {
-    let log = |format, target| Some(AccessLog { format, target });
-    let lines = LogTarget::File("/var/log/a.log".into());
-    let table: [(&[&str], Option<AccessLog>); 6] = [
-        (&["a"], None),
-        (
-            &["a", "--access-log", "json"],
-            log(AccessFormat::Json, LogTarget::Stdout),
-        ),
-        (
-            &["a", "--access-log-file", "-"],
-            log(AccessFormat::Combined, LogTarget::Stdout),
-        ),
-        (
-            &["a", "--access-log-file", "/var/log/a.log"],
-            log(AccessFormat::Combined, lines.clone()),
-        ),
-        (
-            &[
-                "a",
-                "--access-log=common",
-                "--access-log-file=/var/log/a.log",
-            ],
-            log(AccessFormat::Common, lines),
-        ),
-        // Switches off what a file asks for.
-        (
-            &["a", "--access-log=off", "--access-log-file=/var/log/a.log"],
-            None,
-        ),
-    ];
-    for (arguments, expected) in table {
-        assert_eq!(config(arguments, &[]).access_log, expected, "{arguments:?}");
-    }
 }
 
 #[test]
@@ -364,7 +222,6 @@ fn zero_and_off_switch_off_what_can_be_off() {
     let config = config(
         &[
             "a",
-            "--request-timeout=0",
             "--limit-body=off",
             "--max-requests=0",
             "--control-socket=off",
@@ -373,12 +230,8 @@ fn zero_and_off_switch_off_what_can_be_off() {
         &[],
     );
     assert_eq!(
-        (
-            config.timeouts.request,
-            config.limits.body,
-            config.max_requests
-        ),
-        (None, u64::MAX, None)
+        (config.limits.body, config.max_requests),
+        (u64::MAX, None)
     );
     assert_eq!((config.control, config.control_off), (None, true));
     assert_eq!(config.timeouts.keep_alive, Duration::ZERO);

@@ -21,7 +21,7 @@ fn the_printed_configuration_is_read_back() {
             "--workers=3",
             "--control-socket=off",
             "--limit-body=off",
-            "--request-timeout=2m",
+            "--write-timeout=2m",
         ],
         &[
             "a",
@@ -40,7 +40,6 @@ fn the_printed_configuration_is_read_back() {
             "--pythonpath=a:b",
             "--max-requests=9",
             "--head-timeout=1.5",
-            "--forwarded-allow-ips=off",
         ],
     ];
     for arguments in table {
@@ -55,7 +54,6 @@ fn the_printed_configuration_is_read_back() {
 fn the_configuration_survives_its_way_to_another_process() {
     let arguments = [
         "a",
-        "--request-timeout=1.5",
         "--head-timeout=123ms",
         "-b",
         "unix:/s",
@@ -75,11 +73,7 @@ fn the_configuration_survives_its_way_to_another_process() {
         );
     }
     let json = serde_json::to_value(config(&arguments, &[])).unwrap();
-    assert_eq!(
-        (&json["timeouts"]["head"], &json["timeouts"]["request"]),
-        (&0.123.into(), &1.5.into()),
-        "seconds"
-    );
+    assert_eq!(json["timeouts"]["head"], 0.123, "seconds");
 }
 
 #[test]
@@ -170,8 +164,5 @@ fn the_roles_are_reached() {
             other => panic!("{arguments:?}: {other:?}"),
         }
     }
-    match command(&["__template", "--fd", "5"], &[]).unwrap() {
-        Command::Template(arguments) => assert_eq!(arguments, ["--fd", "5"]),
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(command(&["__template"], &[]).unwrap(), Command::Template));
 }
