@@ -503,7 +503,7 @@ impl Supervisor {
         let age = self.roster.look(slot).age();
         let Some(worker) = self.roster.release(slot, generation) else { return };
         let Worker { pid, retired, killed, was_ready, .. } = worker;
-        let asked = retired || ending == Ending::Exited(0);
+        let asked = retired || killed || ending == Ending::Exited(0);
         if asked {
             self.counters.retired += 1;
             if !killed {
@@ -614,7 +614,13 @@ impl Supervisor {
             }
             Phase::Stopping { .. } | Phase::Draining => {
                 tracing::warn!("{why} again: stopping at once");
-                for (slot, pid) in self.roster.kill_overdue(Duration::MAX, Duration::ZERO) {
+                // Workers may not have been asked yet, because the template has not left.
+                let now = self.now();
+                self.roster.dismiss_all(now);
+                if let Some(template) = &self.template {
+                    template.kill();
+                }
+                for (slot, pid) in self.roster.kill_overdue(now, Duration::ZERO) {
                     self.counters.killed += 1;
                     tracing::warn!("worker {slot} (pid {pid}) was killed");
                 }
