@@ -69,6 +69,13 @@ def wait(environ, start_response):
     return [b"passed"]
 
 
+def pid_then_wait(environ, start_response):
+    start_response("200 OK", TEXT)
+    yield str(os.getpid()).encode()
+    wait_at_gate(environ)
+    yield b"passed"
+
+
 def sleep(environ, start_response):
     time.sleep(int(query(environ)["ms"]) / 1000)
     start_response("200 OK", TEXT)
@@ -222,6 +229,7 @@ ROUTES = {
     "/echo": echo,
     "/count": count,
     "/wait": wait,
+    "/pid-then-wait": pid_then_wait,
     "/sleep": sleep,
     "/spin": spin,
     "/large": large,

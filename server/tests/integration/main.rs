@@ -4,5 +4,6 @@
 //! pass; upper bounds on times are generous because the machine may be busy.
 
 mod http;
+mod lifecycle;
 mod support;
 mod wsgi;

@@ -19,7 +19,8 @@ fn note(server: &Server, route: &str) -> (PathBuf, String) {
 
 /// Waits until the application has noted that its response was closed, and asserts that it was closed once.
 fn await_closed(path: &PathBuf) {
-    let text = wait::until("close() of the response", || fs::read_to_string(path).ok().filter(|text| text.ends_with('\n')));
+    let text =
+        wait::until("close() of the response", || fs::read_to_string(path).ok().filter(|text| text.ends_with('\n')));
     assert_eq!(text, "closed\n");
 }
 
@@ -48,7 +49,8 @@ fn the_environ_is_complete() {
     let server = plain();
     let mut client = server.connect();
     let local = client.local();
-    let headers = [("X-Custom", "one"), ("X-Custom", "two"), ("Content-Type", "a/b"), ("Cookie", "c=d"), ("X_Under", "no")];
+    let headers =
+        [("X-Custom", "one"), ("X-Custom", "two"), ("Content-Type", "a/b"), ("Cookie", "c=d"), ("X_Under", "no")];
     let environ = client.request("POST", "/caf%C3%A9%2Fau%20lait/?a=%20&b", &headers, b"12345").json();
     let port = server.address().port().to_string();
     let expected = [

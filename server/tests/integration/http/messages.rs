@@ -29,7 +29,9 @@ fn pipelined_requests_are_answered_in_order() {
     let mut requests = get("/sleep?ms=50");
     (0..20).for_each(|n| requests.push_str(&get(&format!("/environ?n={n}"))));
     // One with a body in between, directly followed by the next request.
-    requests.push_str("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    requests.push_str(
+        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: test\r\n\r\n",
+    );
     client.send(&requests);
     assert_eq!(client.answer().text(), "slept");
     for n in 0..20 {

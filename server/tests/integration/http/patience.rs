@@ -90,7 +90,9 @@ fn besieged(server: &Server, count: usize, beginning: &str) -> Vec<Client> {
 
 #[test]
 fn half_sent_requests_hold_no_thread() {
-    for launch in [Launch::new("plain:app").fixed(1, 1), Launch::new("plain:app").args("--max-workers 1 --max-threads 1")] {
+    for launch in
+        [Launch::new("plain:app").fixed(1, 1), Launch::new("plain:app").args("--max-workers 1 --max-threads 1")]
+    {
         let server = launch.start();
         let heads = besieged(&server, 100, "GET / HTTP/1.1\r\nHost: te");
         let bodies = besieged(&server, 100, "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\na");
@@ -137,7 +139,9 @@ fn who_takes_nothing_is_cut() {
 #[test]
 fn a_client_that_goes_away_leaves_nothing_behind() {
     let server = Launch::new("plain:app").fixed(1, 2).start();
-    for beginning in ["", "GET / HT", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", &get("/sleep?ms=20")] {
+    for beginning in
+        ["", "GET / HT", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", &get("/sleep?ms=20")]
+    {
         let mut client = server.connect();
         client.send(beginning);
     }

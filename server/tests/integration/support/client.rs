@@ -286,7 +286,9 @@ impl Client {
             match self.receive() {
                 Ok(0) | Err(Broken::Nothing | Broken::Cut(_)) => return std::mem::take(&mut self.received),
                 Ok(_) => {}
-                Err(Broken::Silence) => panic!("the server does not close; it sent {:?}", String::from_utf8_lossy(&self.received)),
+                Err(Broken::Silence) => {
+                    panic!("the server does not close; it sent {:?}", String::from_utf8_lossy(&self.received))
+                }
             }
         }
     }

@@ -137,8 +137,15 @@ impl Launch {
 
     /// Starts it and waits until it serves.
     pub(crate) fn start(self) -> Server {
+        let mut server = self.spawn();
+        server.await_serving();
+        server
+    }
+
+    /// Starts it.
+    pub(crate) fn spawn(self) -> Server {
         let child = self.command().spawn().expect("the server can be started");
-        Server::serving(child, self.mark, self.folder)
+        Server::new(child, self.mark, self.folder)
     }
 
     /// Starts what can't serve, and waits for its end. No process of it may be left then.

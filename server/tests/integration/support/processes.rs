@@ -31,9 +31,9 @@ impl Mark {
     /// The living processes that have the mark. Zombies have no environment and so don't count.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let entry = format!("{VARIABLE}={}", self.0);
-        let pids = fs::read_dir("/proc").expect("/proc is there").filter_map(|process| {
-            process.ok()?.file_name().to_str()?.parse::<i32>().ok()
-        });
+        let pids = fs::read_dir("/proc")
+            .expect("/proc is there")
+            .filter_map(|process| process.ok()?.file_name().to_str()?.parse::<i32>().ok());
         pids.filter(|pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())

@@ -77,7 +77,7 @@ impl Lines {
     }
 }
 
-/// A server that serves. Dropping it ends all its processes.
+/// A server. Dropping it ends all its processes.
 pub(crate) struct Server {
     child: Child,
     mark: Mark,
@@ -88,16 +88,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Waits until the server that `child` becomes serves.
-    pub(super) fn serving(mut child: Child, mark: Mark, folder: TempDir) -> Server {
+    /// The server that `child` is about to become.
+    pub(super) fn new(mut child: Child, mark: Mark, folder: TempDir) -> Server {
         let stdout = Lines::of(child.stdout.take().expect("piped"));
         let stderr = Lines::of(child.stderr.take().expect("piped"));
-        let mut server = Server { child, mark, folder, stdout, stderr, listening: Vec::new() };
-        let Some(listening) = server.stderr.find(announcement) else {
-            panic!("the server does not serve; it said:\n{}", server.stderr.text());
+        Server { child, mark, folder, stdout, stderr, listening: Vec::new() }
+    }
+
+    /// Waits until it serves.
+    pub(super) fn await_serving(&mut self) {
+        let Some(listening) = self.stderr.find(announcement) else {
+            panic!("the server does not serve; it said:\n{}", self.log());
         };
-        server.listening = listening;
-        server
+        self.listening = listening;
     }
 
     /// The supervisor's pid.
@@ -110,9 +113,9 @@ impl Server {
         let workers = self.status().pids();
         wait::until("a template", || {
             let parent = self.pid().to_string();
-            self.processes().into_iter().find(|pid| {
-                !workers.contains(pid) && processes::status_field(*pid, "PPid").as_ref() == Some(&parent)
-            })
+            self.processes()
+                .into_iter()
+                .find(|pid| !workers.contains(pid) && processes::status_field(*pid, "PPid").as_ref() == Some(&parent))
         })
     }
 

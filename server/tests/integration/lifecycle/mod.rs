@@ -1,0 +1,5 @@
+//! Beginning and end, wanted and unwanted: whatever is stopped or killed, only what was inside a killed process is lost.
+
+mod kill;
+mod recycle;
+mod stop;
