@@ -58,6 +58,15 @@ fn python_version() -> Result<String, String> {
     run(Command::new(interpreter()).args(["-c", "import sys; print(sys.version)"]), "install python3")
 }
 
+/// SHA-256 in hexadecimal, as the interpreter computes it for a file in `folder` that these bytes are written to.
+pub(crate) fn sha256(folder: &Path, bytes: &[u8]) -> String {
+    const SCRIPT: &str = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())";
+    let path = folder.join("to-digest");
+    fs::write(&path, bytes).expect("a file can be written");
+    let digest = run(Command::new(interpreter()).args(["-c", SCRIPT]).arg(path), "install python3");
+    digest.expect("Python can be run").trim().to_owned()
+}
+
 /// The command's standard output; the error says what to do.
 fn run(command: &mut Command, remedy: &str) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}; {remedy}"))?;
