@@ -158,8 +158,8 @@ impl<'a> Responder<'a> {
             Ok(persistence) if !self.broken => persistence,
             Ok(_) => return (Verdict::Cut, self.sent()),
             Err(error) => {
-                tracing::error!("the application's response is cut: {error}");
-                return (Verdict::Cut, self.sent());
+                tracing::error!("the application's response is wrong: {error}");
+                return self.fail();
             }
         };
         let sent = self.sent();
