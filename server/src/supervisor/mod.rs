@@ -31,7 +31,7 @@ use crate::ctl;
 use crate::ctl::protocol::{Counters, Reply, Request, Status};
 use crate::link::FromTemplate;
 use crate::listener::Listener;
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Phase as Published, Scoreboard};
 use crate::sys::message::MOST_DESCRIPTORS;
 use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
@@ -499,12 +499,17 @@ impl Supervisor {
     }
 
     fn bury_worker(&mut self, slot: usize, generation: u64, ending: Ending) {
+        // What it published before it died still counts.
+        self.read_news();
         let now = self.now();
-        let age = self.roster.look(slot).age();
+        let seen = self.roster.look(slot);
+        let age = seen.age();
         let Some(worker) = self.roster.release(slot, generation) else { return };
         let Worker { pid, retired, killed, was_ready, .. } = worker;
-        let asked = retired || killed || ending == Ending::Exited(0);
-        if asked {
+        // A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the
+        // application made them.
+        let left = ending == Ending::Exited(0) && matches!(seen.phase, Published::Draining | Published::Dead);
+        if retired || killed || left {
             self.counters.retired += 1;
             if !killed {
                 tracing::debug!("worker {slot} (pid {pid}) has left");
@@ -514,8 +519,8 @@ impl Supervisor {
             }
         } else {
             self.counters.died += 1;
-            if self.phase == Phase::Starting && ending == Ending::Exited(i32::from(Exit::Application.code())) {
-                return self.give_up(Exit::Application);
+            if self.phase == Phase::Starting {
+                return self.give_up_on_worker(ending);
             }
             if was_ready && age >= YOUNG {
                 self.worker_backoff.succeeded();
@@ -526,6 +531,20 @@ impl Supervisor {
             }
         }
         self.decide(Cause::Exited);
+    }
+
+    /// A worker ended before any had served: the next one would fare no better.
+    fn give_up_on_worker(&mut self, ending: Ending) {
+        let ended_with = |exit: Exit| ending == Ending::Exited(i32::from(exit.code()));
+        // In the first two cases the worker has said why.
+        if ended_with(Exit::Application) {
+            self.give_up(Exit::Application);
+        } else if ended_with(Exit::Failure) {
+            self.give_up(Exit::Failure);
+        } else {
+            eprintln!("smarthttpd: {} ended the first worker before it could serve: {ending}", name(&self.config.app));
+            self.give_up(Exit::Application);
+        }
     }
 
     // Decisions.
