@@ -3,9 +3,12 @@
 //! Every server binds port 0 of the loopback interface and has a folder of its own. Nothing waits for a fixed time to
 //! pass; upper bounds on times are generous because the machine may be busy.
 
+mod cli;
 mod django;
 mod flask;
 mod http;
 mod lifecycle;
+mod load_errors;
+mod signals;
 mod support;
 mod wsgi;

@@ -20,7 +20,7 @@ pub(crate) struct Launch {
     variables: Vec<(OsString, OsString)>,
     clear_environment: bool,
     bind: Vec<OsString>,
-    chdir: PathBuf,
+    chdir: Option<PathBuf>,
     mark: Mark,
     folder: TempDir,
 }
@@ -56,7 +56,7 @@ impl Launch {
             variables: Vec::new(),
             clear_environment: false,
             bind: vec!["127.0.0.1:0".into()],
-            chdir: python::apps().to_owned(),
+            chdir: Some(python::apps().to_owned()),
             mark: Mark::new(),
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
         }
@@ -105,7 +105,13 @@ impl Launch {
     /// Looks for the application in the server's own folder, where `module.py` has this `source`.
     pub(crate) fn with_module(mut self, module: &str, source: &str) -> Launch {
         std::fs::write(self.folder.path().join(format!("{module}.py")), source).expect("a module can be written");
-        self.chdir = self.folder.path().to_owned();
+        self.chdir = Some(self.folder.path().to_owned());
+        self
+    }
+
+    /// Stays in the folder that the tests run in.
+    pub(crate) fn stay(mut self) -> Launch {
+        self.chdir = None;
         self
     }
 
@@ -130,7 +136,10 @@ impl Launch {
         for address in &self.bind {
             command.arg("--bind").arg(address);
         }
-        command.arg("--chdir").arg(&self.chdir).arg("--control-socket").arg(self.folder.path().join("control.sock"));
+        if let Some(folder) = &self.chdir {
+            command.arg("--chdir").arg(folder);
+        }
+        command.arg("--control-socket").arg(self.folder.path().join("control.sock"));
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
