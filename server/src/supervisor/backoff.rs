@@ -9,7 +9,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
-    until: Duration,
+    /// When the pause ends; `None` once that was told.
+    until: Option<Duration>,
 }
 
 impl Backoff {
@@ -17,7 +18,7 @@ impl Backoff {
     pub(super) fn failed(&mut self, now: Duration) -> Duration {
         let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures += 1;
-        self.until = now + pause;
+        self.until = Some(now + pause);
         pause
     }
 
@@ -28,12 +29,17 @@ impl Backoff {
 
     /// True while it should not be tried.
     pub(super) fn holds(&self, now: Duration) -> bool {
-        now < self.until
+        self.ends(now).is_some()
     }
 
     /// When it may be tried again, if that is in the future.
     pub(super) fn ends(&self, now: Duration) -> Option<Duration> {
-        self.holds(now).then_some(self.until)
+        self.until.filter(|until| now < *until)
+    }
+
+    /// True once after each pause.
+    pub(super) fn has_ended(&mut self, now: Duration) -> bool {
+        self.until.take_if(|until| now >= *until).is_some()
     }
 }
 
@@ -49,6 +55,9 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         assert!(backoff.holds(now + Duration::from_secs(9)));
         assert!(!backoff.holds(now + Duration::from_secs(10)));
+        assert!(!backoff.has_ended(now + Duration::from_secs(9)));
+        assert!(backoff.has_ended(now + Duration::from_secs(10)));
+        assert!(!backoff.has_ended(now + Duration::from_secs(10)), "told once");
         backoff.succeeded();
         assert!(!backoff.holds(now));
         assert_eq!(backoff.failed(now).as_millis(), 100);

@@ -295,7 +295,8 @@ impl Supervisor {
             _ => None,
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
-        [overdue, template, tick].into_iter().flatten().min()
+        let worker = self.worker_backoff.ends(self.now());
+        [overdue, template, tick, worker].into_iter().flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -304,6 +305,9 @@ impl Supervisor {
         for (slot, pid) in self.roster.kill_overdue(now, self.config.timeouts.graceful) {
             self.counters.killed += 1;
             tracing::warn!("worker {slot} (pid {pid}) did not finish within the graceful timeout and was killed");
+        }
+        if self.worker_backoff.has_ended(now) {
+            self.decide(Cause::Exited);
         }
         match self.phase {
             Phase::Stopping { since } => {
