@@ -17,7 +17,8 @@ const LARGEST: usize = 128 * 1024;
 /// What the supervisor says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToTemplate {
-    /// First, once. Descriptors: scoreboard, lifeline, the supervisor's wake-up, then every listener in `bind`'s order.
+    /// First, once. Descriptors: scoreboard, lifeline, the supervisor's wake-up, the hand-off's two ends, then every
+    /// listener in `bound`'s order.
     SetUp {
         /// What to serve and how.
         config: Box<Config>,
@@ -113,7 +114,8 @@ mod tests {
         let (a, b) = message::pair().expect("pair");
         let (a, mut b) = (Link::new(a), Link::new(b));
         let (reader, writer) = nix::unistd::pipe().expect("pipe");
-        a.send(&FromTemplate::Spawned { slot: 3, generation: 9, pid: 77 }, &[reader.as_fd(), writer.as_fd()]).expect("send");
+        a.send(&FromTemplate::Spawned { slot: 3, generation: 9, pid: 77 }, &[reader.as_fd(), writer.as_fd()])
+            .expect("send");
         let (message, descriptors) = b.receive::<FromTemplate>().expect("receive").expect("open");
         assert!(matches!(message, FromTemplate::Spawned { slot: 3, generation: 9, pid: 77 }));
         assert_eq!(descriptors.len(), 2);

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mio::net::{TcpListener, UnixListener};
-use nix::sys::socket::{self as raw, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, UnixAddr, sockopt};
+use nix::sys::socket::{
+    self as raw, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, UnixAddr, sockopt,
+};
 
 use crate::config::Bind;
 use crate::connection::Transport;
@@ -39,7 +41,9 @@ impl BindError {
     fn remedy(&self) -> &'static str {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => "; stop the process that has it, or choose another --bind",
-            io::ErrorKind::PermissionDenied => "; ports below 1024 and foreign folders need privileges: choose another --bind",
+            io::ErrorKind::PermissionDenied => {
+                "; ports below 1024 and foreign folders need privileges: choose another --bind"
+            }
             io::ErrorKind::AddrNotAvailable => "; the address is not one of this machine's: choose another --bind",
             io::ErrorKind::NotFound => "; the folder of the socket does not exist: create it, or choose another --bind",
             _ => "; choose another --bind",
@@ -150,7 +154,8 @@ fn tcp(socket: OwnedFd) -> io::Result<Listener> {
 
 fn bind_unix(path: &Path, backlog: u32) -> io::Result<Listener> {
     remove_stale(path)?;
-    let socket = raw::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let socket =
+        raw::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
     listen(&socket, &UnixAddr::new(path)?, backlog)?;
     Ok(Listener::Unix(UnixListener::from_std(socket.into()), Endpoint::Unix(path.display().to_string())))
 }

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod ctl;
 mod exchange;
+mod handoff;
 mod link;
 mod listener;
 mod log;

@@ -151,7 +151,7 @@ impl Scoreboard {
         Slot { words: &self.words[start..start + SLOT] }
     }
 
-    /// Supervisor: tells every worker that the server stops.
+    /// Supervisor, or a worker that finds it gone: tells every worker that the server stops.
     pub(crate) fn set_stopping(self) {
         self.words[Shared::Stopping as usize].store(1, Ordering::Release);
     }
@@ -179,6 +179,11 @@ impl Slot {
 
     fn add(self, word: Word, value: u64) {
         self.words[word as usize].fetch_add(value, Ordering::Relaxed);
+    }
+
+    /// Whether both are the same slot.
+    pub(crate) fn is(self, other: Slot) -> bool {
+        std::ptr::eq(self.words, other.words)
     }
 
     /// Supervisor: the slot's next life begins.
@@ -315,7 +320,10 @@ mod tests {
         theirs.slot(2).count_request(true, 10, 4, 1);
         let seen = ours.slot(2).look();
         assert_eq!((seen.generation, seen.phase, seen.requests, seen.errors), (7, Phase::Ready, 1, 1));
-        assert_eq!((seen.wall, seen.cpu, seen.lock_wait), (Duration::from_nanos(10), Duration::from_nanos(4), Duration::from_nanos(1)));
+        assert_eq!(
+            (seen.wall, seen.cpu, seen.lock_wait),
+            (Duration::from_nanos(10), Duration::from_nanos(4), Duration::from_nanos(1))
+        );
         assert_eq!(ours.slots(), 3);
     }
 

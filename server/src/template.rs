@@ -13,11 +13,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::config::{AppSource, Config, Exit, Mpm};
 use crate::exchange::Application;
+use crate::handoff::Handoff;
 use crate::link::{FromTemplate, Link, ToTemplate};
 use crate::listener::Listener;
 use crate::scoreboard::Scoreboard;
-use crate::sys::wakeup::Wakeup;
 use crate::sys::process::{self, Ending};
+use crate::sys::wakeup::Wakeup;
 use crate::worker::{self, Outfit};
 use crate::{log, native, wsgi};
 
@@ -27,6 +28,7 @@ struct Inheritance {
     scoreboard: Scoreboard,
     lifeline: OwnedFd,
     supervisor: Wakeup,
+    handoff: Handoff,
     listeners: Vec<Listener>,
 }
 
@@ -79,15 +81,17 @@ fn set_up(link: &mut Link) -> io::Result<Inheritance> {
     let scoreboard = Scoreboard::map(next()?.as_fd())?;
     let lifeline = next()?;
     let supervisor = Wakeup::from(next()?);
+    let handoff = Handoff::adopt(next()?, next()?);
     let listeners = bound.iter().map(|address| Listener::adopt(next()?, address)).collect::<io::Result<Vec<_>>>()?;
-    Ok(Inheritance { config: *config, scoreboard, lifeline, supervisor, listeners })
+    Ok(Inheritance { config: *config, scoreboard, lifeline, supervisor, handoff, listeners })
 }
 
 /// Imports the application, or gets as far as `--no-preload` allows. The error is the message for the operator.
 fn prepare(config: &Config) -> Result<Source, String> {
     let (module, callable) = match &config.app {
         AppSource::Native { name } => {
-            let application = native::find(name).ok_or_else(|| format!("--app native:{name}: there is no such native application; there is: hello"))?;
+            let application = native::find(name)
+                .ok_or_else(|| format!("--app native:{name}: there is no such native application; there is: hello"))?;
             return Ok(Source::Loaded(application, None));
         }
         AppSource::Wsgi { module, callable } => (module.clone(), callable.clone()),
@@ -162,18 +166,16 @@ fn serve(mut link: Link, inheritance: Inheritance, source: Source) -> Exit {
             continue;
         }
         match link.receive::<ToTemplate>() {
-            Ok(Some((ToTemplate::Spawn { slot, generation }, _))) => {
-                match spawn(&link, &source, slot, generation) {
-                    Ok(Spawned::Child(child)) => children.push(child),
-                    Ok(Spawned::Failed) => {}
-                    Ok(Spawned::Worker { wake }) => {
-                        drop(link);
-                        drop(children);
-                        return work(inheritance, source, slot, generation, wake);
-                    }
-                    Err(_) => return Exit::Ok,
+            Ok(Some((ToTemplate::Spawn { slot, generation }, _))) => match spawn(&link, &source, slot, generation) {
+                Ok(Spawned::Child(child)) => children.push(child),
+                Ok(Spawned::Failed) => {}
+                Ok(Spawned::Worker { wake }) => {
+                    drop(link);
+                    drop(children);
+                    return work(inheritance, source, slot, generation, wake);
                 }
-            }
+                Err(_) => return Exit::Ok,
+            },
             Ok(Some((ToTemplate::SetUp { .. }, _))) => tracing::error!("the supervisor set the template up twice"),
             Ok(None) | Err(_) => return Exit::Ok,
         }
@@ -198,7 +200,11 @@ fn wait(link: &Link, lifeline: &OwnedFd, children: &[Child]) -> nix::Result<Read
         }
     }
     let ready = |index: usize| descriptors[index].any().unwrap_or(false);
-    Ok(Ready { link: ready(0), orphaned: ready(1), ended: (0..children.len()).filter(|index| ready(index + 2)).collect() })
+    Ok(Ready {
+        link: ready(0),
+        orphaned: ready(1),
+        ended: (0..children.len()).filter(|index| ready(index + 2)).collect(),
+    })
 }
 
 /// What became of one spawn.
@@ -206,7 +212,9 @@ enum Spawned {
     Child(Child),
     Failed,
     /// This process is the new worker.
-    Worker { wake: Wakeup },
+    Worker {
+        wake: Wakeup,
+    },
 }
 
 /// Forks one worker and reports it. The error means that the supervisor is gone.
@@ -258,15 +266,13 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
     log::set_role(&format!("worker {slot}"));
     let (application, interpreter) = match source {
         Source::Loaded(application, interpreter) => (application, interpreter),
-        Source::Later { interpreter, module, callable, facts } => {
-            match interpreter.load(&module, &callable, facts) {
-                Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
-                Err(error) => {
-                    eprintln!("smarthttpd: {error}");
-                    return Exit::Application;
-                }
+        Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, facts) {
+            Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
+            Err(error) => {
+                eprintln!("smarthttpd: {error}");
+                return Exit::Application;
             }
-        }
+        },
     };
     let outfit = Outfit {
         config: inheritance.config,
@@ -277,6 +283,7 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
         lifeline: inheritance.lifeline,
         supervisor: inheritance.supervisor,
         wake,
+        handoff: inheritance.handoff,
         listeners: inheritance.listeners,
     };
     let code = worker::run(outfit);

@@ -48,36 +48,20 @@ impl AppSource {
         };
         // An unquoted `--load module->callable` reaches us as `module-`: the shell took `>callable` for itself.
         if let Some(module) = module.strip_suffix('-').filter(|name| is_dotted_name(name)) {
-            return Err(AppError::Redirected {
-                module: module.to_owned(),
-            });
+            return Err(AppError::Redirected { module: module.to_owned() });
         }
         if module.contains('/') || module.ends_with(".py") {
             let name = module.strip_suffix(".py").unwrap_or(module);
-            let module = name
-                .trim_start_matches("./")
-                .trim_matches('/')
-                .replace('/', ".");
-            return Err(AppError::File {
-                given: text.to_owned(),
-                module,
-                callable: callable.to_owned(),
-            });
+            let module = name.trim_start_matches("./").trim_matches('/').replace('/', ".");
+            return Err(AppError::File { given: text.to_owned(), module, callable: callable.to_owned() });
         }
         if !is_dotted_name(module) {
-            return Err(AppError::Module {
-                module: module.to_owned(),
-            });
+            return Err(AppError::Module { module: module.to_owned() });
         }
         if !is_callable(callable) {
-            return Err(AppError::Callable {
-                callable: callable.to_owned(),
-            });
+            return Err(AppError::Callable { callable: callable.to_owned() });
         }
-        Ok(AppSource::Wsgi {
-            module: module.to_owned(),
-            callable: callable.to_owned(),
-        })
+        Ok(AppSource::Wsgi { module: module.to_owned(), callable: callable.to_owned() })
     }
 }
 
@@ -86,12 +70,8 @@ impl FromStr for AppSource {
 
     fn from_str(text: &str) -> Result<AppSource, AppError> {
         match text.split_once(':') {
-            Some((NATIVE, name)) if NATIVE_NAMES.contains(&name) => Ok(AppSource::Native {
-                name: name.to_owned(),
-            }),
-            Some((NATIVE, name)) => Err(AppError::Native {
-                name: name.to_owned(),
-            }),
+            Some((NATIVE, name)) if NATIVE_NAMES.contains(&name) => Ok(AppSource::Native { name: name.to_owned() }),
+            Some((NATIVE, name)) => Err(AppError::Native { name: name.to_owned() }),
             _ => AppSource::wsgi(text),
         }
     }
@@ -128,9 +108,7 @@ impl From<AppSource> for String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AppError {
     /// The module's name is no Python name.
-    #[error(
-        "'{module}' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application"
-    )]
+    #[error("'{module}' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application")]
     Module {
         /// As given.
         module: String,
@@ -142,9 +120,7 @@ pub(crate) enum AppError {
         callable: String,
     },
     /// A file's path where a module's name belongs.
-    #[error(
-        "'{given}' names a file; give the module's name instead: {module}:{callable} (--chdir says where it is)"
-    )]
+    #[error("'{given}' names a file; give the module's name instead: {module}:{callable} (--chdir says where it is)")]
     File {
         /// As given.
         given: String,
@@ -154,9 +130,7 @@ pub(crate) enum AppError {
         callable: String,
     },
     /// The shell took `>callable` for a redirection.
-    #[error(
-        "'{module}-' lacks its callable: the shell took '>' as a redirection; quote it: '{module}->CALLABLE'"
-    )]
+    #[error("'{module}-' lacks its callable: the shell took '>' as a redirection; quote it: '{module}->CALLABLE'")]
     Redirected {
         /// What the shell left.
         module: String,
@@ -172,14 +146,8 @@ pub(crate) enum AppError {
 /// True for Python names joined by dots.
 fn is_dotted_name(text: &str) -> bool {
     text.split('.').all(|name| {
-        let starts_well = name
-            .chars()
-            .next()
-            .is_some_and(|first| first == '_' || first.is_alphabetic());
-        starts_well
-            && name
-                .chars()
-                .all(|character| character == '_' || character.is_alphanumeric())
+        let starts_well = name.chars().next().is_some_and(|first| first == '_' || first.is_alphabetic());
+        starts_well && name.chars().all(|character| character == '_' || character.is_alphanumeric())
     })
 }
 
@@ -196,10 +164,7 @@ mod tests {
     use super::*;
 
     fn wsgi(module: &str, callable: &str) -> AppSource {
-        AppSource::Wsgi {
-            module: module.to_owned(),
-            callable: callable.to_owned(),
-        }
+        AppSource::Wsgi { module: module.to_owned(), callable: callable.to_owned() }
     }
 
     #[test]
@@ -207,42 +172,24 @@ mod tests {
         let table = [
             ("app:app", wsgi("app", "app")),
             ("app", wsgi("app", "app")),
-            (
-                "project.wsgi:application",
-                wsgi("project.wsgi", "application"),
-            ),
+            ("project.wsgi:application", wsgi("project.wsgi", "application")),
             ("module->callable", wsgi("module", "callable")),
             ("module -> callable", wsgi("module", "callable")),
             ("shop:factory.app", wsgi("shop", "factory.app")),
             ("shop:create_app()", wsgi("shop", "create_app()")),
-            (
-                "shop:create_app(debug=True)",
-                wsgi("shop", "create_app(debug=True)"),
-            ),
+            ("shop:create_app(debug=True)", wsgi("shop", "create_app(debug=True)")),
             // Only the first separator separates.
-            (
-                "shop:create({'a': '->'})",
-                wsgi("shop", "create({'a': '->'})"),
-            ),
+            ("shop:create({'a': '->'})", wsgi("shop", "create({'a': '->'})")),
             ("shop->create({'a': 1})", wsgi("shop", "create({'a': 1})")),
             // Python 3 names are Unicode.
             ("größe:app", wsgi("größe", "app")),
-            (
-                "native:hello",
-                AppSource::Native {
-                    name: "hello".to_owned(),
-                },
-            ),
+            ("native:hello", AppSource::Native { name: "hello".to_owned() }),
             // The arrow reaches a module that happens to be named like the native application.
             ("native->hello", wsgi("native", "hello")),
         ];
         for (text, expected) in table {
             assert_eq!(text.parse(), Ok(expected.clone()), "{text}");
-            assert_eq!(
-                expected.to_string().parse(),
-                Ok(expected),
-                "{text} again from its own text"
-            );
+            assert_eq!(expected.to_string().parse(), Ok(expected), "{text} again from its own text");
         }
         assert_eq!(AppSource::wsgi("native:hello"), Ok(wsgi("native", "hello")));
     }
@@ -250,49 +197,27 @@ mod tests {
     #[test]
     fn a_misspelt_application_is_told_how_to_be_spelt() {
         let table = [
-            (
-                "",
-                "'' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application",
-            ),
-            (
-                ":app",
-                "'' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application",
-            ),
+            ("", "'' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application"),
+            (":app", "'' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application"),
             (
                 "my-app:app",
                 "'my-app' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application",
             ),
-            (
-                "app:",
-                "'' is not the name of a callable; give MODULE:CALLABLE, e.g. app:app",
-            ),
-            (
-                "app:create(",
-                "'create(' is not the name of a callable; give MODULE:CALLABLE, e.g. app:app",
-            ),
+            ("app:", "'' is not the name of a callable; give MODULE:CALLABLE, e.g. app:app"),
+            ("app:create(", "'create(' is not the name of a callable; give MODULE:CALLABLE, e.g. app:app"),
             (
                 "./shop/wsgi.py:application",
                 "'./shop/wsgi.py:application' names a file; give the module's name instead: shop.wsgi:application (--chdir says where it is)",
             ),
-            (
-                "app.py",
-                "'app.py' names a file; give the module's name instead: app:app (--chdir says where it is)",
-            ),
+            ("app.py", "'app.py' names a file; give the module's name instead: app:app (--chdir says where it is)"),
             (
                 "module-",
                 "'module-' lacks its callable: the shell took '>' as a redirection; quote it: 'module->CALLABLE'",
             ),
-            (
-                "native:bye",
-                "there is no native application 'bye'; there is: native:hello",
-            ),
+            ("native:bye", "there is no native application 'bye'; there is: native:hello"),
         ];
         for (text, expected) in table {
-            assert_eq!(
-                text.parse::<AppSource>().unwrap_err().to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(text.parse::<AppSource>().unwrap_err().to_string(), expected, "{text}");
         }
     }
 }

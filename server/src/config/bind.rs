@@ -32,9 +32,7 @@ pub(crate) enum BindSpec {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BindError {
     /// Not one of the known forms.
-    #[error(
-        "'{0}' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000"
-    )]
+    #[error("'{0}' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000")]
     Form(String),
     /// The port is no port.
     #[error("'{port}' is not a port; give a number from 0 (any free port) to 65535")]
@@ -49,9 +47,7 @@ pub(crate) enum BindError {
     #[error("the path '{}' is longer than the {UNIX_PATH_MAX} bytes of a unix socket's address", .0.display())]
     PathTooLong(PathBuf),
     /// The name has no address.
-    #[error(
-        "the name '{host}' can't be resolved ({source}); give an address or a name of this machine"
-    )]
+    #[error("the name '{host}' can't be resolved ({source}); give an address or a name of this machine")]
     Unknown {
         /// As given.
         host: String,
@@ -71,13 +67,8 @@ impl FromStr for BindSpec {
                 Ok(BindSpec::Unix(path.into()))
             };
         }
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| BindError::Form(text.to_owned()))?;
-        let host = match host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| BindError::Form(text.to_owned()))?;
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner,
             Some(_) => return Err(BindError::Form(text.to_owned())),
             None if host.contains(':') => return Err(BindError::Brackets(text.to_owned())),
@@ -90,15 +81,10 @@ impl FromStr for BindSpec {
         let port = match port.parse() {
             Ok(number) if port.bytes().all(|byte| byte.is_ascii_digit()) => number,
             _ => {
-                return Err(BindError::Port {
-                    port: port.to_owned(),
-                });
+                return Err(BindError::Port { port: port.to_owned() });
             }
         };
-        Ok(BindSpec::Tcp {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(BindSpec::Tcp { host: host.to_owned(), port })
     }
 }
 
@@ -128,19 +114,10 @@ fn unix(path: &Path) -> Result<Bind, BindError> {
 }
 
 fn look_up(host: &str, port: u16) -> Result<Bind, BindError> {
-    let unknown = |source| BindError::Unknown {
-        host: host.to_owned(),
-        source,
-    };
+    let unknown = |source| BindError::Unknown { host: host.to_owned(), source };
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unknown)?.collect();
-    let chosen = addresses
-        .iter()
-        .find(|address| address.is_ipv4())
-        .or(addresses.first());
-    chosen
-        .copied()
-        .map(Bind::Tcp)
-        .ok_or_else(|| unknown(io::Error::new(io::ErrorKind::NotFound, "no address")))
+    let chosen = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    chosen.copied().map(Bind::Tcp).ok_or_else(|| unknown(io::Error::new(io::ErrorKind::NotFound, "no address")))
 }
 
 impl TryFrom<String> for BindSpec {
@@ -171,10 +148,7 @@ impl Bind {
     /// What would resolve to this.
     pub(super) fn spec(&self) -> BindSpec {
         match self {
-            Bind::Tcp(address) => BindSpec::Tcp {
-                host: address.ip().to_string(),
-                port: address.port(),
-            },
+            Bind::Tcp(address) => BindSpec::Tcp { host: address.ip().to_string(), port: address.port() },
             Bind::Unix(path) => BindSpec::Unix(path.clone()),
         }
     }
@@ -224,25 +198,14 @@ mod tests {
             assert_eq!(spec.to_string(), text);
             let bind = spec.resolve().unwrap();
             assert_eq!(bind.to_string(), expected, "{text}");
-            assert_eq!(
-                Bind::try_from(bind.to_string()).unwrap(),
-                bind,
-                "{text} again from its own text"
-            );
+            assert_eq!(Bind::try_from(bind.to_string()).unwrap(), bind, "{text} again from its own text");
         }
     }
 
     #[test]
     fn a_relative_socket_path_becomes_absolute() {
-        let bind = "unix:app.sock"
-            .parse::<BindSpec>()
-            .unwrap()
-            .resolve()
-            .unwrap();
-        assert_eq!(
-            bind,
-            Bind::Unix(std::env::current_dir().unwrap().join("app.sock"))
-        );
+        let bind = "unix:app.sock".parse::<BindSpec>().unwrap().resolve().unwrap();
+        assert_eq!(bind, Bind::Unix(std::env::current_dir().unwrap().join("app.sock")));
     }
 
     #[test]
@@ -252,9 +215,16 @@ mod tests {
             ("8000", format!("'8000' {form}")),
             ("", format!("'' {form}")),
             ("unix:", format!("'unix:' {form}")),
-            ("[::1:8000", "'[::1:8000' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000".into()),
+            (
+                "[::1:8000",
+                "'[::1:8000' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000".into(),
+            ),
             ("[nonsense]:80", format!("'[nonsense]:80' {form}")),
-            ("http://localhost:80", "'http://localhost:80' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000".into()),
+            (
+                "http://localhost:80",
+                "'http://localhost:80' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000"
+                    .into(),
+            ),
             ("::1:8000", "'::1:8000' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000".into()),
             ("localhost:", "'' is not a port; give a number from 0 (any free port) to 65535".into()),
             ("localhost:http", "'http' is not a port; give a number from 0 (any free port) to 65535".into()),
@@ -262,38 +232,18 @@ mod tests {
             ("localhost:65536", "'65536' is not a port; give a number from 0 (any free port) to 65535".into()),
         ];
         for (text, expected) in table {
-            assert_eq!(
-                text.parse::<BindSpec>().unwrap_err().to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(text.parse::<BindSpec>().unwrap_err().to_string(), expected, "{text}");
         }
         let long = format!("unix:/{}", "x".repeat(UNIX_PATH_MAX));
         let error = long.parse::<BindSpec>().unwrap().resolve().unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("is longer than the 107 bytes of a unix socket's address"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("is longer than the 107 bytes of a unix socket's address"), "{error}");
     }
 
     #[test]
     fn an_unknown_name_says_what_the_resolver_said() {
         // RFC 6761 6.4: `.invalid` never resolves.
-        let error = "nowhere.invalid:80"
-            .parse::<BindSpec>()
-            .unwrap()
-            .resolve()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("the name 'nowhere.invalid' can't be resolved ("),
-            "{error}"
-        );
-        assert!(
-            error.ends_with("); give an address or a name of this machine"),
-            "{error}"
-        );
+        let error = "nowhere.invalid:80".parse::<BindSpec>().unwrap().resolve().unwrap_err().to_string();
+        assert!(error.starts_with("the name 'nowhere.invalid' can't be resolved ("), "{error}");
+        assert!(error.ends_with("); give an address or a name of this machine"), "{error}");
     }
 }

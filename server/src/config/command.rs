@@ -123,16 +123,8 @@ pub(super) struct Surroundings {
 /// # Errors
 /// Whatever the operator got wrong, as one line for standard error and an exit code.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .collect();
-    parse_in(
-        arguments,
-        &Surroundings {
-            variables,
-            machine: Machine::read(),
-        },
-    )
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    parse_in(arguments, &Surroundings { variables, machine: Machine::read() })
 }
 
 /// [`parse`] without a look at the process.
@@ -151,12 +143,8 @@ pub(super) fn parse_in(
             return Err(CliError::Usage(problem.to_owned()));
         }
         Some(Role::Ctl(invocation)) => {
-            let variable = surroundings
-                .variables
-                .get(&layers::variable("control-socket"));
-            return Ok(Command::Ctl(
-                invocation.or_socket(variable.map(OsString::as_os_str)),
-            ));
+            let variable = surroundings.variables.get(&layers::variable("control-socket"));
+            return Ok(Command::Ctl(invocation.or_socket(variable.map(OsString::as_os_str))));
         }
         Some(Role::Template) => return Ok(Command::Template),
         None => {}
@@ -170,11 +158,7 @@ pub(super) fn parse_in(
     if arguments.len() <= 1 && settings.origin("app").is_none() {
         return Err(CliError::Nothing(NOTHING));
     }
-    let config = resolve(
-        &settings,
-        &surroundings.machine,
-        surroundings.variables.get("VIRTUAL_ENV"),
-    )?;
+    let config = resolve(&settings, &surroundings.machine, surroundings.variables.get("VIRTUAL_ENV"))?;
     if print_it {
         Ok(Command::Print(print::to_toml(&config)?))
     } else if check_it {
@@ -187,9 +171,7 @@ pub(super) fn parse_in(
 /// Help and version are errors to clap, but not to us.
 fn shown_or_wrong(error: &clap::Error) -> Result<Command, CliError> {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            Ok(Command::Print(error.render().to_string()))
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Command::Print(error.render().to_string())),
         _ => Err(CliError::Usage(flag_problem(error))),
     }
 }
@@ -198,21 +180,12 @@ fn shown_or_wrong(error: &clap::Error) -> Result<Command, CliError> {
 fn flag_problem(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue};
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
-        (
-            ErrorKind::ValueValidation | ErrorKind::InvalidValue,
-            Some(ContextValue::String(argument)),
-        ) => {
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(ContextValue::String(argument))) => {
             // `--bind <ADDRESS>` or `[MODULE:CALLABLE]`: the name is enough.
-            let name = argument
-                .split([' ', '[', ']', '='])
-                .find(|name| !name.is_empty())
-                .unwrap_or(argument);
+            let name = argument.split([' ', '[', ']', '=']).find(|name| !name.is_empty()).unwrap_or(argument);
             format!("{name}: {}", layers::bad_value(error))
         }
-        _ => format!(
-            "{} (smarthttpd --help lists the options)",
-            one_line(&error.render().to_string())
-        ),
+        _ => format!("{} (smarthttpd --help lists the options)", one_line(&error.render().to_string())),
     }
 }
 
@@ -220,17 +193,11 @@ fn flag_problem(error: &clap::Error) -> String {
 fn lay_out(cli: Cli, variables: &BTreeMap<String, OsString>) -> Result<Settings, CliError> {
     let mut settings = Settings::default();
     let config_variable = layers::variable("config");
-    let named = variables
-        .get(&config_variable)
-        .filter(|path| !path.is_empty());
+    let named = variables.get(&config_variable).filter(|path| !path.is_empty());
     if let Some(path) = cli.config {
         layers::lay_file(&mut settings, &path, Origin::Flag("--config".to_owned()))?;
     } else if let Some(path) = named {
-        layers::lay_file(
-            &mut settings,
-            Path::new(path),
-            Origin::Variable(config_variable),
-        )?;
+        layers::lay_file(&mut settings, Path::new(path), Origin::Variable(config_variable))?;
     }
     layers::lay_environment(&mut settings, variables)?;
 
@@ -238,11 +205,7 @@ fn lay_out(cli: Cli, variables: &BTreeMap<String, OsString>) -> Result<Settings,
     if cli.no_preload {
         flags.preload = Some(false);
     }
-    let spellings = [
-        ("MODULE:CALLABLE", cli.application),
-        ("--load", cli.load),
-        ("--app", flags.app.take()),
-    ];
+    let spellings = [("MODULE:CALLABLE", cli.application), ("--load", cli.load), ("--app", flags.app.take())];
     let mut app_flag = "--app";
     for (spelling, app) in spellings {
         match (&flags.app, app) {
@@ -259,13 +222,7 @@ fn lay_out(cli: Cli, variables: &BTreeMap<String, OsString>) -> Result<Settings,
             }
         }
     }
-    settings.lay(&flags, |name| {
-        Origin::Flag(if name == "app" {
-            app_flag.to_owned()
-        } else {
-            format!("--{name}")
-        })
-    })?;
+    settings.lay(&flags, |name| Origin::Flag(if name == "app" { app_flag.to_owned() } else { format!("--{name}") }))?;
     Ok(settings)
 }
 
@@ -273,9 +230,7 @@ fn lay_out(cli: Cli, variables: &BTreeMap<String, OsString>) -> Result<Settings,
 fn with_prototype_spelling(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut spelt = Vec::new();
     for argument in arguments {
-        let app = ["--lode:", "--load:"]
-            .iter()
-            .find_map(|prefix| argument.to_str()?.strip_prefix(prefix));
+        let app = ["--lode:", "--load:"].iter().find_map(|prefix| argument.to_str()?.strip_prefix(prefix));
         match app {
             Some(app) => {
                 let mut flag = OsString::from("--load=");

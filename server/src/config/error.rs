@@ -71,10 +71,7 @@ pub(super) fn one_line(message: &str) -> String {
         if part.starts_with("Usage:") || part.starts_with("For more information") {
             break;
         }
-        let part = part
-            .strip_prefix("error: ")
-            .or_else(|| part.strip_prefix("tip: "))
-            .unwrap_or(part);
+        let part = part.strip_prefix("error: ").or_else(|| part.strip_prefix("tip: ")).unwrap_or(part);
         if part.is_empty() {
             continue;
         }
@@ -93,14 +90,8 @@ mod tests {
     #[test]
     fn several_lines_become_one() {
         let clap = "error: unexpected argument '--worker' found\n\n  tip: a similar argument exists: '--workers'\n\nUsage: smarthttpd\n\nFor more information, try '--help'.\n";
-        assert_eq!(
-            one_line(clap),
-            "unexpected argument '--worker' found; a similar argument exists: '--workers'"
-        );
-        assert_eq!(
-            one_line("error: missing:\n  --target\n"),
-            "missing: --target"
-        );
+        assert_eq!(one_line(clap), "unexpected argument '--worker' found; a similar argument exists: '--workers'");
+        assert_eq!(one_line("error: missing:\n  --target\n"), "missing: --target");
         assert_eq!(one_line("plain"), "plain");
     }
 }

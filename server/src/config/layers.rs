@@ -55,13 +55,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Lays `options` over what is there; `origin` tells where the option of that name came from.
-    pub(crate) fn lay(
-        &mut self,
-        options: &Options,
-        origin: impl Fn(&str) -> Origin,
-    ) -> Result<(), CliError> {
-        let table = toml::Table::try_from(options)
-            .map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
+    pub(crate) fn lay(&mut self, options: &Options, origin: impl Fn(&str) -> Origin) -> Result<(), CliError> {
+        let table = toml::Table::try_from(options).map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
         for (name, value) in table {
             self.origins.insert(name.clone(), origin(&name));
             self.values.insert(name, value);
@@ -71,8 +66,7 @@ impl Settings {
 
     /// The values of the highest layer each.
     pub(crate) fn options(&self) -> Result<Options, CliError> {
-        Options::deserialize(self.values.clone())
-            .map_err(|error| CliError::Usage(one_line(error.message())))
+        Options::deserialize(self.values.clone()).map_err(|error| CliError::Usage(one_line(error.message())))
     }
 
     /// Where the option's value came from; `None`: nobody gave it.
@@ -82,20 +76,14 @@ impl Settings {
 
     /// Names of the options given on the command line.
     pub(crate) fn flags(&self) -> impl Iterator<Item = &str> {
-        self.origins
-            .iter()
-            .filter(|(_, origin)| matches!(origin, Origin::Flag(_)))
-            .map(|(name, _)| name.as_str())
+        self.origins.iter().filter(|(_, origin)| matches!(origin, Origin::Flag(_))).map(|(name, _)| name.as_str())
     }
 }
 
 /// Names of all options, as flags without dashes.
 fn option_names() -> Vec<String> {
     let command = Options::augment_args(clap::Command::new("names"));
-    command
-        .get_arguments()
-        .filter_map(|argument| argument.get_long().map(str::to_owned))
-        .collect()
+    command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
 }
 
 /// The variable that stands for an option.
@@ -105,10 +93,7 @@ pub(super) fn variable(option: &str) -> String {
 
 /// Lays the environment over `settings`. `variables` are the process's own, by name; an empty one counts as unset.
 /// Unknown `SMARTHTTPD_*` ones are left alone: Kubernetes makes some for a service of that name.
-pub(super) fn lay_environment(
-    settings: &mut Settings,
-    variables: &BTreeMap<String, OsString>,
-) -> Result<(), CliError> {
+pub(super) fn lay_environment(settings: &mut Settings, variables: &BTreeMap<String, OsString>) -> Result<(), CliError> {
     for option in option_names() {
         let name = variable(&option);
         let Some(value) = variables.get(&name).filter(|value| !value.is_empty()) else {
@@ -116,11 +101,9 @@ pub(super) fn lay_environment(
         };
         let mut flag = OsString::from(format!("--{option}="));
         flag.push(value);
-        let cli = Cli::try_parse_from([OsString::from("smarthttpd"), flag]).map_err(|error| {
-            CliError::Setting {
-                origin: Origin::Variable(name.clone()),
-                problem: bad_value(&error).into(),
-            }
+        let cli = Cli::try_parse_from([OsString::from("smarthttpd"), flag]).map_err(|error| CliError::Setting {
+            origin: Origin::Variable(name.clone()),
+            problem: bad_value(&error).into(),
         })?;
         settings.lay(&cli.options, |_| Origin::Variable(name.clone()))?;
     }
@@ -128,11 +111,7 @@ pub(super) fn lay_environment(
 }
 
 /// Lays the configuration file over `settings`; `origin` is who named it.
-pub(super) fn lay_file(
-    settings: &mut Settings,
-    path: &Path,
-    origin: Origin,
-) -> Result<(), CliError> {
+pub(super) fn lay_file(settings: &mut Settings, path: &Path, origin: Origin) -> Result<(), CliError> {
     let text = std::fs::read_to_string(path).map_err(|source| CliError::UnreadableFile {
         origin,
         path: path.to_path_buf(),
@@ -142,24 +121,15 @@ pub(super) fn lay_file(
 }
 
 fn lay_text(settings: &mut Settings, path: &Path, text: &str) -> Result<(), CliError> {
-    let line_of = |offset: usize| {
-        text.as_bytes()[..offset.min(text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
-    };
+    let line_of =
+        |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
     let complain = |offset: Option<usize>, problem: String| CliError::File {
         path: path.to_path_buf(),
         line: offset.map(line_of),
         problem,
     };
-    let complain_toml = |error: &toml::de::Error| {
-        complain(
-            error.span().map(|span| span.start),
-            one_line(error.message()),
-        )
-    };
+    let complain_toml =
+        |error: &toml::de::Error| complain(error.span().map(|span| span.start), one_line(error.message()));
 
     let parsed = DeTable::parse(text).map_err(|error| complain_toml(&error))?;
     let mut lines = BTreeMap::new();
@@ -174,19 +144,11 @@ fn lay_text(settings: &mut Settings, path: &Path, text: &str) -> Result<(), CliE
     let options: Options = toml::from_str(text).map_err(|error: toml::de::Error| {
         // The span is the value's; the key stands on the same line or above it.
         let line = error.span().map_or(0, |span| line_of(span.start));
-        let key = lines
-            .iter()
-            .filter(|(_, at)| **at <= line)
-            .max_by_key(|(_, at)| **at)
-            .map(|(name, _)| name.clone());
+        let key = lines.iter().filter(|(_, at)| **at <= line).max_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
         let problem = one_line(error.message());
         match key {
             Some(option) => CliError::Setting {
-                origin: Origin::File {
-                    path: path.to_path_buf(),
-                    line,
-                    option,
-                },
+                origin: Origin::File { path: path.to_path_buf(), line, option },
                 problem: problem.into(),
             },
             None => complain_toml(&error),
@@ -202,17 +164,9 @@ fn lay_text(settings: &mut Settings, path: &Path, text: &str) -> Result<(), CliE
 /// Lets the option table say which name is the nearest.
 fn unknown_option(name: &str) -> String {
     let tried = Cli::try_parse_from(["smarthttpd", &format!("--{name}")]);
-    match tried
-        .err()
-        .as_ref()
-        .and_then(|error| error.get(ContextKind::SuggestedArg))
-    {
+    match tried.err().as_ref().and_then(|error| error.get(ContextKind::SuggestedArg)) {
         Some(ContextValue::String(flag)) => {
-            let nearest = flag
-                .trim_start_matches("--")
-                .split([' ', '[', '='])
-                .next()
-                .unwrap_or_default();
+            let nearest = flag.trim_start_matches("--").split([' ', '[', '=']).next().unwrap_or_default();
             format!("there is no option '{name}'; did you mean '{nearest}'?")
         }
         _ => format!("there is no option '{name}'; smarthttpd --help lists them"),
@@ -243,18 +197,13 @@ mod tests {
     use super::*;
 
     fn complaint(text: &str) -> String {
-        lay_text(&mut Settings::default(), Path::new("/etc/s.toml"), text)
-            .unwrap_err()
-            .to_string()
+        lay_text(&mut Settings::default(), Path::new("/etc/s.toml"), text).unwrap_err().to_string()
     }
 
     #[test]
     fn a_complaint_about_the_file_names_the_line() {
         let table = [
-            (
-                "backlog = 0",
-                "/etc/s.toml:1: backlog: '0' is not a whole number from 1 to 65536",
-            ),
+            ("backlog = 0", "/etc/s.toml:1: backlog: '0' is not a whole number from 1 to 65536"),
             (
                 "\n\nbind = \"80\"\nbacklog = 1",
                 "/etc/s.toml:3: bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
@@ -264,27 +213,12 @@ mod tests {
                 "backlog = 1\nbind = [\n  \":80\",\n  \"x\",\n]",
                 "/etc/s.toml:2: bind: 'x' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
             ),
-            (
-                "min-worker = 3",
-                "/etc/s.toml:1: there is no option 'min-worker'; did you mean 'min-workers'?",
-            ),
-            (
-                "min_workers = 3",
-                "/etc/s.toml:1: there is no option 'min_workers'; did you mean 'min-workers'?",
-            ),
-            (
-                "colour = 3",
-                "/etc/s.toml:1: there is no option 'colour'; smarthttpd --help lists them",
-            ),
+            ("min-worker = 3", "/etc/s.toml:1: there is no option 'min-worker'; did you mean 'min-workers'?"),
+            ("min_workers = 3", "/etc/s.toml:1: there is no option 'min_workers'; did you mean 'min-workers'?"),
+            ("colour = 3", "/etc/s.toml:1: there is no option 'colour'; smarthttpd --help lists them"),
             // Only what can be in every layer can be in the file.
-            (
-                "config = \"other.toml\"",
-                "/etc/s.toml:1: there is no option 'config'; smarthttpd --help lists them",
-            ),
-            (
-                "preload = \"yes\"",
-                "/etc/s.toml:1: preload: invalid type: string \"yes\", expected a boolean",
-            ),
+            ("config = \"other.toml\"", "/etc/s.toml:1: there is no option 'config'; smarthttpd --help lists them"),
+            ("preload = \"yes\"", "/etc/s.toml:1: preload: invalid type: string \"yes\", expected a boolean"),
             (
                 "mpm = \"worker\"",
                 "/etc/s.toml:1: mpm: unknown variant `worker`, expected one of `adaptive`, `prefork`, `static`",
@@ -302,9 +236,7 @@ mod tests {
     fn every_option_has_its_variable() {
         for option in option_names() {
             assert!(
-                variable(&option)[PREFIX.len()..]
-                    .bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_'),
+                variable(&option)[PREFIX.len()..].bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'),
                 "{option}"
             );
         }

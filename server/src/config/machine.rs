@@ -33,29 +33,16 @@ impl Machine {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let smallest = |hierarchy, limit: &dyn Fn(&Path) -> Option<f64>| {
             let folders = folders(&groups, &mounts, hierarchy);
-            folders
-                .iter()
-                .filter_map(|folder| limit(folder))
-                .fold(f64::INFINITY, f64::min)
+            folders.iter().filter_map(|folder| limit(folder)).fold(f64::INFINITY, f64::min)
         };
 
-        let quota = smallest(Hierarchy::V2, &|folder| cpu_max(&read(folder, "cpu.max")?)).min(
-            smallest(Hierarchy::V1("cpu"), &|folder| {
-                cfs_quota(
-                    &read(folder, "cpu.cfs_quota_us")?,
-                    &read(folder, "cpu.cfs_period_us")?,
-                )
-            }),
-        );
-        let limit = smallest(Hierarchy::V2, &|folder| {
-            memory_limit(&read(folder, "memory.max")?)
-        })
-        .min(smallest(Hierarchy::V1("memory"), &|folder| {
-            memory_limit(&read(folder, "memory.limit_in_bytes")?)
-        }));
-        let available = fs::read_to_string("/proc/meminfo")
-            .ok()
-            .and_then(|text| available_memory(&text));
+        let quota = smallest(Hierarchy::V2, &|folder| cpu_max(&read(folder, "cpu.max")?))
+            .min(smallest(Hierarchy::V1("cpu"), &|folder| {
+                cfs_quota(&read(folder, "cpu.cfs_quota_us")?, &read(folder, "cpu.cfs_period_us")?)
+            }));
+        let limit = smallest(Hierarchy::V2, &|folder| memory_limit(&read(folder, "memory.max")?))
+            .min(smallest(Hierarchy::V1("memory"), &|folder| memory_limit(&read(folder, "memory.limit_in_bytes")?)));
+        let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_memory(&text));
         Machine {
             cpus: f64::from(affinity()).min(quota),
             // Exact to 2^53 bytes; `as` saturates for "no limit".
@@ -74,18 +61,12 @@ impl Machine {
 fn affinity() -> u32 {
     use nix::sched::{CpuSet, sched_getaffinity};
     let counted = sched_getaffinity(nix::unistd::Pid::from_raw(0))
-        .map(|set| {
-            (0..CpuSet::count())
-                .filter(|cpu| set.is_set(*cpu).unwrap_or(false))
-                .count()
-        })
+        .map(|set| (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count())
         .ok()
         .filter(|count| *count > 0);
     // More CPUs than a `CpuSet` holds: the standard library's count, which grows its set.
     let count = counted.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-    count
-        .and_then(|count| u32::try_from(count).ok())
-        .unwrap_or(1)
+    count.and_then(|count| u32::try_from(count).ok()).unwrap_or(1)
 }
 
 fn read(folder: &Path, file: &str) -> Option<String> {
@@ -103,18 +84,9 @@ fn folders(groups: &str, mountinfo: &str, hierarchy: Hierarchy) -> Vec<PathBuf> 
     };
     // In a container without a cgroup namespace the group's path starts with the mount's root; what lies outside of
     // the mount (`/../..`, another root) can't be read, so only the mount point itself is left.
-    let inside = Path::new(group)
-        .strip_prefix(&root)
-        .unwrap_or(Path::new(""));
-    let inside = if inside.components().any(|part| part.as_os_str() == "..") {
-        Path::new("")
-    } else {
-        inside
-    };
-    inside
-        .ancestors()
-        .map(|relative| point.join(relative))
-        .collect()
+    let inside = Path::new(group).strip_prefix(&root).unwrap_or(Path::new(""));
+    let inside = if inside.components().any(|part| part.as_os_str() == "..") { Path::new("") } else { inside };
+    inside.ancestors().map(|relative| point.join(relative)).collect()
 }
 
 /// Our group's path in a hierarchy, from `/proc/self/cgroup`: `ID:CONTROLLERS:PATH` per line; version 2 is `0::PATH`.
@@ -140,33 +112,17 @@ fn mount(mountinfo: &str, hierarchy: Hierarchy) -> Option<(PathBuf, PathBuf)> {
         let mut after = after.split(' ');
         let (kind, _, options) = (after.next()?, after.next()?, after.next()?);
         let matches = match hierarchy {
-            Hierarchy::V1(controller) => {
-                kind == "cgroup" && options.split(',').any(|name| name == controller)
-            }
+            Hierarchy::V1(controller) => kind == "cgroup" && options.split(',').any(|name| name == controller),
             Hierarchy::V2 => kind == "cgroup2",
         };
-        matches.then(|| {
-            (
-                PathBuf::from(unescape(root)),
-                PathBuf::from(unescape(point)),
-            )
-        })
+        matches.then(|| (PathBuf::from(unescape(root)), PathBuf::from(unescape(point))))
     })
 }
 
 /// Undoes mountinfo's `\040`-style escapes of blanks and backslashes.
 fn unescape(text: &str) -> String {
-    let escapes = [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ];
-    escapes
-        .iter()
-        .fold(text.to_owned(), |text, (escape, character)| {
-            text.replace(escape, character)
-        })
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.iter().fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
 /// CPUs granted by `cpu.max`: `QUOTA PERIOD` in microseconds, the quota possibly `max`.
@@ -198,9 +154,7 @@ fn memory_limit(text: &str) -> Option<f64> {
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn available_memory(meminfo: &str) -> Option<u64> {
-    let value = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let value = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -210,10 +164,8 @@ mod tests {
     use super::*;
 
     /// A container of a version 2 host with its own cgroup namespace.
-    const V2_NAMESPACED: (&str, &str) = (
-        "0::/\n",
-        "30 23 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate\n",
-    );
+    const V2_NAMESPACED: (&str, &str) =
+        ("0::/\n", "30 23 0:26 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw,nsdelegate\n");
     /// A service of a version 2 host, two groups below the root.
     const V2_SERVICE: (&str, &str) = (
         "0::/system.slice/web.service\n",
@@ -244,59 +196,34 @@ mod tests {
             (
                 V2_SERVICE,
                 Hierarchy::V2,
-                &[
-                    "/sys/fs/cgroup/system.slice/web.service",
-                    "/sys/fs/cgroup/system.slice",
-                    "/sys/fs/cgroup",
-                ],
+                &["/sys/fs/cgroup/system.slice/web.service", "/sys/fs/cgroup/system.slice", "/sys/fs/cgroup"],
             ),
             (V1_CONTAINER, cpu, &["/sys/fs/cgroup/cpu,cpuacct"]),
             (V1_CONTAINER, memory, &["/sys/fs/cgroup/memory"]),
             (V1_CONTAINER, Hierarchy::V2, &[]),
             // "cpuacct" must not be taken for "cpu".
             (HYBRID, cpu, &["/sys/fs/cgroup/cpu"]),
-            (
-                HYBRID,
-                memory,
-                &[
-                    "/sys/fs/cgroup/memory/jobs/17",
-                    "/sys/fs/cgroup/memory/jobs",
-                    "/sys/fs/cgroup/memory",
-                ],
-            ),
+            (HYBRID, memory, &["/sys/fs/cgroup/memory/jobs/17", "/sys/fs/cgroup/memory/jobs", "/sys/fs/cgroup/memory"]),
             (HYBRID, Hierarchy::V2, &["/sys/fs/cgroup/unified"]),
         ];
         for ((groups, mounts), hierarchy, expected) in table {
             let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
-            assert_eq!(
-                folders(groups, mounts, hierarchy),
-                expected,
-                "{hierarchy:?} of {groups}"
-            );
+            assert_eq!(folders(groups, mounts, hierarchy), expected, "{hierarchy:?} of {groups}");
         }
     }
 
     #[test]
     fn a_group_outside_of_the_mount_leaves_the_mount_point() {
         let mounts = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            folders("0::/../other\n", mounts, Hierarchy::V2),
-            [PathBuf::from("/sys/fs/cgroup")]
-        );
+        assert_eq!(folders("0::/../other\n", mounts, Hierarchy::V2), [PathBuf::from("/sys/fs/cgroup")]);
         let elsewhere = "30 23 0:26 /pod /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            folders("0::/system\n", elsewhere, Hierarchy::V2),
-            [PathBuf::from("/sys/fs/cgroup")]
-        );
+        assert_eq!(folders("0::/system\n", elsewhere, Hierarchy::V2), [PathBuf::from("/sys/fs/cgroup")]);
     }
 
     #[test]
     fn a_mount_point_with_a_blank_is_unescaped() {
         let mounts = "30 23 0:26 / /mnt/my\\040groups rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(
-            folders("0::/\n", mounts, Hierarchy::V2),
-            [PathBuf::from("/mnt/my groups")]
-        );
+        assert_eq!(folders("0::/\n", mounts, Hierarchy::V2), [PathBuf::from("/mnt/my groups")]);
     }
 
     #[test]
@@ -328,11 +255,7 @@ mod tests {
     fn memory() {
         assert_eq!(memory_limit("max\n"), None);
         assert_eq!(memory_limit("536870912\n"), Some(536_870_912.0));
-        assert_eq!(
-            memory_limit("9223372036854771712\n"),
-            None,
-            "version 1's way to say no limit"
-        );
+        assert_eq!(memory_limit("9223372036854771712\n"), None, "version 1's way to say no limit");
         let meminfo = "MemTotal:       24684084 kB\nMemFree:        22904812 kB\nMemAvailable:   23892724 kB\n";
         assert_eq!(available_memory(meminfo), Some(23_892_724 * 1024));
         assert_eq!(available_memory("MemTotal: 5 kB\n"), None);
@@ -341,26 +264,9 @@ mod tests {
     #[test]
     fn this_machine_has_something() {
         let machine = Machine::read();
-        assert!(
-            machine.cpus > 0.0 && machine.cpus.is_finite(),
-            "{machine:?}"
-        );
+        assert!(machine.cpus > 0.0 && machine.cpus.is_finite(), "{machine:?}");
         assert!(machine.memory > 0, "{machine:?}");
-        assert_eq!(
-            Machine {
-                cpus: 0.2,
-                memory: 1
-            }
-            .whole_cpus(),
-            1
-        );
-        assert_eq!(
-            Machine {
-                cpus: 2.5,
-                memory: 1
-            }
-            .whole_cpus(),
-            3
-        );
+        assert_eq!(Machine { cpus: 0.2, memory: 1 }.whole_cpus(), 1);
+        assert_eq!(Machine { cpus: 2.5, memory: 1 }.whole_cpus(), 3);
     }
 }

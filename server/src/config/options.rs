@@ -37,10 +37,7 @@ pub(crate) struct Options {
     pub(crate) chdir: Option<PathBuf>,
     /// Directories searched for modules before all others, separated by colons; relative ones start at --chdir
     #[arg(long, value_name = "DIRS", value_delimiter = ':', help_heading = APPLICATION)]
-    #[serde(
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
     pub(crate) pythonpath: Option<Vec<PathBuf>>,
     /// Virtual environment to run in [default: $VIRTUAL_ENV]
     #[arg(long, value_name = "DIR", help_heading = APPLICATION)]
@@ -55,10 +52,7 @@ pub(crate) struct Options {
     /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
     /// may be repeated [default: 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
-    #[serde(
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
     pub(crate) bind: Option<Vec<BindSpec>>,
     /// Connections that may wait to be accepted, per address [default: 2048; prefork: 511]
     #[arg(long, value_name = "N", help_heading = BINDING)]
@@ -207,9 +201,7 @@ impl MpmName {
     /// The only process manager an option means something to; `None`: all of them.
     pub(crate) fn owner(option: &str) -> Option<MpmName> {
         match option {
-            "min-workers" | "max-workers" | "min-threads" | "max-threads" => {
-                Some(MpmName::Adaptive)
-            }
+            "min-workers" | "max-workers" | "min-threads" | "max-threads" => Some(MpmName::Adaptive),
             "start-servers"
             | "min-spare-servers"
             | "max-spare-servers"

@@ -7,12 +7,8 @@ use super::{AccessFormat, AccessLog, Bind, Config, LogTarget, Mpm};
 
 /// Every option of `config` as a TOML file that `--config` takes back.
 pub(super) fn to_toml(config: &Config) -> Result<String, CliError> {
-    let body = toml::to_string(&options(config))
-        .map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
-    Ok(format!(
-        "# smarthttpd {}: the configuration with every default filled in\n{body}",
-        env!("CARGO_PKG_VERSION")
-    ))
+    let body = toml::to_string(&options(config)).map_err(|error| CliError::Usage(one_line(&error.to_string())))?;
+    Ok(format!("# smarthttpd {}: the configuration with every default filled in\n{body}", env!("CARGO_PKG_VERSION")))
 }
 
 /// The options that resolve to `config`.
@@ -29,14 +25,10 @@ fn options(config: &Config) -> Options {
         max_requests_jitter: Some(config.max_requests_jitter),
         control_socket: match &config.control {
             _ if config.control_off => Some(Switch::Off),
-            control => control
-                .as_ref()
-                .map(|path| Switch::On(path.display().to_string())),
+            control => control.as_ref().map(|path| Switch::On(path.display().to_string())),
         },
         limit_request_line: Some(Size(config.limits.request_line as u64)),
-        limit_header_count: Some(Count::nearest(
-            u32::try_from(config.limits.header_count).unwrap_or(u32::MAX),
-        )),
+        limit_header_count: Some(Count::nearest(u32::try_from(config.limits.header_count).unwrap_or(u32::MAX))),
         limit_header_size: Some(Size(config.limits.header_bytes as u64)),
         limit_body: Some(match config.limits.body {
             u64::MAX => Switch::Off,
@@ -59,12 +51,7 @@ fn options(config: &Config) -> Options {
 fn set_mpm(options: &mut Options, mpm: &Mpm) {
     let count = |number: &u32| Some(Count::nearest(*number));
     match mpm {
-        Mpm::Adaptive {
-            min_workers,
-            max_workers,
-            min_threads,
-            max_threads,
-        } => {
+        Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads } => {
             options.mpm = Some(MpmName::Adaptive);
             options.min_workers = count(min_workers);
             options.max_workers = count(max_workers);

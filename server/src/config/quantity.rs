@@ -15,14 +15,10 @@ use serde::ser::{Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum QuantityError {
     /// Not a duration.
-    #[error(
-        "'{0}' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m"
-    )]
+    #[error("'{0}' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m")]
     Duration(String),
     /// Not a size.
-    #[error(
-        "'{0}' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m"
-    )]
+    #[error("'{0}' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m")]
     Size(String),
     /// Not a count.
     #[error("'{0}' is not a whole number from 1 to {MAX_COUNT}")]
@@ -42,9 +38,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Span, QuantityError> {
         let wrong = || QuantityError::Duration(text.to_owned());
         let trimmed = text.trim();
-        let unit_at = trimmed
-            .find(|character: char| character.is_ascii_alphabetic())
-            .unwrap_or(trimmed.len());
+        let unit_at = trimmed.find(|character: char| character.is_ascii_alphabetic()).unwrap_or(trimmed.len());
         let (number, unit) = trimmed.split_at(unit_at);
         let seconds_per_unit = match unit {
             "ms" => 0.001,
@@ -55,16 +49,11 @@ impl FromStr for Span {
         };
         let number = number.trim_end();
         // Keeps out what only `f64` would take: signs and exponents.
-        if !number
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
+        if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return Err(wrong());
         }
         let number: f64 = number.parse().map_err(|_| wrong())?;
-        Duration::try_from_secs_f64(number * seconds_per_unit)
-            .map(Span)
-            .map_err(|_| wrong())
+        Duration::try_from_secs_f64(number * seconds_per_unit).map(Span).map_err(|_| wrong())
     }
 }
 
@@ -91,9 +80,7 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Size, QuantityError> {
         let wrong = || QuantityError::Size(text.to_owned());
         let trimmed = text.trim();
-        let digits_end = trimmed
-            .find(|character: char| !character.is_ascii_digit())
-            .unwrap_or(trimmed.len());
+        let digits_end = trimmed.find(|character: char| !character.is_ascii_digit()).unwrap_or(trimmed.len());
         let (number, unit) = trimmed.split_at(digits_end);
         let shift = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 0,
@@ -140,14 +127,9 @@ impl FromStr for Count {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Count, QuantityError> {
-        let number: Option<NonZeroU32> = text
-            .trim()
-            .parse()
-            .ok()
-            .filter(|number: &NonZeroU32| number.get() <= MAX_COUNT);
-        number
-            .map(Count)
-            .ok_or_else(|| QuantityError::Count(text.to_owned()))
+        let number: Option<NonZeroU32> =
+            text.trim().parse().ok().filter(|number: &NonZeroU32| number.get() <= MAX_COUNT);
+        number.map(Count).ok_or_else(|| QuantityError::Count(text.to_owned()))
     }
 }
 
@@ -170,11 +152,7 @@ impl<T: FromStr> FromStr for Switch<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Switch<T>, T::Err> {
-        if text == "off" {
-            Ok(Switch::Off)
-        } else {
-            text.parse().map(Switch::On)
-        }
+        if text == "off" { Ok(Switch::Off) } else { text.parse().map(Switch::On) }
     }
 }
 
@@ -220,10 +198,7 @@ where
     T: FromStr<Err: fmt::Display>,
     D: Deserializer<'de>,
 {
-    deserializer
-        .deserialize_any(AsText)?
-        .parse()
-        .map_err(de::Error::custom)
+    deserializer.deserialize_any(AsText)?.parse().map_err(de::Error::custom)
 }
 
 /// Reads a list of quantities, or a single one as a list. Each element's own complaint is kept (an untagged enum would
@@ -313,16 +288,11 @@ pub(super) mod seconds {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;
 
-    pub(crate) fn serialize<S: Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(duration.as_secs_f64())
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
@@ -348,26 +318,11 @@ mod tests {
         for (text, milliseconds) in table {
             let span = Span(Duration::from_millis(milliseconds));
             assert_eq!(text.parse(), Ok(span), "{text}");
-            assert_eq!(
-                span.to_string().parse(),
-                Ok(span),
-                "{text} again from its own text"
-            );
+            assert_eq!(span.to_string().parse(), Ok(span), "{text} again from its own text");
         }
-        for text in [
-            "",
-            "s",
-            "-1",
-            "+1",
-            "1e3",
-            "5 minutes",
-            "1d",
-            "ms",
-            "inf",
-            "nan",
-            "1.2.3",
-            "99999999999999999999h",
-        ] {
+        for text in
+            ["", "s", "-1", "+1", "1e3", "5 minutes", "1d", "ms", "inf", "nan", "1.2.3", "99999999999999999999h"]
+        {
             let message = text.parse::<Span>().unwrap_err().to_string();
             let expected = "is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m";
             assert_eq!(message, format!("'{text}' {expected}"));
@@ -393,15 +348,7 @@ mod tests {
             assert_eq!(Size(bytes).to_string(), written);
             assert_eq!(written.parse(), Ok(Size(bytes)), "{written}");
         }
-        for text in [
-            "",
-            "k",
-            "-1",
-            "1.5m",
-            "1t",
-            "99999999999g",
-            "18446744073709551616",
-        ] {
+        for text in ["", "k", "-1", "1.5m", "1t", "99999999999g", "18446744073709551616"] {
             let message = text.parse::<Size>().unwrap_err().to_string();
             let expected = "is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m";
             assert_eq!(message, format!("'{text}' {expected}"));
@@ -414,15 +361,9 @@ mod tests {
         assert_eq!("65536".parse::<Count>().map(Count::get), Ok(65_536));
         for text in ["0", "", "-1", "65537", "two", "1.5"] {
             let message = text.parse::<Count>().unwrap_err().to_string();
-            assert_eq!(
-                message,
-                format!("'{text}' is not a whole number from 1 to 65536")
-            );
+            assert_eq!(message, format!("'{text}' is not a whole number from 1 to 65536"));
         }
-        assert_eq!(
-            [0, 7, u32::MAX].map(|number| Count::nearest(number).get()),
-            [1, 7, 65_536]
-        );
+        assert_eq!([0, 7, u32::MAX].map(|number| Count::nearest(number).get()), [1, 7, 65_536]);
     }
 
     #[test]

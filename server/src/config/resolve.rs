@@ -11,9 +11,7 @@ use super::layers::{Origin, Settings};
 use super::machine::Machine;
 use super::options::{AccessLogName, MpmName, Options};
 use super::quantity::{Count, Size, Span, Switch};
-use super::{
-    AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mpm, Python, Timeouts,
-};
+use super::{AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mpm, Python, Timeouts};
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 /// Apache's ListenBacklog.
@@ -53,9 +51,7 @@ pub(super) fn resolve(
             MpmName::Adaptive => adaptive(settings, &options, machine)?,
             MpmName::Prefork => prefork(settings, &options)?,
             MpmName::Static => Mpm::Static {
-                workers: options
-                    .workers
-                    .map_or_else(|| machine.whole_cpus(), Count::get),
+                workers: options.workers.map_or_else(|| machine.whole_cpus(), Count::get),
                 threads: options.threads.map_or(8, Count::get),
             },
         },
@@ -77,19 +73,9 @@ pub(super) fn resolve(
 }
 
 /// Blames whoever gave `option`. A default is never wrong, so there is somebody; the flag is named if there isn't.
-fn blame(
-    settings: &Settings,
-    option: &str,
-    problem: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> CliError {
-    let origin = settings
-        .origin(option)
-        .cloned()
-        .unwrap_or_else(|| Origin::Flag(format!("--{option}")));
-    CliError::Setting {
-        origin,
-        problem: problem.into(),
-    }
+fn blame(settings: &Settings, option: &str, problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+    let origin = settings.origin(option).cloned().unwrap_or_else(|| Origin::Flag(format!("--{option}")));
+    CliError::Setting { origin, problem: problem.into() }
 }
 
 /// On the command line an option that will not be used is a misunderstanding. In a file or the environment it may wait
@@ -97,11 +83,7 @@ fn blame(
 fn refuse_others_options(settings: &Settings, mpm: MpmName) -> Result<(), CliError> {
     for option in settings.flags() {
         if let Some(owner) = MpmName::owner(option).filter(|owner| *owner != mpm) {
-            let said = if settings.origin("mpm").is_some() {
-                "it is"
-            } else {
-                "the default is"
-            };
+            let said = if settings.origin("mpm").is_some() { "it is" } else { "the default is" };
             let problem = format!(
                 "belongs to --mpm {}, but {said} {}; choose --mpm {0} or leave it out",
                 owner.name(),
@@ -116,27 +98,17 @@ fn refuse_others_options(settings: &Settings, mpm: MpmName) -> Result<(), CliErr
 fn bind(settings: &Settings, options: &Options) -> Result<Vec<Bind>, CliError> {
     let mut binds = Vec::new();
     for spec in options.bind.iter().flatten() {
-        let bind = spec
-            .resolve()
-            .map_err(|error| blame(settings, "bind", error))?;
+        let bind = spec.resolve().map_err(|error| blame(settings, "bind", error))?;
         let any_port = matches!(bind, Bind::Tcp(address) if address.port() == 0);
         if binds.contains(&bind) && !any_port {
-            return Err(blame(
-                settings,
-                "bind",
-                format!("{bind} is given twice; leave one out"),
-            ));
+            return Err(blame(settings, "bind", format!("{bind} is given twice; leave one out")));
         }
         binds.push(bind);
     }
     if options.bind.is_none() {
         binds.push(Bind::Tcp(DEFAULT_BIND));
     } else if binds.is_empty() {
-        return Err(blame(
-            settings,
-            "bind",
-            "the list is empty; give an address, e.g. 127.0.0.1:8000",
-        ));
+        return Err(blame(settings, "bind", "the list is empty; give an address, e.g. 127.0.0.1:8000"));
     }
     Ok(binds)
 }
@@ -155,15 +127,8 @@ impl Bounds<'_> {
         let (high_name, high, high_default) = self.high;
         match (low.map(Count::get), high.map(Count::get)) {
             (Some(low), Some(high)) if high < low + self.gap => {
-                let than = if self.gap == 0 {
-                    "at least"
-                } else {
-                    "more than"
-                };
-                let low_origin = settings
-                    .origin(low_name)
-                    .map(Origin::to_string)
-                    .unwrap_or_default();
+                let than = if self.gap == 0 { "at least" } else { "more than" };
+                let low_origin = settings.origin(low_name).map(Origin::to_string).unwrap_or_default();
                 Err(blame(
                     settings,
                     high_name,
@@ -175,11 +140,7 @@ impl Bounds<'_> {
             (None, Some(high)) => {
                 let low = high.saturating_sub(self.gap).min(low_default);
                 if low == 0 {
-                    return Err(blame(
-                        settings,
-                        high_name,
-                        format!("must be at least {}", 1 + self.gap),
-                    ));
+                    return Err(blame(settings, high_name, format!("must be at least {}", 1 + self.gap)));
                 }
                 Ok((low, high))
             }
@@ -189,32 +150,17 @@ impl Bounds<'_> {
 }
 
 fn adaptive(settings: &Settings, options: &Options, machine: &Machine) -> Result<Mpm, CliError> {
-    let by_cpus = machine
-        .whole_cpus()
-        .saturating_mul(MAX_WORKERS_PER_CPU)
-        .max(LEAST_MAX_WORKERS);
+    let by_cpus = machine.whole_cpus().saturating_mul(MAX_WORKERS_PER_CPU).max(LEAST_MAX_WORKERS);
     let (min_workers, max_workers) = Bounds {
         low: ("min-workers", options.min_workers, 1),
-        high: (
-            "max-workers",
-            options.max_workers,
-            Count::nearest(by_cpus).get(),
-        ),
+        high: ("max-workers", options.max_workers, Count::nearest(by_cpus).get()),
         gap: 0,
     }
     .resolve(settings)?;
-    let (min_threads, max_threads) = Bounds {
-        low: ("min-threads", options.min_threads, 1),
-        high: ("max-threads", options.max_threads, 64),
-        gap: 0,
-    }
-    .resolve(settings)?;
-    Ok(Mpm::Adaptive {
-        min_workers,
-        max_workers,
-        min_threads,
-        max_threads,
-    })
+    let (min_threads, max_threads) =
+        Bounds { low: ("min-threads", options.min_threads, 1), high: ("max-threads", options.max_threads, 64), gap: 0 }
+            .resolve(settings)?;
+    Ok(Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads })
 }
 
 /// Apache's defaults. MaxSpareServers must exceed MinSpareServers: Apache raises it silently, we say so.
@@ -251,45 +197,23 @@ fn python(
     }
     let chdir = options.chdir.as_deref().map(absolute);
     if let Some(directory) = chdir.as_deref().filter(|directory| !directory.is_dir()) {
-        return Err(blame(
-            settings,
-            "chdir",
-            format!("{} is not a directory", directory.display()),
-        ));
+        return Err(blame(settings, "chdir", format!("{} is not a directory", directory.display())));
     }
     let from_variable = virtual_env.filter(|path| !path.is_empty());
     let (venv, origin) = match (&options.venv, from_variable) {
         (Some(given), _) => (Some(absolute(given)), settings.origin("venv").cloned()),
-        (None, Some(active)) => (
-            Some(absolute(Path::new(active))),
-            Some(Origin::Variable("VIRTUAL_ENV".to_owned())),
-        ),
+        (None, Some(active)) => (Some(absolute(Path::new(active))), Some(Origin::Variable("VIRTUAL_ENV".to_owned()))),
         (None, None) => (None, None),
     };
     if let (Some(venv), Some(origin)) = (&venv, origin)
         && !venv.join("bin/python").exists()
     {
-        let problem = format!(
-            "{} is not a virtual environment (it has no bin/python)",
-            venv.display()
-        );
-        return Err(CliError::Setting {
-            origin,
-            problem: problem.into(),
-        });
+        let problem = format!("{} is not a virtual environment (it has no bin/python)", venv.display());
+        return Err(CliError::Setting { origin, problem: problem.into() });
     }
     let from = chdir.clone().unwrap_or_default();
-    let pythonpath = options
-        .pythonpath
-        .iter()
-        .flatten()
-        .map(|directory| absolute(&from.join(directory)))
-        .collect();
-    Ok(Python {
-        chdir,
-        pythonpath,
-        venv,
-    })
+    let pythonpath = options.pythonpath.iter().flatten().map(|directory| absolute(&from.join(directory))).collect();
+    Ok(Python { chdir, pythonpath, venv })
 }
 
 /// As seen from the directory we were started in. Fails only where there is no such directory any more: then the path
@@ -300,21 +224,13 @@ fn absolute(path: &Path) -> PathBuf {
 
 fn limits(settings: &Settings, options: &Options) -> Result<Limits, CliError> {
     let size = |name: &str, given: Option<Size>, default: u64| match given {
-        Some(Size(0)) => Err(blame(
-            settings,
-            name,
-            "0 would refuse every request; give a size, e.g. 64k",
-        )),
-        given => {
-            Ok(usize::try_from(given.map_or(default, |Size(bytes)| bytes)).unwrap_or(usize::MAX))
-        }
+        Some(Size(0)) => Err(blame(settings, name, "0 would refuse every request; give a size, e.g. 64k")),
+        given => Ok(usize::try_from(given.map_or(default, |Size(bytes)| bytes)).unwrap_or(usize::MAX)),
     };
     Ok(Limits {
         // Apache's LimitRequestLine.
         request_line: size("limit-request-line", options.limit_request_line, 8190)?,
-        header_count: options
-            .limit_header_count
-            .map_or(100, |count| count.get() as usize),
+        header_count: options.limit_header_count.map_or(100, |count| count.get() as usize),
         header_bytes: size("limit-header-size", options.limit_header_size, 64 << 10)?,
         body: match options.limit_body {
             None => 1 << 30,
@@ -322,36 +238,22 @@ fn limits(settings: &Settings, options: &Options) -> Result<Limits, CliError> {
             Some(Switch::On(Size(bytes))) => bytes,
         },
         // 0 is a choice: everything to the file.
-        body_memory: options.body_memory.map_or(1 << 20, |Size(bytes)| {
-            usize::try_from(bytes).unwrap_or(usize::MAX)
-        }),
+        body_memory: options.body_memory.map_or(1 << 20, |Size(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX)),
     })
 }
 
-fn timeouts(
-    settings: &Settings,
-    options: &Options,
-    keep_alive: Duration,
-) -> Result<Timeouts, CliError> {
+fn timeouts(settings: &Settings, options: &Options, keep_alive: Duration) -> Result<Timeouts, CliError> {
     let positive = |name: &str, given: Option<Span>, default: u64| match given {
-        Some(Span(Duration::ZERO)) => Err(blame(
-            settings,
-            name,
-            "0 would cut every connection; give a time, e.g. 30s",
-        )),
+        Some(Span(Duration::ZERO)) => Err(blame(settings, name, "0 would cut every connection; give a time, e.g. 30s")),
         given => Ok(given.map_or(Duration::from_secs(default), |Span(duration)| duration)),
     };
     Ok(Timeouts {
         head: positive("head-timeout", options.head_timeout, 10)?,
         body: positive("body-timeout", options.body_timeout, 30)?,
-        keep_alive: options
-            .keep_alive_timeout
-            .map_or(keep_alive, |Span(duration)| duration),
+        keep_alive: options.keep_alive_timeout.map_or(keep_alive, |Span(duration)| duration),
         write: positive("write-timeout", options.write_timeout, 30)?,
         // 0 is a choice: don't wait.
-        graceful: options
-            .graceful_timeout
-            .map_or(Duration::from_secs(30), |Span(duration)| duration),
+        graceful: options.graceful_timeout.map_or(Duration::from_secs(30), |Span(duration)| duration),
     })
 }
 

@@ -84,6 +84,11 @@ impl Transport {
         SourceFd(&self.as_fd().as_raw_fd()).register(registry, token, Interest::READABLE)
     }
 
+    /// Takes the socket out of the event loop.
+    pub(crate) fn unregister(&self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.as_fd().as_raw_fd()).deregister(registry)
+    }
+
     /// Also asks for room to write, or no longer.
     pub(crate) fn want_writable(&self, registry: &Registry, token: Token, wanted: bool) -> io::Result<()> {
         let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };

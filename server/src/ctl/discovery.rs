@@ -17,21 +17,14 @@ pub(crate) fn default_directory() -> PathBuf {
 /// All the places where a server of this user may have made its socket: a service often runs without the runtime
 /// directory that a login shell has. Never empty; the first is our own.
 pub(super) fn directories() -> Vec<PathBuf> {
-    places(
-        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
-        nix::unistd::getuid().as_raw(),
-    )
+    places(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), nix::unistd::getuid().as_raw())
 }
 
 /// The XDG base directory specification has relative values ignored.
 fn places(runtime: Option<PathBuf>, uid: u32) -> Vec<PathBuf> {
     let runtime = runtime.filter(|path| path.is_absolute() && path.is_dir());
     let shared = PathBuf::from(format!("/tmp/smarthttpd-{uid}"));
-    runtime
-        .map(|path| path.join("smarthttpd"))
-        .into_iter()
-        .chain([shared])
-        .collect()
+    runtime.map(|path| path.join("smarthttpd")).into_iter().chain([shared]).collect()
 }
 
 /// Makes `directory` if it is not there, and makes sure that nobody else can enter it: `/tmp` is everybody's, so
@@ -42,9 +35,7 @@ fn places(runtime: Option<PathBuf>, uid: u32) -> Vec<PathBuf> {
 pub(crate) fn prepare_directory(directory: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_private(directory) => {
-            Ok(())
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_private(directory) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let problem = "it is not a directory that belongs to this user and is closed to others; remove it";
             Err(io::Error::new(io::ErrorKind::PermissionDenied, problem))
@@ -65,25 +56,14 @@ fn is_private(directory: &Path) -> bool {
 /// over, and so are directories in which somebody else could have put a socket.
 pub(super) fn only_server(directories: &[PathBuf]) -> Result<(PathBuf, UnixStream), CtlError> {
     let ours = directories.iter().filter(|directory| is_private(directory));
-    let entries =
-        ours.flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
-    let sockets = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "sock"));
-    let mut living: Vec<_> = sockets
-        .filter_map(|path| Some((UnixStream::connect(&path).ok()?, path)))
-        .collect();
+    let entries = ours.flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
+    let sockets = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "sock"));
+    let mut living: Vec<_> = sockets.filter_map(|path| Some((UnixStream::connect(&path).ok()?, path))).collect();
     match (living.pop(), living.is_empty()) {
-        (None, _) => Err(CtlError::NoServer {
-            directories: directories.to_vec(),
-        }),
+        (None, _) => Err(CtlError::NoServer { directories: directories.to_vec() }),
         (Some((stream, path)), true) => Ok((path, stream)),
         (Some((_, last)), false) => {
-            let mut sockets: Vec<_> = living
-                .into_iter()
-                .map(|(_, path)| path)
-                .chain([last])
-                .collect();
+            let mut sockets: Vec<_> = living.into_iter().map(|(_, path)| path).chain([last]).collect();
             sockets.sort();
             Err(CtlError::Several { sockets })
         }
@@ -105,11 +85,7 @@ mod tests {
         assert_eq!(places(Some(runtime.path().into()), 7), expected);
         for unusable in [None, Some(""), Some("relative"), Some("/nowhere")] {
             let expected = std::slice::from_ref(&shared);
-            assert_eq!(
-                places(unusable.map(PathBuf::from), 7),
-                expected,
-                "{unusable:?}"
-            );
+            assert_eq!(places(unusable.map(PathBuf::from), 7), expected, "{unusable:?}");
         }
     }
 
@@ -118,24 +94,15 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let directory = place.path().join("smarthttpd");
         prepare_directory(&directory).unwrap();
-        assert_eq!(
-            fs::metadata(&directory).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
         prepare_directory(&directory).unwrap();
 
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(
-            prepare_directory(&directory).unwrap_err().kind(),
-            io::ErrorKind::PermissionDenied
-        );
+        assert_eq!(prepare_directory(&directory).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
         let link = place.path().join("link");
         symlink(&directory, &link).unwrap();
-        assert_eq!(
-            prepare_directory(&link).unwrap_err().kind(),
-            io::ErrorKind::PermissionDenied
-        );
+        assert_eq!(prepare_directory(&link).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
@@ -151,9 +118,7 @@ mod tests {
         drop(UnixListener::bind(first.join("1.sock")).unwrap());
         fs::write(first.join("notes.txt"), "").unwrap();
         match found().unwrap_err() {
-            CtlError::NoServer {
-                directories: searched,
-            } => assert_eq!(searched, directories),
+            CtlError::NoServer { directories: searched } => assert_eq!(searched, directories),
             unexpected => panic!("{unexpected:?}"),
         }
 

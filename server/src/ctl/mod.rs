@@ -43,10 +43,7 @@ pub(crate) enum CtlError {
         directories: Vec<PathBuf>,
     },
     /// More than one server: which one is meant?
-    #[error(
-        "several servers are running; choose one with --socket: {}",
-        list(sockets, ", ")
-    )]
+    #[error("several servers are running; choose one with --socket: {}", list(sockets, ", "))]
     Several {
         /// Their sockets.
         sockets: Vec<PathBuf>,
@@ -76,9 +73,7 @@ impl CtlError {
     /// The exit code that goes with it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => {
-                Exit::NoServer
-            }
+            CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => Exit::NoServer,
             CtlError::Several { .. } => Exit::Usage,
             CtlError::Unintelligible { .. } | CtlError::Refused(_) => Exit::Failure,
         }
@@ -86,11 +81,7 @@ impl CtlError {
 }
 
 fn list(paths: &[PathBuf], between: &str) -> String {
-    paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(between)
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(between)
 }
 
 /// Asks, and returns what to print on standard output.
@@ -106,10 +97,7 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         Some(path) => match UnixStream::connect(path) {
             Ok(stream) => (path.clone(), stream),
             Err(source) => {
-                return Err(CtlError::Unreachable {
-                    path: path.clone(),
-                    source,
-                });
+                return Err(CtlError::Unreachable { path: path.clone(), source });
             }
         },
         None => discovery::only_server(directories)?,
@@ -118,12 +106,8 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         Verb::Status => Request::Status,
         Verb::Stop => Request::Stop,
     };
-    let line = ask(stream, request).map_err(|source| CtlError::Broken {
-        path: path.clone(),
-        source,
-    })?;
-    let reply =
-        serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
+    let line = ask(stream, request).map_err(|source| CtlError::Broken { path: path.clone(), source })?;
+    let reply = serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
     let answer = match reply {
         Reply::Ok(answer) => answer,
         Reply::Error(problem) => return Err(CtlError::Refused(problem)),
@@ -146,14 +130,10 @@ fn ask(mut stream: UnixStream, request: Request) -> io::Result<String> {
     let mut answer = String::new();
     match BufReader::new(stream).read_line(&mut answer) {
         Ok(_) if answer.ends_with('\n') => Ok(answer),
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it closed the connection within its answer",
-        )),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("nothing came within {} s", PATIENCE.as_secs()),
-        )),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection within its answer")),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing came within {} s", PATIENCE.as_secs())))
+        }
         Err(error) => Err(error),
     }
 }

@@ -169,20 +169,11 @@ mod tests {
     #[test]
     fn messages_have_the_documented_form() {
         let json = |reply: &Reply| serde_json::to_string(reply).unwrap();
-        assert_eq!(
-            serde_json::to_string(&Request::Status).unwrap(),
-            r#"{"command":"status"}"#
-        );
-        assert_eq!(
-            serde_json::from_str::<Request>(r#"{"command":"stop"}"#).unwrap(),
-            Request::Stop
-        );
+        assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"command":"status"}"#);
+        assert_eq!(serde_json::from_str::<Request>(r#"{"command":"stop"}"#).unwrap(), Request::Stop);
         assert!(serde_json::from_str::<Request>(r#"{"command":"dance"}"#).is_err());
         assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
-        assert_eq!(
-            serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(),
-            Reply::stopping()
-        );
+        assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
         assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
     }
 }

@@ -45,19 +45,9 @@ pub(super) fn sample() -> Status {
         uptime_seconds: 185.2,
         listening: vec!["127.0.0.1:8000".to_owned(), "unix:/run/app.sock".to_owned()],
         phase: "serving".to_owned(),
-        totals: Totals {
-            total: 2,
-            busy: 1,
-            idle: 0,
-            kill_pending: 1,
-            starting: 0,
-        },
+        totals: Totals { total: 2, busy: 1, idle: 0, kill_pending: 1, starting: 0 },
         workers: vec![worker, leaving],
-        counters: Counters {
-            spawned: 3,
-            died: 1,
-            ..Counters::default()
-        },
+        counters: Counters { spawned: 3, died: 1, ..Counters::default() },
         decisions: vec![Decision {
             seconds_ago: 2.0,
             at_seconds: 183.2,
@@ -83,14 +73,7 @@ fn exchange(command: Verb, json: bool, answer: &str) -> (Result<String, CtlError
         reader.into_inner().write_all(answer.as_bytes()).unwrap();
         line
     });
-    let outcome = run_in(
-        &Invocation {
-            command,
-            socket: None,
-            json,
-        },
-        &[directory],
-    );
+    let outcome = run_in(&Invocation { command, socket: None, json }, &[directory]);
     // If the client never came, this lets the server's thread fail instead of waiting for ever.
     drop(UnixStream::connect(&socket));
     (outcome, server.join().unwrap())
@@ -98,10 +81,7 @@ fn exchange(command: Verb, json: bool, answer: &str) -> (Result<String, CtlError
 
 #[test]
 fn status_is_asked_for_and_shown() {
-    let line = format!(
-        "{}\n",
-        serde_json::to_string(&Reply::status(sample())).unwrap()
-    );
+    let line = format!("{}\n", serde_json::to_string(&Reply::status(sample())).unwrap());
     let (text, asked) = exchange(Verb::Status, false, &line);
     assert_eq!(asked, "{\"command\":\"status\"}\n");
     assert_eq!(text.unwrap(), text::status(&sample()));
@@ -130,53 +110,26 @@ fn every_failure_has_its_message_and_exit_code() {
         let error = exchange(Verb::Status, false, answer).0.unwrap_err();
         (error.to_string(), error.exit())
     };
-    assert_eq!(
-        message("{\"error\":\"busy\"}\n"),
-        ("the server refused: busy".to_owned(), Exit::Failure)
-    );
+    assert_eq!(message("{\"error\":\"busy\"}\n"), ("the server refused: busy".to_owned(), Exit::Failure));
     let (text, exit) = message("");
-    assert!(
-        text.ends_with("71.sock did not answer: it closed the connection within its answer"),
-        "{text}"
-    );
+    assert!(text.ends_with("71.sock did not answer: it closed the connection within its answer"), "{text}");
     assert_eq!(exit, Exit::NoServer);
     let (text, exit) = message("nonsense\n");
-    assert!(
-        text.contains("gave an answer that this version does not understand: "),
-        "{text}"
-    );
+    assert!(text.contains("gave an answer that this version does not understand: "), "{text}");
     assert_eq!(exit, Exit::Failure);
 
-    let nowhere = Invocation {
-        command: Verb::Status,
-        socket: Some("/nowhere/1.sock".into()),
-        json: false,
-    };
+    let nowhere = Invocation { command: Verb::Status, socket: Some("/nowhere/1.sock".into()), json: false };
     let error = run_in(&nowhere, &[]).unwrap_err();
     let expected = "no server answers at /nowhere/1.sock: No such file or directory (os error 2); is it running?";
-    assert_eq!(
-        (error.to_string().as_str(), error.exit()),
-        (expected, Exit::NoServer)
-    );
+    assert_eq!((error.to_string().as_str(), error.exit()), (expected, Exit::NoServer));
 
-    let unnamed = Invocation {
-        socket: None,
-        ..nowhere
-    };
+    let unnamed = Invocation { socket: None, ..nowhere };
     let error = run_in(&unnamed, &["/nowhere".into(), "/tmp/none".into()]).unwrap_err();
     let expected = "no server of this user is running (no living socket in /nowhere or /tmp/none); name its socket with \
                     --socket PATH";
-    assert_eq!(
-        (error.to_string().as_str(), error.exit()),
-        (expected, Exit::NoServer)
-    );
+    assert_eq!((error.to_string().as_str(), error.exit()), (expected, Exit::NoServer));
 
-    let several = CtlError::Several {
-        sockets: vec!["/a/1.sock".into(), "/a/2.sock".into()],
-    };
+    let several = CtlError::Several { sockets: vec!["/a/1.sock".into(), "/a/2.sock".into()] };
     let expected = "several servers are running; choose one with --socket: /a/1.sock, /a/2.sock";
-    assert_eq!(
-        (several.to_string().as_str(), several.exit()),
-        (expected, Exit::Usage)
-    );
+    assert_eq!((several.to_string().as_str(), several.exit()), (expected, Exit::Usage));
 }

@@ -19,12 +19,8 @@ pub(super) fn status(status: &Status) -> String {
         status.listening.join(", ")
     );
     let totals = status.totals;
-    let (total, busy, idle, kill_pending) =
-        (totals.total, totals.busy, totals.idle, totals.kill_pending);
-    let _ = write!(
-        text,
-        "Total {total}  Busy {busy}  Idle {idle}  KillPending {kill_pending}"
-    );
+    let (total, busy, idle, kill_pending) = (totals.total, totals.busy, totals.idle, totals.kill_pending);
+    let _ = write!(text, "Total {total}  Busy {busy}  Idle {idle}  KillPending {kill_pending}");
     if totals.starting > 0 {
         let _ = write!(text, "  Starting {}", totals.starting);
     }
@@ -32,11 +28,7 @@ pub(super) fn status(status: &Status) -> String {
     let _ = writeln!(
         text,
         "\nSpawned {}  Retired {}  Died {}  Killed {}  TemplateRestarts {}",
-        counters.spawned,
-        counters.retired,
-        counters.died,
-        counters.killed,
-        counters.template_restarts
+        counters.spawned, counters.retired, counters.died, counters.killed, counters.template_restarts
     );
     if !status.workers.is_empty() {
         text.push('\n');
@@ -52,10 +44,8 @@ pub(super) fn status(status: &Status) -> String {
     text
 }
 
-const HEADINGS: [&str; 13] = [
-    "SLOT", "PID", "GEN", "PHASE", "STATE", "CONNS", "CALLS", "QUEUE", "THREADS", "REQUESTS",
-    "ERRORS", "MEAN", "RSS",
-];
+const HEADINGS: [&str; 13] =
+    ["SLOT", "PID", "GEN", "PHASE", "STATE", "CONNS", "CALLS", "QUEUE", "THREADS", "REQUESTS", "ERRORS", "MEAN", "RSS"];
 
 fn cells(worker: &Worker) -> [String; 13] {
     [
@@ -70,36 +60,24 @@ fn cells(worker: &Worker) -> [String; 13] {
         worker.threads.to_string(),
         worker.requests.to_string(),
         worker.errors.to_string(),
+        worker.mean_ms.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.1} ms")),
         worker
-            .mean_ms
-            .map_or_else(|| "-".to_owned(), |mean| format!("{mean:.1} ms")),
-        worker.rss_bytes.map_or_else(
-            || "-".to_owned(),
-            |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-        ),
+            .rss_bytes
+            .map_or_else(|| "-".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))),
     ]
 }
 
 /// Columns as wide as their widest cell, numbers to the right.
 fn table(text: &mut String, workers: &[Worker]) {
-    let rows: Vec<[String; 13]> = std::iter::once(HEADINGS.map(str::to_owned))
-        .chain(workers.iter().map(cells))
-        .collect();
-    let widths: [usize; 13] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
+    let rows: Vec<[String; 13]> =
+        std::iter::once(HEADINGS.map(str::to_owned)).chain(workers.iter().map(cells)).collect();
+    let widths: [usize; 13] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     for row in &rows {
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
             let gap = if column == 0 { "" } else { "  " };
             let is_word = HEADINGS[column] == "PHASE" || HEADINGS[column] == "STATE";
-            let _ = if is_word {
-                write!(text, "{gap}{cell:<width$}")
-            } else {
-                write!(text, "{gap}{cell:>width$}")
-            };
+            let _ = if is_word { write!(text, "{gap}{cell:<width$}") } else { write!(text, "{gap}{cell:>width$}") };
         }
         text.push('\n');
     }
@@ -155,19 +133,10 @@ Latest decisions
     fn only_the_latest_decisions_are_shown() {
         let mut sample = sample();
         let one = sample.decisions[0].clone();
-        sample.decisions = (0..25)
-            .map(|number| Decision {
-                reason: format!("reason {number}."),
-                ..one.clone()
-            })
-            .collect();
+        sample.decisions =
+            (0..25).map(|number| Decision { reason: format!("reason {number}."), ..one.clone() }).collect();
         let text = status(&sample);
-        assert!(
-            !text.contains("reason 14.")
-                && text.contains("reason 15.")
-                && text.contains("reason 24."),
-            "{text}"
-        );
+        assert!(!text.contains("reason 14.") && text.contains("reason 15.") && text.contains("reason 24."), "{text}");
     }
 
     #[test]

@@ -82,18 +82,8 @@ impl Clock {
         }
         self.second = Some(since.as_secs());
         let civil = Civil::from_epoch_seconds(since.as_secs());
-        let Civil {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        } = civil;
-        self.apache = format!(
-            "{day:02}/{}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000",
-            civil.month_name()
-        );
+        let Civil { year, month, day, hour, minute, second } = civil;
+        self.apache = format!("{day:02}/{}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000", civil.month_name());
         self.iso = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     }
 }
@@ -139,12 +129,7 @@ fn write_escaped(line: &mut Vec<u8>, bytes: &[u8]) {
     for &byte in bytes {
         match byte {
             b'"' | b'\\' | ..b' ' | 0x7f.. => {
-                line.extend_from_slice(&[
-                    b'\\',
-                    b'x',
-                    HEX[usize::from(byte >> 4)],
-                    HEX[usize::from(byte & 15)],
-                ]);
+                line.extend_from_slice(&[b'\\', b'x', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
             _ => line.push(byte),
         }
@@ -152,12 +137,7 @@ fn write_escaped(line: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn write_json(line: &mut Vec<u8>, clock: &Clock, entry: &Entry<'_>) {
-    append!(
-        line,
-        "{{\"time\":\"{}.{:03}Z\"",
-        clock.iso,
-        clock.milliseconds
-    );
+    append!(line, "{{\"time\":\"{}.{:03}Z\"", clock.iso, clock.milliseconds);
     let texts = [
         ("remote", entry.remote),
         ("method", entry.method),
@@ -169,10 +149,7 @@ fn write_json(line: &mut Vec<u8>, clock: &Clock, entry: &Entry<'_>) {
         write_json_field(line, name, Some(text.as_bytes()));
     }
     let (status, bytes, microseconds) = (entry.status, entry.bytes, entry.duration.as_micros());
-    append!(
-        line,
-        ",\"status\":{status},\"bytes\":{bytes},\"duration_us\":{microseconds}"
-    );
+    append!(line, ",\"status\":{status},\"bytes\":{bytes},\"duration_us\":{microseconds}");
     write_json_field(line, "referer", entry.referer);
     write_json_field(line, "user_agent", entry.user_agent);
     append!(line, ",\"pid\":{}}}", entry.pid);
@@ -243,27 +220,13 @@ mod tests {
     #[test]
     fn common_is_apaches() {
         let table = [
+            (ENTRY, "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 2326\n"),
             (
-                ENTRY,
-                "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 2326\n",
-            ),
-            (
-                Entry {
-                    query: "",
-                    bytes: 0,
-                    ..ENTRY
-                },
+                Entry { query: "", bytes: 0, ..ENTRY },
                 "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"GET /a%20b HTTP/1.1\" 200 -\n",
             ),
             (
-                Entry {
-                    method: "",
-                    path: "",
-                    query: "",
-                    status: 408,
-                    bytes: 0,
-                    ..ENTRY
-                },
+                Entry { method: "", path: "", query: "", status: 408, bytes: 0, ..ENTRY },
                 "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"-\" 408 -\n",
             ),
         ];
@@ -274,85 +237,47 @@ mod tests {
 
     #[test]
     fn combined_adds_two_headers() {
-        let common =
-            "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 2326";
+        let common = "127.0.0.1 - - [22/Nov/2026:18:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 2326";
         assert_eq!(
             line(AccessFormat::Combined, &ENTRY),
             format!("{common} \"http://example.com/start\" \"curl/8.5\"\n")
         );
-        let bare = Entry {
-            referer: None,
-            user_agent: None,
-            ..ENTRY
-        };
-        assert_eq!(
-            line(AccessFormat::Combined, &bare),
-            format!("{common} \"-\" \"-\"\n")
-        );
+        let bare = Entry { referer: None, user_agent: None, ..ENTRY };
+        assert_eq!(line(AccessFormat::Combined, &bare), format!("{common} \"-\" \"-\"\n"));
     }
 
     #[test]
     fn json_has_every_field() {
         let expected = "{\"time\":\"2026-11-22T18:00:00.123Z\",\"remote\":\"127.0.0.1\",\"method\":\"GET\",\"path\":\"/a%20b\",\"query\":\"x=1\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"bytes\":2326,\"duration_us\":1234,\"referer\":\"http://example.com/start\",\"user_agent\":\"curl/8.5\",\"pid\":77}\n";
         assert_eq!(line(AccessFormat::Json, &ENTRY), expected);
-        let bare: serde_json::Value = serde_json::from_str(&line(
-            AccessFormat::Json,
-            &Entry {
-                referer: None,
-                ..ENTRY
-            },
-        ))
-        .unwrap();
+        let bare: serde_json::Value =
+            serde_json::from_str(&line(AccessFormat::Json, &Entry { referer: None, ..ENTRY })).unwrap();
         assert_eq!(bare["referer"], serde_json::Value::Null);
     }
 
     #[test]
     fn a_client_cannot_forge_a_line_or_a_field() {
         let forged = b"x\" 200 1\r\n10.0.0.1 - - \\ \x7f\xff\xc3\xa9";
-        let entry = Entry {
-            user_agent: Some(forged),
-            path: "/\"\n",
-            ..ENTRY
-        };
+        let entry = Entry { user_agent: Some(forged), path: "/\"\n", ..ENTRY };
         let text = line(AccessFormat::Combined, &entry);
         assert_eq!(text.matches('\n').count(), 1);
-        assert!(
-            text.ends_with(" \"x\\x22 200 1\\x0d\\x0a10.0.0.1 - - \\x5c \\x7f\\xff\\xc3\\xa9\"\n"),
-            "{text}"
-        );
+        assert!(text.ends_with(" \"x\\x22 200 1\\x0d\\x0a10.0.0.1 - - \\x5c \\x7f\\xff\\xc3\\xa9\"\n"), "{text}");
         assert!(text.contains("\"GET /\\x22\\x0a?x=1 HTTP/1.1\""), "{text}");
 
         let text = line(AccessFormat::Json, &entry);
         assert_eq!(text.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            value["user_agent"],
-            "x\" 200 1\r\n10.0.0.1 - - \\ \u{7f}\u{fffd}é"
-        );
+        assert_eq!(value["user_agent"], "x\" 200 1\r\n10.0.0.1 - - \\ \u{7f}\u{fffd}é");
         assert_eq!(value["path"], "/\"\n");
     }
 
     #[test]
     fn every_byte_stays_valid_json_on_one_line() {
         let every: Vec<u8> = (0..=255).collect();
-        let text = line(
-            AccessFormat::Json,
-            &Entry {
-                user_agent: Some(&every),
-                ..ENTRY
-            },
-        );
+        let text = line(AccessFormat::Json, &Entry { user_agent: Some(&every), ..ENTRY });
         assert_eq!(text.matches('\n').count(), 1);
-        assert!(
-            serde_json::from_str::<serde_json::Value>(&text).is_ok(),
-            "{text}"
-        );
-        assert!(
-            text.trim_end()
-                .chars()
-                .all(|character| !character.is_control()),
-            "{text:?}"
-        );
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
+        assert!(text.trim_end().chars().all(|character| !character.is_control()), "{text:?}");
     }
 
     #[test]

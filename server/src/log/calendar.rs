@@ -32,17 +32,13 @@ impl Civil {
         let days = seconds / 86_400 + EPOCH;
         let (era, day_of_era) = (days / DAYS_PER_ERA, days % DAYS_PER_ERA);
         // Takes the leap days out (one in 4 years, none in 100, one in 400), so that years have 365 days each.
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         // From March on, months of 31 30 31 30 31 days repeat every 153 days.
         let months_since_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
-        let (month, next_year) = if months_since_march < 10 {
-            (months_since_march + 3, 0)
-        } else {
-            (months_since_march - 9, 1)
-        };
+        let (month, next_year) =
+            if months_since_march < 10 { (months_since_march + 3, 0) } else { (months_since_march - 9, 1) };
         let of_day = seconds % 86_400;
         // Every field but the year is below 100 by the arithmetic above.
         Civil {
@@ -57,9 +53,7 @@ impl Civil {
 
     /// `Nov`.
     pub(super) fn month_name(&self) -> &'static str {
-        const NAMES: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const NAMES: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         NAMES[usize::from(self.month.clamp(1, 12)) - 1]
     }
 }
@@ -82,23 +76,13 @@ mod tests {
             (4_107_542_400, (2100, 3, 1, 0, 0, 0)), // divisible by 100 only: no leap year
         ];
         for (seconds, (year, month, day, hour, minute, second)) in table {
-            let expected = Civil {
-                year,
-                month,
-                day,
-                hour,
-                minute,
-                second,
-            };
+            let expected = Civil { year, month, day, hour, minute, second };
             assert_eq!(Civil::from_epoch_seconds(seconds), expected, "{seconds}");
         }
     }
 
     #[test]
     fn a_clock_before_1970_reads_as_1970() {
-        assert_eq!(
-            since_epoch(UNIX_EPOCH - Duration::from_secs(5)),
-            Duration::ZERO
-        );
+        assert_eq!(since_epoch(UNIX_EPOCH - Duration::from_secs(5)), Duration::ZERO);
     }
 }

@@ -49,35 +49,19 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let level = *event.metadata().level();
         write_prefix(&mut writer, SystemTime::now(), level)?;
-        context
-            .field_format()
-            .format_fields(writer.by_ref(), event)?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
 }
 
 fn write_prefix(writer: &mut Writer<'_>, now: SystemTime, level: Level) -> fmt::Result {
     let since = since_epoch(now);
-    let Civil {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = Civil::from_epoch_seconds(since.as_secs());
+    let Civil { year, month, day, hour, minute, second } = Civil::from_epoch_seconds(since.as_secs());
     let milliseconds = since.subsec_millis();
-    let time = format_args!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z"
-    );
+    let time = format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z");
     let role = ROLE.read().unwrap_or_else(PoisonError::into_inner);
     let pid = std::process::id();
     if writer.has_ansi_escapes() {
@@ -88,10 +72,7 @@ fn write_prefix(writer: &mut Writer<'_>, now: SystemTime, level: Level) -> fmt::
             Level::INFO => 32,
             _ => 34,
         };
-        write!(
-            writer,
-            "\x1b[2m{time}\x1b[0m \x1b[{colour}m{level}\x1b[0m {role}[{pid}] "
-        )
+        write!(writer, "\x1b[2m{time}\x1b[0m \x1b[{colour}m{level}\x1b[0m {role}[{pid}] ")
     } else {
         write!(writer, "{time} {level} {role}[{pid}] ")
     }
@@ -110,10 +91,7 @@ mod tests {
 
     impl io::Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap()
-                .push(String::from_utf8_lossy(bytes).into_owned());
+            self.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
             Ok(bytes.len())
         }
 
@@ -144,16 +122,10 @@ mod tests {
         let pid = std::process::id();
         assert_eq!(lines.len(), 2, "{lines:?}");
         let (time, rest) = lines[0].split_once(' ').unwrap();
-        assert_eq!(
-            rest,
-            format!("INFO supervisor[{pid}] retires a worker slot=3 why=\"idle\"\n")
-        );
+        assert_eq!(rest, format!("INFO supervisor[{pid}] retires a worker slot=3 why=\"idle\"\n"));
         assert_eq!(time.len(), "2026-11-22T18:00:00.123Z".len(), "{time}");
         let (_, rest) = lines[1].split_once(' ').unwrap();
-        assert_eq!(
-            rest,
-            format!("WARN worker 3[{pid}] odd target_path=\"/a\\nb\"\n")
-        );
+        assert_eq!(rest, format!("WARN worker 3[{pid}] odd target_path=\"/a\\nb\"\n"));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::config::machine::Machine;
 use crate::config::{AppSource, Config, Exit, Mpm};
 use crate::ctl;
 use crate::ctl::protocol::{Counters, Reply, Request, Status};
+use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::Listener;
 use crate::scoreboard::{Phase as Published, Scoreboard};
@@ -44,6 +45,8 @@ const CONTROL: Token = Token(4);
 const FIRST_CLIENT: Token = Token(16);
 const FIRST_WORKER: usize = FIRST_CLIENT.0 + control::MOST;
 
+/// What one message can carry, less what every template gets.
+const MOST_LISTENERS: usize = MOST_DESCRIPTORS - 5;
 /// Decisions kept for `ctl status`.
 const REMEMBERED: usize = 64;
 /// A template that does not leave by itself when its link closes is stuck in the application's import.
@@ -93,6 +96,7 @@ struct Supervisor {
     poll: Poll,
     signals: SignalFd,
     wake: Wakeup,
+    handoff: Handoff,
     scoreboard: Scoreboard,
     scoreboard_fd: OwnedFd,
     lifeline: OwnedFd,
@@ -152,8 +156,8 @@ impl Supervisor {
             .map(|bind| Listener::bind(bind, config.backlog))
             .collect::<Result<Vec<_>, _>>()
             .map_err(StartError::Address)?;
-        if listeners.len() > MOST_DESCRIPTORS - 3 {
-            let error = io::Error::other(format!("at most {} are possible", MOST_DESCRIPTORS - 3));
+        if listeners.len() > MOST_LISTENERS {
+            let error = io::Error::other(format!("at most {MOST_LISTENERS} are possible"));
             return Err(StartError::System("too many --bind addresses".to_owned(), error));
         }
         let listening: Vec<String> = listeners.iter().map(Listener::url).collect();
@@ -163,8 +167,8 @@ impl Supervisor {
         let scoreboard = Scoreboard::map(scoreboard_fd.as_fd()).map_err(system("mapping the scoreboard"))?;
         let (lifeline, lifeline_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
             .map_err(|error| system("creating the lifeline")(error.into()))?;
-        let wake = Wakeup::new()
-            .map_err(|error| system("creating the wake-up")(error.into()))?;
+        let wake = Wakeup::new().map_err(|error| system("creating the wake-up")(error.into()))?;
+        let handoff = Handoff::new().map_err(system("creating the hand-off"))?;
         let signals = operator_signals().map_err(|error| system("reading signals as a descriptor")(error.into()))?;
         let poll = Poll::new().map_err(system("creating the event loop"))?;
         let register = |fd, token| poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE);
@@ -173,10 +177,7 @@ impl Supervisor {
         let control = match config.control_off {
             true => None,
             false => Some(open_control(&config, &poll).map_err(|(path, error)| {
-                StartError::System(
-                    format!("the control socket {path} (choose another with --control-socket)"),
-                    error,
-                )
+                StartError::System(format!("the control socket {path} (choose another with --control-socket)"), error)
             })?),
         };
         Ok(Supervisor {
@@ -186,6 +187,7 @@ impl Supervisor {
             poll,
             signals,
             wake,
+            handoff,
             scoreboard,
             scoreboard_fd,
             lifeline,
@@ -348,6 +350,7 @@ impl Supervisor {
             scoreboard: self.scoreboard_fd.as_fd(),
             lifeline: self.lifeline.as_fd(),
             wake: self.wake.as_fd(),
+            handoff: self.handoff.ends(),
         };
         let listeners: Vec<_> = self.listeners.iter().map(|listener| (listener.as_fd(), listener.address())).collect();
         let template = Template::start(self.templates, &self.config, &shared, &listeners)?;
@@ -395,8 +398,11 @@ impl Supervisor {
         };
         let wake = Wakeup::from(wake);
         let number = self.template.as_ref().map_or(0, |template| template.number);
-        let watched =
-            self.poll.registry().register(&mut SourceFd(&pidfd.as_raw_fd()), Token(FIRST_WORKER + slot), Interest::READABLE);
+        let watched = self.poll.registry().register(
+            &mut SourceFd(&pidfd.as_raw_fd()),
+            Token(FIRST_WORKER + slot),
+            Interest::READABLE,
+        );
         if let Err(error) = watched {
             tracing::error!("the end of worker {slot} can't be watched: {error}");
         }
@@ -531,7 +537,9 @@ impl Supervisor {
                 tracing::error!("worker {slot} (pid {pid}) died: {ending}");
             } else {
                 let pause = self.worker_backoff.failed(now);
-                tracing::error!("worker {slot} (pid {pid}) died: {ending}, {age:.1?} old; the next one starts in {pause:?}");
+                tracing::error!(
+                    "worker {slot} (pid {pid}) died: {ending}, {age:.1?} old; the next one starts in {pause:?}"
+                );
             }
         }
         self.decide(Cause::Exited);

@@ -18,6 +18,7 @@ pub(super) struct Shared<'a> {
     pub(super) scoreboard: BorrowedFd<'a>,
     pub(super) lifeline: BorrowedFd<'a>,
     pub(super) wake: BorrowedFd<'a>,
+    pub(super) handoff: [BorrowedFd<'a>; 2],
 }
 
 /// A template process.
@@ -51,6 +52,7 @@ impl Template {
         let pidfd = process::open(child.id() as i32)?;
         let link = Link::new(ours);
         let mut descriptors = vec![shared.scoreboard, shared.lifeline, shared.wake];
+        descriptors.extend(shared.handoff);
         descriptors.extend(listeners.iter().map(|(fd, _)| *fd));
         let bound = listeners.iter().map(|(_, address)| address.clone()).collect();
         link.send(&ToTemplate::SetUp { config: Box::new(config.clone()), bound }, &descriptors)?;

@@ -38,7 +38,9 @@ pub(super) struct Worker {
 enum Place {
     Free,
     /// The template was asked; it has not answered.
-    Asked { generation: u64 },
+    Asked {
+        generation: u64,
+    },
     Taken(Worker),
 }
 
@@ -75,7 +77,15 @@ impl Roster {
     }
 
     /// The template has forked the worker it was asked for.
-    pub(super) fn settle(&mut self, slot: usize, generation: u64, pid: i32, pidfd: OwnedFd, wake: Wakeup, template: u64) {
+    pub(super) fn settle(
+        &mut self,
+        slot: usize,
+        generation: u64,
+        pid: i32,
+        pidfd: OwnedFd,
+        wake: Wakeup,
+        template: u64,
+    ) {
         self.places[slot] = Place::Taken(Worker {
             generation,
             pid,
@@ -198,7 +208,8 @@ impl Roster {
 
     /// When the next worker is overdue.
     pub(super) fn next_overdue(&self, patience: Duration) -> Option<Duration> {
-        let leaving = self.workers().filter(|(_, worker)| !worker.killed).filter_map(|(_, worker)| worker.leaving_since);
+        let leaving =
+            self.workers().filter(|(_, worker)| !worker.killed).filter_map(|(_, worker)| worker.leaving_since);
         leaving.min().map(|since| since + patience)
     }
 
@@ -244,12 +255,7 @@ impl Roster {
                     in_flight: seen.in_flight,
                     queued: seen.queued,
                     threads: seen.threads,
-                    totals: Totals {
-                        requests: seen.requests,
-                        wall: seen.wall,
-                        cpu,
-                        gil_wait: seen.lock_wait,
-                    },
+                    totals: Totals { requests: seen.requests, wall: seen.wall, cpu, gil_wait: seen.lock_wait },
                 }
             })
             .collect()

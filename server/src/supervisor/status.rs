@@ -58,10 +58,7 @@ pub(super) fn workers(roster: &Roster, views: &[WorkerView], one_connection_each
 }
 
 /// The decisions, oldest first.
-pub(super) fn decisions<'a>(
-    ring: impl Iterator<Item = &'a Decision>,
-    now: Duration,
-) -> Vec<protocol::Decision> {
+pub(super) fn decisions<'a>(ring: impl Iterator<Item = &'a Decision>, now: Duration) -> Vec<protocol::Decision> {
     ring.map(|decision| protocol::Decision {
         seconds_ago: now.saturating_sub(decision.at).as_secs_f64(),
         at_seconds: decision.at.as_secs_f64(),

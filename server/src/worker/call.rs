@@ -88,7 +88,8 @@ impl Caller {
         let began_ns = clock::monotonic_ns();
         let mut cost = CallCost::default();
         let mut responder = Responder::new(&transport, &mut tools.scratch, facts, may_keep, self.write_timeout);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.application.handle(&mut request, &mut responder, &mut cost)));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| self.application.handle(&mut request, &mut responder, &mut cost)));
         let outcome = outcome.unwrap_or_else(|_| {
             tracing::error!("smarthttpd itself panicked while it answered a request; please report this");
             Err(Failed)

@@ -22,6 +22,7 @@ use self::pool::{Bounds, Pool};
 use self::reactor::{Reactor, Settings};
 use crate::config::{Config, Exit, Mpm};
 use crate::exchange::Application;
+use crate::handoff::Handoff;
 use crate::listener::Listener;
 use crate::scoreboard::{Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
@@ -45,6 +46,8 @@ pub(crate) struct Outfit {
     pub(crate) supervisor: Wakeup,
     /// Wakes this worker.
     pub(crate) wake: Wakeup,
+    /// Where connections change workers.
+    pub(crate) handoff: Handoff,
     /// Shared with all workers.
     pub(crate) listeners: Vec<Listener>,
     /// Distinguishes this worker's random choices from its siblings'.
@@ -53,7 +56,8 @@ pub(crate) struct Outfit {
 
 /// A worker's whole life.
 pub(crate) fn run(outfit: Outfit) -> Exit {
-    let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, listeners, generation } = outfit;
+    let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, handoff, listeners, generation } =
+        outfit;
     slot.set_pid(std::process::id());
     let access = match AccessLog::open(config.access_log.as_ref()) {
         Ok(access) => Arc::new(access),
@@ -75,7 +79,9 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
         most_connections: most_connections(&config.mpm),
         most_accepted: most_accepted(&config.mpm),
     };
-    let reactor = match Reactor::new(settings, listeners, Arc::clone(&wake), lifeline, Arc::clone(&access)) {
+    // In prefork a connection stays with its process, as in Apache.
+    let handoff = (!matches!(config.mpm, Mpm::Prefork { .. })).then_some(handoff);
+    let reactor = match Reactor::new(settings, listeners, handoff, Arc::clone(&wake), lifeline, Arc::clone(&access)) {
         Ok(reactor) => reactor,
         Err(error) => {
             tracing::error!("the worker can't set up its event loop: {error}");

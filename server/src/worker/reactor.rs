@@ -20,13 +20,15 @@ use super::timers::{Deadline, Due, Timers};
 use crate::config::Timeouts;
 use crate::connection::{DateCache, H1, Outgoing, Step, Transport, Verdict, Waiting};
 use crate::exchange::{Endpoints, Request};
+use crate::handoff::Handoff;
 use crate::listener::Listener;
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, epoll};
 
 const WAKE: Token = Token(0);
 const LIFELINE: Token = Token(1);
-const FIRST_LISTENER: usize = 2;
+const HANDOFF: Token = Token(2);
+const FIRST_LISTENER: usize = 3;
 /// Connections' tokens start here, whether or not the listeners are still there.
 const FIRST_CONNECTION: usize = FIRST_LISTENER + crate::sys::message::MOST_DESCRIPTORS;
 
@@ -84,6 +86,13 @@ struct Connection {
     deadline: Deadline,
 }
 
+impl Connection {
+    /// Between requests, with nothing received of the next one.
+    fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Reading) && self.protocol.is_idle()
+    }
+}
+
 /// What a reactor needs to know, fixed for its life.
 pub(super) struct Settings {
     pub(super) limits: http1::Limits,
@@ -102,6 +111,7 @@ pub(super) struct Reactor {
     scratch: Box<[u8]>,
     settings: Settings,
     listeners: Vec<Listener>,
+    handoff: Option<Handoff>,
     listening: bool,
     accepted: u64,
     /// No accepting before this time.
@@ -131,6 +141,7 @@ impl Reactor {
     pub(super) fn new(
         settings: Settings,
         listeners: Vec<Listener>,
+        handoff: Option<Handoff>,
         wake: Arc<Wakeup>,
         lifeline: OwnedFd,
         access: Arc<AccessLog>,
@@ -144,6 +155,7 @@ impl Reactor {
             scratch: vec![0; READ].into_boxed_slice(),
             settings,
             listeners,
+            handoff,
             listening: false,
             accepted: 0,
             pause_until_ns: 0,
@@ -178,14 +190,19 @@ impl Reactor {
         if wanted == self.listening {
             return;
         }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let changed = if wanted {
-                epoll::add_exclusive(&self.poll, listener.as_fd(), Token(FIRST_LISTENER + index))
-            } else {
-                epoll::remove(&self.poll, listener.as_fd())
+        let listeners = self.listeners.iter().enumerate();
+        let sources = listeners.map(|(index, listener)| (listener.as_fd(), Token(FIRST_LISTENER + index)));
+        let handoff = self.handoff.iter().map(|handoff| (handoff.readiness(), HANDOFF));
+        for (source, token) in sources.chain(handoff) {
+            let changed = match wanted {
+                true => epoll::add_exclusive(&self.poll, source, token),
+                false => epoll::remove(&self.poll, source),
             };
             if let Err(error) = changed {
-                tracing::error!("{} can't be {}: {error}", listener.address(), if wanted { "watched" } else { "left" });
+                tracing::error!(
+                    "a source of connections can't be {}: {error}",
+                    if wanted { "watched" } else { "left" }
+                );
             }
         }
         self.listening = wanted;
@@ -210,6 +227,7 @@ impl Reactor {
                     turned.woken = true;
                 }
                 LIFELINE => turned.orphaned = true,
+                HANDOFF => self.take_over(),
                 Token(token) if token < FIRST_CONNECTION => self.accept(token - FIRST_LISTENER, room),
                 Token(token) => self.ready(token - FIRST_CONNECTION, event, jobs),
             }
@@ -219,15 +237,18 @@ impl Reactor {
         turned
     }
 
-    /// An answered request comes back; its connection may have the next one already.
-    pub(super) fn settle(&mut self, done: Done, jobs: &mut VecDeque<Job>) {
+    /// An answered request comes back; its connection may have the next one already. With `give_away`, another worker
+    /// shall have the connection, if nothing of a next request is here.
+    pub(super) fn settle(&mut self, done: Done, give_away: bool, jobs: &mut VecDeque<Job>) {
         let Done { key, verdict, bytes, head } = done;
         let Some(connection) = self.connections.get_mut(key) else { return };
         match verdict {
             Verdict::KeepAlive => {
                 connection.phase = Phase::Reading;
                 connection.protocol.resume(bytes, head);
-                self.advance(key, jobs);
+                if !(give_away && self.give_away(key)) {
+                    self.advance(key, jobs);
+                }
             }
             Verdict::Close => self.finish(key),
             Verdict::Unsent { rest, keep_alive } => {
@@ -243,20 +264,28 @@ impl Reactor {
 
     /// Leaves: takes no more connections and asks idle clients to go. With `backlog`, first takes all that wait in the
     /// kernel's queue, because nobody else will.
-    pub(super) fn drain(&mut self, backlog: bool) {
+    pub(super) fn drain(&mut self, backlog: bool, give_away: bool) {
         if !self.draining {
             self.listen(false);
             self.draining = true;
+        }
+        if give_away {
+            let idle: Vec<usize> =
+                self.connections.iter().filter(|(_, open)| open.is_idle()).map(|(key, _)| key).collect();
+            for key in idle {
+                self.give_away(key);
+            }
         }
         if backlog {
             for index in 0..self.listeners.len() {
                 self.accept(index, usize::MAX);
             }
+            self.take_over();
         }
         self.listeners.clear();
         let farewell_ns = self.now_ns + FAREWELL_NS;
         for (key, connection) in &mut self.connections {
-            if matches!(connection.phase, Phase::Reading) && connection.protocol.is_idle() {
+            if connection.is_idle() {
                 let at_ns = connection.deadline.at_ns().min(farewell_ns);
                 self.timers.set(&mut connection.deadline, key, at_ns);
             }
@@ -285,7 +314,9 @@ impl Reactor {
                 Ok((transport, endpoints)) => self.open(transport, endpoints),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        tracing::error!("no connection can be accepted: {error}; raise the limit of open files (ulimit -n)");
+                        tracing::error!(
+                            "no connection can be accepted: {error}; raise the limit of open files (ulimit -n)"
+                        );
                         self.pause_until_ns = self.now_ns + OUT_OF_DESCRIPTORS_NS;
                         self.listen(false);
                         return;
@@ -294,6 +325,47 @@ impl Reactor {
                     // The client gave up while it waited (ECONNABORTED), or a network error of its connection.
                     _ => {}
                 },
+            }
+        }
+    }
+
+    /// Leaves an idle connection to another worker. False when it stays.
+    fn give_away(&mut self, key: usize) -> bool {
+        let Some(handoff) = &self.handoff else { return false };
+        let Some(connection) = self.connections.get(key) else { return false };
+        let Connection { transport, endpoints, .. } = connection;
+        if !connection.is_idle() || connection.readable {
+            return false;
+        }
+        // As long as another process has the socket open, only this takes it out of our event loop.
+        if transport.unregister(self.poll.registry()).is_err() {
+            return false;
+        }
+        if handoff.give(transport, endpoints).is_ok() {
+            self.close(key);
+            return true;
+        }
+        // No room: it comes back, and with it, as a first event, all that it has become ready for meanwhile.
+        if transport.register(self.poll.registry(), Token(FIRST_CONNECTION + key)).is_err() {
+            self.close(key);
+            return true;
+        }
+        false
+    }
+
+    /// Takes the connections that other workers gave away, as far as there is room.
+    fn take_over(&mut self) {
+        while self.draining || self.connections.len() < self.settings.most_connections {
+            let Some(taken) = self.handoff.as_ref().map(Handoff::take) else { return };
+            match taken {
+                Ok((transport, endpoints)) => self.open(transport, endpoints),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // A connection whose client has gone meanwhile.
+                Err(error) => tracing::debug!("a connection was lost on its way between workers: {error}"),
+            }
+            if !self.draining {
+                // One at a time: those that wait are for whoever is idle.
+                return;
             }
         }
     }

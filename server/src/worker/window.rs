@@ -31,13 +31,8 @@ impl Window {
     /// Takes the totals at `now_ns`. Marks older than the window go, but the last mark before a quiet time stays: what
     /// calls cost then is the best guess for the next ones.
     pub(super) fn note(&mut self, now_ns: u64, seen: &Seen) {
-        let mark = Mark {
-            at_ns: now_ns,
-            requests: seen.requests,
-            wall: seen.wall,
-            cpu: seen.cpu,
-            lock_wait: seen.lock_wait,
-        };
+        let mark =
+            Mark { at_ns: now_ns, requests: seen.requests, wall: seen.wall, cpu: seen.cpu, lock_wait: seen.lock_wait };
         if mark.requests == self.latest.requests {
             return;
         }

@@ -21,25 +21,13 @@ pub(crate) struct WsgiApplication {
 }
 
 impl WsgiApplication {
-    pub(super) fn new(
-        py: Python<'_>,
-        callable: Py<PyAny>,
-        facts: Facts,
-    ) -> PyResult<WsgiApplication> {
-        Ok(WsgiApplication {
-            callable,
-            environ: Environ::new(py, facts)?,
-        })
+    pub(super) fn new(py: Python<'_>, callable: Py<PyAny>, facts: Facts) -> PyResult<WsgiApplication> {
+        Ok(WsgiApplication { callable, environ: Environ::new(py, facts)? })
     }
 }
 
 impl Application for WsgiApplication {
-    fn handle(
-        &self,
-        request: &mut Request,
-        sink: &mut dyn ResponseSink,
-        cost: &mut CallCost,
-    ) -> Result<(), Failed> {
+    fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed> {
         let asked = Instant::now();
         let ending = Python::attach(|py| {
             cost.lock_wait_ns = nanoseconds(asked.elapsed());

@@ -31,10 +31,7 @@ pub(super) fn send(result: &Bound<'_, PyAny>, response: &StartResponse) -> Resul
         ))));
     }
     let pieces = result.try_iter().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "the application returned {}, which is not iterable",
-            type_name(result)
-        ))
+        PyTypeError::new_err(format!("the application returned {}, which is not iterable", type_name(result)))
     })?;
     if walks_a_sequence(&pieces) {
         // All of it is there already, so nothing is gained by sending it in pieces; Django's responses are such.

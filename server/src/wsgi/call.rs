@@ -25,11 +25,7 @@ pub(super) struct Ending {
 impl Ending {
     /// It ended with this exception.
     pub(super) fn raised(py: Python<'_>, error: &PyErr) -> Ending {
-        Ending {
-            exceptions: vec![traceback::format(py, error)],
-            outcome: Err(Failed),
-            lock_wait_ns: 0,
-        }
+        Ending { exceptions: vec![traceback::format(py, error)], outcome: Err(Failed), lock_wait_ns: 0 }
     }
 }
 
@@ -40,10 +36,8 @@ pub(super) fn run<'py>(
     sink: &mut dyn ResponseSink,
 ) -> Ending {
     let py = application.py();
-    StartResponse::lend(py, sink, |start_response| {
-        respond(application, environ, start_response)
-    })
-    .unwrap_or_else(|error| Ending::raised(py, &error))
+    StartResponse::lend(py, sink, |start_response| respond(application, environ, start_response))
+        .unwrap_or_else(|error| Ending::raised(py, &error))
 }
 
 fn respond<'py>(
@@ -76,11 +70,7 @@ fn respond<'py>(
             Err(Failed)
         }
     };
-    Ending {
-        exceptions,
-        outcome,
-        lock_wait_ns: account.lock_wait_ns,
-    }
+    Ending { exceptions, outcome, lock_wait_ns: account.lock_wait_ns }
 }
 
 /// Calls `close()` of what the application returned, if it has one.

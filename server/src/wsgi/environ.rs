@@ -98,15 +98,8 @@ impl Environ {
     }
 
     /// The environ of `request`, whose body moves into `wsgi.input`.
-    pub(super) fn build<'py>(
-        &self,
-        py: Python<'py>,
-        request: &mut Request,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let environ = self
-            .listener(py, &request.endpoints)?
-            .into_bound(py)
-            .copy()?;
+    pub(super) fn build<'py>(&self, py: Python<'py>, request: &mut Request) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.listener(py, &request.endpoints)?.into_bound(py).copy()?;
         let keys = &self.keys;
         let (head, bytes) = (&request.head, request.bytes.as_slice());
 
@@ -181,30 +174,19 @@ impl Environ {
         // Nothing in these two critical sections can run Python code, which might give the interpreter lock away and let
         // another thread wait here while it holds that lock.
         let found = {
-            let listeners = self
-                .listeners
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners
                 .iter()
-                .find(|listener| {
-                    listener.local == endpoints.local && listener.scheme == endpoints.scheme
-                })
+                .find(|listener| listener.local == endpoints.local && listener.scheme == endpoints.scheme)
                 .map(|listener| listener.constants.clone_ref(py))
         };
         if let Some(found) = found {
             return Ok(found);
         }
         let made = listener_constants(self.constants.bind(py), endpoints)?.unbind();
-        let listener = Listener {
-            local: endpoints.local.clone(),
-            scheme: endpoints.scheme,
-            constants: made.clone_ref(py),
-        };
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let listener =
+            Listener { local: endpoints.local.clone(), scheme: endpoints.scheme, constants: made.clone_ref(py) };
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         if listeners.len() < LISTENERS {
             listeners.push(listener);
         }
@@ -215,9 +197,7 @@ impl Environ {
 /// What every environ starts with.
 fn constants(py: Python<'_>, facts: Facts) -> PyResult<Bound<'_, PyDict>> {
     let environ = PyDict::new(py);
-    let set = |key: &str, value: &str| {
-        environ.set_item(PyString::intern(py, key), PyString::intern(py, value))
-    };
+    let set = |key: &str, value: &str| environ.set_item(PyString::intern(py, key), PyString::intern(py, value));
     set("REQUEST_METHOD", METHODS[0])?;
     set("SCRIPT_NAME", "")?;
     set("PATH_INFO", "/")?;
@@ -227,15 +207,11 @@ fn constants(py: Python<'_>, facts: Facts) -> PyResult<Bound<'_, PyDict>> {
     set("SERVER_NAME", "localhost")?;
     set("SERVER_PORT", "80")?;
     set("SERVER_PROTOCOL", "HTTP/1.1")?;
-    set(
-        "SERVER_SOFTWARE",
-        concat!("smarthttpd/", env!("CARGO_PKG_VERSION")),
-    )?;
+    set("SERVER_SOFTWARE", concat!("smarthttpd/", env!("CARGO_PKG_VERSION")))?;
     set("REMOTE_ADDR", "")?;
     set("REMOTE_PORT", "")?;
     set("wsgi.url_scheme", "http")?;
-    let set =
-        |key: &str, value: Bound<'_, PyAny>| environ.set_item(PyString::intern(py, key), value);
+    let set = |key: &str, value: Bound<'_, PyAny>| environ.set_item(PyString::intern(py, key), value);
     set("wsgi.version", (1, 0).into_pyobject(py)?.into_any())?;
     set("wsgi.input", Bound::new(py, Input::empty())?.into_any())?;
     set("wsgi.errors", errors(py)?)?;
@@ -254,9 +230,7 @@ fn constants(py: Python<'_>, facts: Facts) -> PyResult<Bound<'_, PyDict>> {
 fn reserve(environ: &Bound<'_, PyDict>) -> PyResult<()> {
     const GROWN: usize = 22;
     // Strings, like all keys: any other key would make the table a slower, general one.
-    let fillers: Vec<String> = (environ.len()..GROWN)
-        .map(|n| format!("filler {n}"))
-        .collect();
+    let fillers: Vec<String> = (environ.len()..GROWN).map(|n| format!("filler {n}")).collect();
     for filler in &fillers {
         environ.set_item(filler, ())?;
     }
@@ -275,15 +249,10 @@ fn errors(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(stderr)
 }
 
-fn listener_constants<'py>(
-    constants: &Bound<'py, PyDict>,
-    endpoints: &Endpoints,
-) -> PyResult<Bound<'py, PyDict>> {
+fn listener_constants<'py>(constants: &Bound<'py, PyDict>, endpoints: &Endpoints) -> PyResult<Bound<'py, PyDict>> {
     let py = constants.py();
     let environ = constants.copy()?;
-    let set = |key: &str, value: &str| {
-        environ.set_item(PyString::intern(py, key), PyString::intern(py, value))
-    };
+    let set = |key: &str, value: &str| environ.set_item(PyString::intern(py, key), PyString::intern(py, value));
     set("wsgi.url_scheme", endpoints.scheme)?;
     let (name, port) = server_name(endpoints);
     set("SERVER_NAME", &name)?;
@@ -302,11 +271,7 @@ fn server_name(endpoints: &Endpoints) -> (String, String) {
             (name, local.port().to_string())
         }
         Endpoint::Unix(_) => {
-            let port = if endpoints.scheme == "https" {
-                "443"
-            } else {
-                "80"
-            };
+            let port = if endpoints.scheme == "https" { "443" } else { "80" };
             ("localhost".to_owned(), port.to_owned())
         }
     }
@@ -318,11 +283,7 @@ fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> 
     // needed, for every byte is a character. The result is a new reference to a str, or NULL with an exception set; a
     // slice is never longer than isize::MAX.
     unsafe {
-        let text = ffi::PyUnicode_DecodeLatin1(
-            bytes.as_ptr().cast(),
-            bytes.len() as ffi::Py_ssize_t,
-            std::ptr::null(),
-        );
+        let text = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t, std::ptr::null());
         Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
     }
 }
@@ -342,12 +303,7 @@ fn decimal(py: Python<'_>, mut number: u64) -> PyResult<Bound<'_, PyString>> {
 }
 
 /// Sets `key`, or appends to what is there.
-fn add(
-    environ: &Bound<'_, PyDict>,
-    key: &Bound<'_, PyString>,
-    value: &[u8],
-    separator: &[u8],
-) -> PyResult<()> {
+fn add(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &[u8], separator: &[u8]) -> PyResult<()> {
     let py = environ.py();
     let value = latin1(py, value)?;
     // SAFETY: this thread is attached; all three are live objects and `environ` is a dict that no other thread knows yet,
@@ -429,19 +385,10 @@ mod tests {
             (tcp("[::1]:80"), "http", "[::1]", "80"),
             // An IPv4 client of an IPv6 socket.
             (tcp("[::ffff:10.0.0.1]:80"), "http", "10.0.0.1", "80"),
-            (
-                Endpoint::Unix("/run/app.sock".to_owned()),
-                "http",
-                "localhost",
-                "80",
-            ),
+            (Endpoint::Unix("/run/app.sock".to_owned()), "http", "localhost", "80"),
             (Endpoint::Unix(String::new()), "https", "localhost", "443"),
         ] {
-            let endpoints = Endpoints {
-                peer: Endpoint::Unix(String::new()),
-                local,
-                scheme,
-            };
+            let endpoints = Endpoints { peer: Endpoint::Unix(String::new()), local, scheme };
             assert_eq!(server_name(&endpoints), (name.to_owned(), port.to_owned()));
         }
     }

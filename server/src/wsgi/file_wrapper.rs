@@ -24,10 +24,7 @@ impl FileWrapper {
     #[new]
     #[pyo3(signature = (filelike, blksize = 8192))]
     fn new(filelike: Py<PyAny>, blksize: usize) -> FileWrapper {
-        FileWrapper {
-            filelike,
-            block_size: blksize,
-        }
+        FileWrapper { filelike, block_size: blksize }
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -35,10 +32,7 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let block = self
-            .filelike
-            .bind(py)
-            .call_method1(intern!(py, "read"), (self.block_size,))?;
+        let block = self.filelike.bind(py).call_method1(intern!(py, "read"), (self.block_size,))?;
         // Not bytes: whoever iterates finds out.
         let is_end = match block.cast::<PyBytes>() {
             Ok(bytes) => bytes.as_bytes().is_empty(),
@@ -92,19 +86,14 @@ impl FileWrapper {
 fn is_plain(filelike: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = filelike.py();
     let io = py.import(intern!(py, "io"))?;
-    let is_exactly = |object: &Bound<'_, PyAny>, name| -> PyResult<bool> {
-        Ok(object.get_type().is(&io.getattr(name)?))
-    };
+    let is_exactly =
+        |object: &Bound<'_, PyAny>, name| -> PyResult<bool> { Ok(object.get_type().is(&io.getattr(name)?)) };
     if is_exactly(filelike, intern!(py, "FileIO"))? {
         return Ok(true);
     }
-    let is_buffered = is_exactly(filelike, intern!(py, "BufferedReader"))?
-        || is_exactly(filelike, intern!(py, "BufferedRandom"))?;
-    Ok(is_buffered
-        && is_exactly(
-            &filelike.getattr(intern!(py, "raw"))?,
-            intern!(py, "FileIO"),
-        )?)
+    let is_buffered =
+        is_exactly(filelike, intern!(py, "BufferedReader"))? || is_exactly(filelike, intern!(py, "BufferedRandom"))?;
+    Ok(is_buffered && is_exactly(&filelike.getattr(intern!(py, "raw"))?, intern!(py, "FileIO"))?)
 }
 
 /// A descriptor of our own for `fd` if that is a regular file. sendfile would block on, or refuse, anything else.

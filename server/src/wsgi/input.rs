@@ -42,19 +42,14 @@ impl Input {
             stream: Mutex::new(if remaining == 0 {
                 Stream::Drained
             } else {
-                Stream::Open {
-                    reader: body.into_reader(),
-                    remaining,
-                }
+                Stream::Open { reader: body.into_reader(), remaining }
             }),
         }
     }
 
     fn lock<'a>(&'a self, py: Python<'_>) -> MutexGuard<'a, Stream> {
         // Another thread may hold it while it reads from the disk without the interpreter lock.
-        self.stream
-            .lock_py_attached(py)
-            .unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,9 +90,8 @@ impl Input {
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let buffer = PyBuffer::<u8>::get(buffer)?;
         let target = buffer.as_slice_ptr().filter(|_| !buffer.readonly());
-        let target = target.ok_or_else(|| {
-            PyTypeError::new_err("readinto() needs a writable, contiguous buffer of bytes")
-        })?;
+        let target =
+            target.ok_or_else(|| PyTypeError::new_err("readinto() needs a writable, contiguous buffer of bytes"))?;
         let data = self.lock(py).read(py, target.len() as u64)?;
         let data = data.as_bytes();
         // SAFETY: `buffer` keeps the memory behind `target` alive, in place and writable; `read` returned no more than it
@@ -148,8 +142,7 @@ impl Input {
 
 /// What Python's optional, possibly negative size means.
 fn limit(size: Option<i64>) -> u64 {
-    size.and_then(|size| u64::try_from(size).ok())
-        .unwrap_or(u64::MAX)
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(u64::MAX)
 }
 
 impl Stream {
@@ -166,9 +159,7 @@ impl Stream {
                 cursor.consume(size);
                 data
             }
-            BodyReader::File(file) => {
-                PyBytes::new_with(py, size, |into| Ok(py.detach(|| file.read_exact(into))?))?
-            }
+            BodyReader::File(file) => PyBytes::new_with(py, size, |into| Ok(py.detach(|| file.read_exact(into))?))?,
         };
         self.advance(size);
         Ok(data)

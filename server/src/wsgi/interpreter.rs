@@ -83,17 +83,11 @@ pub(crate) fn initialize(options: &PythonOptions) -> Result<Interpreter, StartEr
     static STARTED: AtomicBool = AtomicBool::new(false);
 
     if let Some(path) = &options.chdir {
-        env::set_current_dir(path).map_err(|source| StartError::Chdir {
-            path: path.clone(),
-            source,
-        })?;
+        env::set_current_dir(path).map_err(|source| StartError::Chdir { path: path.clone(), source })?;
     }
     let program = match &options.venv {
         // Absolute, because Python keeps it as `sys.executable`, which outlives the current directory.
-        Some(root) => venv::interpreter(
-            &std::path::absolute(root).unwrap_or_else(|_| root.clone()),
-            VERSION,
-        )?,
+        Some(root) => venv::interpreter(&std::path::absolute(root).unwrap_or_else(|_| root.clone()), VERSION)?,
         None => PathBuf::from(EXECUTABLE),
     };
     let program = c_string(program.as_os_str().as_bytes())?;
@@ -103,8 +97,7 @@ pub(crate) fn initialize(options: &PythonOptions) -> Result<Interpreter, StartEr
     }
     start(&program, &argv0)?;
     let interpreter = Interpreter(());
-    Python::attach(|py| prepare(py, &options.pythonpath))
-        .map_err(|error| StartError::Python(error.to_string()))?;
+    Python::attach(|py| prepare(py, &options.pythonpath)).map_err(|error| StartError::Python(error.to_string()))?;
     Ok(interpreter)
 }
 
@@ -114,16 +107,10 @@ impl Interpreter {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub(crate) fn load(
-        &self,
-        module: &str,
-        callable: &str,
-        facts: Facts,
-    ) -> Result<WsgiApplication, LoadError> {
+    pub(crate) fn load(&self, module: &str, callable: &str, facts: Facts) -> Result<WsgiApplication, LoadError> {
         Python::attach(|py| {
             let callable = loader::load(py, module, callable)?;
-            WsgiApplication::new(py, callable, facts)
-                .map_err(|error| LoadError::raised(py, module, &error))
+            WsgiApplication::new(py, callable, facts).map_err(|error| LoadError::raised(py, module, &error))
         })
     }
 
@@ -180,13 +167,10 @@ impl Interpreter {
     pub(crate) fn finish(&self) {
         // In the interpreter's own order (Py_FinalizeEx). Exceptions of the functions are printed by Python and don't
         // come here.
-        const LAST_CALLS: [(&str, &str); 2] =
-            [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
+        const LAST_CALLS: [(&str, &str); 2] = [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
         Python::attach(|py| {
             for (module, function) in LAST_CALLS {
-                let called = py
-                    .import(module)
-                    .and_then(|module| module.call_method0(function));
+                let called = py.import(module).and_then(|module| module.call_method0(function));
                 if let Err(error) = called {
                     tracing::error!("{module}.{function}() failed: {error}");
                 }
@@ -214,11 +198,7 @@ fn start(program: &CStr, argv0: &CStr) -> Result<(), StartError> {
         (*config).parse_argv = 0;
         let mut status = ffi::PyConfig_SetBytesArgv(config, 1, argv.as_mut_ptr());
         if !program.is_empty() && ffi::PyStatus_Exception(status) == 0 {
-            status = ffi::PyConfig_SetBytesString(
-                config,
-                &raw mut (*config).program_name,
-                program.as_ptr(),
-            );
+            status = ffi::PyConfig_SetBytesString(config, &raw mut (*config).program_name, program.as_ptr());
         }
         if ffi::PyStatus_Exception(status) == 0 {
             status = ffi::Py_InitializeFromConfig(config);
@@ -237,9 +217,7 @@ fn reason(status: &ffi::PyStatus) -> String {
         return format!("it wants to exit with status {}", status.exitcode);
     }
     // SAFETY: a PyStatus holds a NUL-terminated string with static lifetime, or NULL.
-    unsafe { CStr::from_ptr(status.err_msg) }
-        .to_string_lossy()
-        .into_owned()
+    unsafe { CStr::from_ptr(status.err_msg) }.to_string_lossy().into_owned()
 }
 
 /// What the `python` program does between its start and the first line of a script.
@@ -276,9 +254,6 @@ fn text_of<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyAny>> {
 fn flush_stdio(py: Python<'_>) {
     for name in ["stdout", "stderr"] {
         // None when the descriptor is closed; a full disk or a closed pipe is not ours to report on the same stream.
-        let _ = py
-            .import("sys")
-            .and_then(|sys| sys.getattr(name))
-            .and_then(|stream| stream.call_method0("flush"));
+        let _ = py.import("sys").and_then(|sys| sys.getattr(name)).and_then(|stream| stream.call_method0("flush"));
     }
 }

@@ -83,10 +83,7 @@ pub(crate) enum LoadError {
 impl LoadError {
     /// `error` came out of the application's own code.
     pub(super) fn raised(py: Python<'_>, module: &str, error: &PyErr) -> LoadError {
-        LoadError::ImportFailed {
-            module: module.to_owned(),
-            traceback: traceback::format(py, error),
-        }
+        LoadError::ImportFailed { module: module.to_owned(), traceback: traceback::format(py, error) }
     }
 }
 
@@ -100,10 +97,7 @@ fn suggestion(candidates: &[String]) -> String {
 
 /// Imports `module` and takes `callable` out of it.
 pub(super) fn load(py: Python<'_>, module: &str, callable: &str) -> Result<Py<PyAny>, LoadError> {
-    let imported = py
-        .import(module)
-        .map_err(|error| import_error(py, module, &error))?
-        .into_any();
+    let imported = py.import(module).map_err(|error| import_error(py, module, &error))?.into_any();
     let application = if is_dotted_name(callable) {
         walk(&imported, module, callable)?
     } else {
@@ -123,11 +117,7 @@ pub(super) fn load(py: Python<'_>, module: &str, callable: &str) -> Result<Py<Py
             module: module.to_owned(),
             callable: callable.to_owned(),
             parameters,
-            candidates: if as_factory {
-                vec![format!("{callable}()")]
-            } else {
-                candidates(&imported)
-            },
+            candidates: if as_factory { vec![format!("{callable}()")] } else { candidates(&imported) },
         });
     }
     Ok(application.unbind())
@@ -138,12 +128,7 @@ pub(super) fn load(py: Python<'_>, module: &str, callable: &str) -> Result<Py<Py
 fn import_error(py: Python<'_>, module: &str, error: &PyErr) -> LoadError {
     let missing = error
         .is_instance_of::<PyModuleNotFoundError>(py)
-        .then(|| {
-            error
-                .value(py)
-                .getattr("name")
-                .and_then(|name| name.extract::<String>())
-        })
+        .then(|| error.value(py).getattr("name").and_then(|name| name.extract::<String>()))
         .and_then(Result::ok)
         .filter(|name| is_prefix(name, module));
     let Some(missing) = missing else {
@@ -158,31 +143,20 @@ fn import_error(py: Python<'_>, module: &str, error: &PyErr) -> LoadError {
 }
 
 fn searched(py: Python<'_>) -> String {
-    py.import("sys")
-        .and_then(|sys| sys.getattr("path")?.extract::<Vec<String>>())
-        .unwrap_or_default()
-        .join(", ")
+    py.import("sys").and_then(|sys| sys.getattr("path")?.extract::<Vec<String>>()).unwrap_or_default().join(", ")
 }
 
 /// Whether `name` is `module` or a package that contains it.
 fn is_prefix(name: &str, module: &str) -> bool {
-    module
-        .strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    module.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// People write file names.
 fn spelling_hint(module: &str) -> String {
     match module.strip_suffix(".py") {
-        Some(stem) => format!(
-            "; did you mean {:?}?",
-            stem.trim_start_matches("./").replace('/', ".")
-        ),
+        Some(stem) => format!("; did you mean {:?}?", stem.trim_start_matches("./").replace('/', ".")),
         None if module.contains('/') => {
-            format!(
-                "; did you mean {:?}?",
-                module.trim_start_matches("./").replace('/', ".")
-            )
+            format!("; did you mean {:?}?", module.trim_start_matches("./").replace('/', "."))
         }
         None => String::new(),
     }
@@ -192,19 +166,14 @@ fn spelling_hint(module: &str) -> String {
 fn is_dotted_name(text: &str) -> bool {
     !text.is_empty()
         && text.split('.').all(|name| {
-            name.chars()
-                .all(|letter| letter.is_alphanumeric() || letter == '_')
+            name.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
                 && !name.starts_with(|letter: char| letter.is_numeric())
                 && !name.is_empty()
         })
 }
 
 /// The attribute of `module` at `path`.
-fn walk<'py>(
-    module: &Bound<'py, PyAny>,
-    name: &str,
-    path: &str,
-) -> Result<Bound<'py, PyAny>, LoadError> {
+fn walk<'py>(module: &Bound<'py, PyAny>, name: &str, path: &str) -> Result<Bound<'py, PyAny>, LoadError> {
     let py = module.py();
     let mut found = module.clone();
     let mut passed = 0;
@@ -227,21 +196,14 @@ fn walk<'py>(
 }
 
 /// The result of `expression`, a call with literal arguments of something in `module`.
-fn evaluate<'py>(
-    module: &Bound<'py, PyAny>,
-    name: &str,
-    expression: &str,
-) -> Result<Bound<'py, PyAny>, LoadError> {
+fn evaluate<'py>(module: &Bound<'py, PyAny>, name: &str, expression: &str) -> Result<Bound<'py, PyAny>, LoadError> {
     let py = module.py();
-    let (path, args, kwargs) =
-        parse_call(py, expression).map_err(|error| LoadError::BadExpression {
-            callable: expression.to_owned(),
-            reason: error.value(py).to_string(),
-        })?;
+    let (path, args, kwargs) = parse_call(py, expression).map_err(|error| LoadError::BadExpression {
+        callable: expression.to_owned(),
+        reason: error.value(py).to_string(),
+    })?;
     let factory = walk(module, name, &path)?;
-    factory
-        .call(args, Some(&kwargs))
-        .map_err(|error| LoadError::raised(py, name, &error))
+    factory.call(args, Some(&kwargs)).map_err(|error| LoadError::raised(py, name, &error))
 }
 
 /// A call's dotted function name and its arguments.
@@ -249,24 +211,18 @@ type Call<'py> = (String, Bound<'py, PyTuple>, Bound<'py, PyDict>);
 
 fn parse_call<'py>(py: Python<'py>, expression: &str) -> PyResult<Call<'py>> {
     let ast = py.import("ast")?;
-    let call = ast
-        .call_method1("parse", (expression, "<callable>", "eval"))?
-        .getattr("body")?;
+    let call = ast.call_method1("parse", (expression, "<callable>", "eval"))?.getattr("body")?;
     if !call.is_instance(&ast.getattr("Call")?)? {
         return Err(PyTypeError::new_err("not a call"));
     }
-    let path: String = ast
-        .call_method1("unparse", (call.getattr("func")?,))?
-        .extract()?;
+    let path: String = ast.call_method1("unparse", (call.getattr("func")?,))?.extract()?;
     if !is_dotted_name(&path) {
         return Err(PyTypeError::new_err(format!("{path} is not a dotted name")));
     }
     let literal = |node: &Bound<'py, PyAny>| {
-        ast.call_method1("literal_eval", (node,)).map_err(|error| {
-            match ast.call_method1("unparse", (node,)) {
-                Ok(text) => PyTypeError::new_err(format!("the argument {text} is not a literal")),
-                Err(_) => error,
-            }
+        ast.call_method1("literal_eval", (node,)).map_err(|error| match ast.call_method1("unparse", (node,)) {
+            Ok(text) => PyTypeError::new_err(format!("the argument {text} is not a literal")),
+            Err(_) => error,
         })
     };
     let args = PyList::empty(py);
@@ -286,29 +242,22 @@ fn parse_call<'py>(py: Python<'py>, expression: &str) -> PyResult<Call<'py>> {
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {
-    object
-        .get_type()
-        .name()
-        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string())
+    object.get_type().name().map_or_else(|_| "unknown".to_owned(), |name| name.to_string())
 }
 
 /// The parameters of a plain function that can't take two positional arguments. Anything but a plain function is given the
 /// benefit of the doubt, for only there is the declaration sure to be what a call meets.
 fn unfit_parameters(callable: &Bound<'_, PyAny>) -> Option<String> {
     let py = callable.py();
-    let is_function = py
-        .import("types")
-        .and_then(|types| callable.get_type().eq(types.getattr("FunctionType")?));
+    let is_function = py.import("types").and_then(|types| callable.get_type().eq(types.getattr("FunctionType")?));
     let true = is_function.unwrap_or(false) else {
         return None;
     };
     let options = PyDict::new(py);
     // A decorator's wrapper is what will be called, not what it wraps.
     options.set_item("follow_wrapped", false).ok()?;
-    let signature = py
-        .import("inspect")
-        .and_then(|inspect| inspect.call_method("signature", (callable,), Some(&options)))
-        .ok()?;
+    let signature =
+        py.import("inspect").and_then(|inspect| inspect.call_method("signature", (callable,), Some(&options))).ok()?;
     match signature.call_method1("bind", (py.None(), py.None())) {
         Err(error) if error.is_instance_of::<PyTypeError>(py) => Some(signature.to_string()),
         _ => None,
@@ -321,9 +270,7 @@ fn candidates(module: &Bound<'_, PyAny>) -> Vec<String> {
     let Ok(names) = module.dir() else {
         return Vec::new();
     };
-    let names = names
-        .iter()
-        .filter_map(|name| name.extract::<String>().ok());
+    let names = names.iter().filter_map(|name| name.extract::<String>().ok());
     names
         .filter(|name| !name.starts_with('_'))
         .filter_map(|name| {
@@ -355,20 +302,12 @@ fn looks_like_application(module: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -
         }
     }
     // Exactly two that must be given: (text, count=1) is some other function.
-    let parameters = inspect
-        .call_method1("signature", (value,))?
-        .getattr("parameters")?
-        .call_method0("values")?;
+    let parameters = inspect.call_method1("signature", (value,))?.getattr("parameters")?.call_method0("values")?;
     let mut required = 0;
     for parameter in parameters.try_iter()? {
         let parameter = parameter?;
-        let kind = parameter
-            .getattr("kind")?
-            .getattr("name")?
-            .cast_into::<PyString>()?;
-        let has_default = !parameter
-            .getattr("default")?
-            .is(&parameter.getattr("empty")?);
+        let kind = parameter.getattr("kind")?.getattr("name")?.cast_into::<PyString>()?;
+        let has_default = !parameter.getattr("default")?.is(&parameter.getattr("empty")?);
         match &*kind.to_string_lossy() {
             "POSITIONAL_ONLY" | "POSITIONAL_OR_KEYWORD" if !has_default => required += 1,
             "KEYWORD_ONLY" if !has_default => return Ok(false),

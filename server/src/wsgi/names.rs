@@ -96,15 +96,9 @@ impl Names {
 
     /// The role of a header and its key in the environ. The key of a [`Role::Dropped`] one is missing, as is that of
     /// [`Role::ContentType`].
-    pub(super) fn find<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-    ) -> (Role, Option<Bound<'py, PyString>>) {
+    pub(super) fn find<'py>(&self, py: Python<'py>, name: &str) -> (Role, Option<Bound<'py, PyString>>) {
         if let Some(bucket) = self.by_length.get(name.len())
-            && let Some((_, role, key)) = bucket
-                .iter()
-                .find(|(common, ..)| common.eq_ignore_ascii_case(name))
+            && let Some((_, role, key)) = bucket.iter().find(|(common, ..)| common.eq_ignore_ascii_case(name))
         {
             return (*role, Some(key.bind(py).clone()));
         }
@@ -128,18 +122,11 @@ fn role(name: &str) -> Role {
         // HTTP_PROXY configures HTTP clients, e.g. in subprocesses (CVE-2016-5385, "httpoxy").
         ("proxy", Role::Dropped),
     ];
-    if let Some((_, role)) = SPECIAL
-        .iter()
-        .find(|(special, _)| special.eq_ignore_ascii_case(name))
-    {
+    if let Some((_, role)) = SPECIAL.iter().find(|(special, _)| special.eq_ignore_ascii_case(name)) {
         return *role;
     }
     // X_Forwarded_For would become the key of X-Forwarded-For, which a proxy in front vouches for.
-    if name.contains('_') {
-        Role::Dropped
-    } else {
-        Role::Plain
-    }
+    if name.contains('_') { Role::Dropped } else { Role::Plain }
 }
 
 /// `X-Request-Id` → `HTTP_X_REQUEST_ID`. Other characters of a token stay as they are.
@@ -194,10 +181,7 @@ mod tests {
     fn the_common_names_are_lower_case_and_kept() {
         for name in COMMON {
             assert_eq!(*name, name.to_ascii_lowercase());
-            assert!(
-                !matches!(role(name), Role::Dropped | Role::ContentType),
-                "{name}"
-            );
+            assert!(!matches!(role(name), Role::Dropped | Role::ContentType), "{name}");
         }
     }
 }

@@ -10,9 +10,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{
-    PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::string::PyStringData;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -43,9 +41,7 @@ impl From<PyErr> for Trouble {
 impl From<SinkError> for Trouble {
     fn from(error: SinkError) -> Trouble {
         match error {
-            SinkError::Application(error) => {
-                Trouble::Raised(PyValueError::new_err(error.to_string()))
-            }
+            SinkError::Application(error) => Trouble::Raised(PyValueError::new_err(error.to_string())),
             SinkError::Client(error) => Trouble::ClientGone(error),
         }
     }
@@ -124,9 +120,7 @@ impl StartResponse {
         // and with it the borrow of `sink`, ends; `with` has it out of its place for no longer than a call that is nested
         // in `body` on this very thread.
         let sink = unsafe {
-            std::mem::transmute::<NonNull<dyn ResponseSink + '_>, NonNull<dyn ResponseSink>>(
-                NonNull::from(sink),
-            )
+            std::mem::transmute::<NonNull<dyn ResponseSink + '_>, NonNull<dyn ResponseSink>>(NonNull::from(sink))
         };
         let start_response = Bound::new(
             py,
@@ -148,10 +142,7 @@ impl StartResponse {
     }
 
     /// Lets `work` at the response, if it is under way and this is its thread.
-    pub(super) fn with<R>(
-        &self,
-        work: impl FnOnce(&mut Exchange) -> Result<R, Trouble>,
-    ) -> Result<R, Trouble> {
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Exchange) -> Result<R, Trouble>) -> Result<R, Trouble> {
         if self.owner != this_thread() {
             return Err(Trouble::Raised(PyRuntimeError::new_err(
                 "start_response() and write() work in the thread that called the application only",
@@ -169,8 +160,7 @@ impl StartResponse {
 
     /// The account of this call so far.
     pub(super) fn account(&self) -> Account {
-        self.with(|exchange| Ok(exchange.account))
-            .unwrap_or_default()
+        self.with(|exchange| Ok(exchange.account)).unwrap_or_default()
     }
 
     /// No Python code runs while it is held.
@@ -195,14 +185,8 @@ impl StartResponse {
         headers: &Bound<'py, PyAny>,
         exc_info: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Write>> {
-        slf.get()
-            .with(|exchange| exchange.begin(status, headers, exc_info))?;
-        Bound::new(
-            slf.py(),
-            Write {
-                start_response: slf.clone().unbind(),
-            },
-        )
+        slf.get().with(|exchange| exchange.begin(status, headers, exc_info))?;
+        Bound::new(slf.py(), Write { start_response: slf.clone().unbind() })
     }
 }
 
@@ -217,12 +201,10 @@ impl Write {
     /// write(data, /): sends a piece of the body.
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let data = data.cast::<PyBytes>().map_err(|_| {
-            PyTypeError::new_err(format!("write() needs bytes, not {}", type_name(data)))
-        })?;
-        self.start_response
-            .get()
-            .with(|exchange| exchange.piece(py, data.as_bytes()))?;
+        let data = data
+            .cast::<PyBytes>()
+            .map_err(|_| PyTypeError::new_err(format!("write() needs bytes, not {}", type_name(data))))?;
+        self.start_response.get().with(|exchange| exchange.piece(py, data.as_bytes()))?;
         Ok(())
     }
 }
@@ -243,10 +225,9 @@ impl Exchange {
         match exc_info {
             Some(exc_info) if self.sink().committed() => return Err(reraised(exc_info)?.into()),
             None if self.head == Head::Given => {
-                return Err(PyAssertionError::new_err(
-                    "start_response() was called a second time without exc_info",
-                )
-                .into());
+                return Err(
+                    PyAssertionError::new_err("start_response() was called a second time without exc_info").into()
+                );
             }
             _ => {}
         }
@@ -257,27 +238,17 @@ impl Exchange {
         Ok(())
     }
 
-    fn take_head(
-        &mut self,
-        status: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-    ) -> Result<(), Trouble> {
-        let status = status.cast::<PyString>().map_err(|_| {
-            PyTypeError::new_err(format!("the status must be str, not {}", type_name(status)))
-        })?;
-        let headers = headers.cast::<PyList>().map_err(|_| {
-            PyTypeError::new_err(format!(
-                "headers must be a list, not {}",
-                type_name(headers)
-            ))
-        })?;
+    fn take_head(&mut self, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> Result<(), Trouble> {
+        let status = status
+            .cast::<PyString>()
+            .map_err(|_| PyTypeError::new_err(format!("the status must be str, not {}", type_name(status))))?;
+        let headers = headers
+            .cast::<PyList>()
+            .map_err(|_| PyTypeError::new_err(format!("headers must be a list, not {}", type_name(headers))))?;
         let line = status.to_str()?;
         // PEP 3333 wants a reason, which HTTP itself lets one omit.
         if line.as_bytes().get(3) != Some(&b' ') {
-            return Err(PyValueError::new_err(format!(
-                "the status must be like \"200 OK\", not {line:?}"
-            ))
-            .into());
+            return Err(PyValueError::new_err(format!("the status must be like \"200 OK\", not {line:?}")).into());
         }
         self.sink().begin(line)?;
         for header in headers.iter() {
@@ -298,9 +269,7 @@ impl Exchange {
             let (name, value) = (latin1(&name)?, latin1(&value)?);
             self.sink().header(name, value)?;
             if name.eq_ignore_ascii_case(b"content-length") {
-                self.content_length = std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|value| value.trim().parse().ok());
+                self.content_length = std::str::from_utf8(value).ok().and_then(|value| value.trim().parse().ok());
             }
         }
         Ok(())
@@ -315,10 +284,10 @@ impl Exchange {
     pub(super) fn require_head(&self) -> Result<(), Trouble> {
         match self.head {
             Head::Given => Ok(()),
-            Head::Missing => Err(PyAssertionError::new_err(
-                "the application responded without having called start_response()",
-            )
-            .into()),
+            Head::Missing => {
+                Err(PyAssertionError::new_err("the application responded without having called start_response()")
+                    .into())
+            }
             Head::Rejected => Err(PyAssertionError::new_err(
                 "the application responded although start_response() had raised an exception",
             )
@@ -327,12 +296,7 @@ impl Exchange {
     }
 
     /// Sends all of the body, `total` bytes in these parts. Nothing was sent before.
-    pub(super) fn whole(
-        &mut self,
-        py: Python<'_>,
-        parts: &[Bound<'_, PyBytes>],
-        total: usize,
-    ) -> Result<(), Trouble> {
+    pub(super) fn whole(&mut self, py: Python<'_>, parts: &[Bound<'_, PyBytes>], total: usize) -> Result<(), Trouble> {
         self.require_head()?;
         self.body_begun = true;
         match parts {
@@ -346,8 +310,7 @@ impl Exchange {
             }
             parts => {
                 if self.content_length.is_none() {
-                    self.sink()
-                        .header(b"Content-Length", total.to_string().as_bytes())?;
+                    self.sink().header(b"Content-Length", total.to_string().as_bytes())?;
                 }
                 for part in parts {
                     self.piece(py, part.as_bytes())?;
@@ -376,9 +339,7 @@ impl Exchange {
     pub(super) fn file(&mut self, extent: Extent) -> Result<(), Trouble> {
         self.require_head()?;
         self.body_begun = true;
-        let len = self
-            .content_length
-            .map_or(extent.len, |length| length.min(extent.len));
+        let len = self.content_length.map_or(extent.len, |length| length.min(extent.len));
         Ok(self.sink().file(extent.file, extent.offset, len)?)
     }
 }
@@ -392,9 +353,7 @@ pub(super) fn nanoseconds(duration: Duration) -> u64 {
 fn reraised(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let value = exc_info.get_item(1)?;
     let traceback = exc_info.get_item(2)?;
-    Ok(PyErr::from_value(
-        value.call_method1("with_traceback", (traceback,))?,
-    ))
+    Ok(PyErr::from_value(value.call_method1("with_traceback", (traceback,))?))
 }
 
 /// The bytes that a `str` of HTTP stands for (PEP 3333, "A Note on String Types").
@@ -403,16 +362,13 @@ fn latin1<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a [u8]> {
     match unsafe { text.data() }? {
         // One byte a character is how Python stores Latin-1, and it always chooses the narrowest form.
         PyStringData::Ucs1(bytes) => Ok(bytes),
-        PyStringData::Ucs2(_) | PyStringData::Ucs4(_) => Err(PyValueError::new_err(format!(
-            "headers must be made of Latin-1 characters: {text:?}"
-        ))),
+        PyStringData::Ucs2(_) | PyStringData::Ucs4(_) => {
+            Err(PyValueError::new_err(format!("headers must be made of Latin-1 characters: {text:?}")))
+        }
     }
 }
 
 /// The type of an object, for messages.
 pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
-    object
-        .get_type()
-        .name()
-        .map_or_else(|_| "something else".to_owned(), |name| name.to_string())
+    object.get_type().name().map_or_else(|_| "something else".to_owned(), |name| name.to_string())
 }

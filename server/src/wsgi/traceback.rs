@@ -23,10 +23,9 @@ pub(super) fn last_line(text: &str) -> &str {
 }
 
 fn try_format(py: Python<'_>, error: &PyErr) -> PyResult<String> {
-    let lines = py.import("traceback")?.call_method1(
-        "format_exception",
-        (error.get_type(py), error.value(py), error.traceback(py)),
-    )?;
+    let lines = py
+        .import("traceback")?
+        .call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py)))?;
     let mut text = String::new();
     for line in lines.try_iter()? {
         // Not `extract::<String>`: a lone surrogate in a message must not hide the traceback.

@@ -35,11 +35,9 @@ pub(super) fn interpreter(root: &Path, wanted: &str) -> Result<PathBuf, VenvErro
         return Err(VenvError::NoInterpreter(root.to_owned()));
     }
     match version(root) {
-        Some(found) if found != wanted => Err(VenvError::OtherVersion {
-            path: root.to_owned(),
-            found,
-            wanted: wanted.to_owned(),
-        }),
+        Some(found) if found != wanted => {
+            Err(VenvError::OtherVersion { path: root.to_owned(), found, wanted: wanted.to_owned() })
+        }
         // Unknown is not wrong: tools that write no version (conda) still make working environments.
         _ => Ok(python),
     }
@@ -47,10 +45,7 @@ pub(super) fn interpreter(root: &Path, wanted: &str) -> Result<PathBuf, VenvErro
 
 /// Major and minor version of the environment at `root`, from `pyvenv.cfg`, else from its library folder.
 fn version(root: &Path) -> Option<String> {
-    if let Some(version) = fs::read_to_string(root.join("pyvenv.cfg"))
-        .ok()
-        .and_then(|text| configured_version(&text))
-    {
+    if let Some(version) = fs::read_to_string(root.join("pyvenv.cfg")).ok().and_then(|text| configured_version(&text)) {
         return Some(version);
     }
     let mut folders = fs::read_dir(root.join("lib")).ok()?.filter_map(|entry| {
@@ -79,10 +74,7 @@ mod tests {
     fn reads_the_version_of_every_tool() {
         for (text, expect) in [
             ("home = /usr/bin\nversion = 3.11.7\n", Some("3.11")),
-            (
-                "home = /usr/bin\nversion_info = 3.12.0.final.0\n",
-                Some("3.12"),
-            ),
+            ("home = /usr/bin\nversion_info = 3.12.0.final.0\n", Some("3.12")),
             // uv writes no spaces around some keys.
             ("version_info=3.9", Some("3.9")),
             ("home = /usr/bin\n", None),
@@ -96,10 +88,7 @@ mod tests {
     #[test]
     fn wants_an_interpreter_of_our_version() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(
-            interpreter(root.path(), "3.11"),
-            Err(VenvError::NoInterpreter(root.path().to_owned()))
-        );
+        assert_eq!(interpreter(root.path(), "3.11"), Err(VenvError::NoInterpreter(root.path().to_owned())));
         fs::create_dir(root.path().join("bin")).unwrap();
         fs::write(root.path().join("bin/python"), "").unwrap();
         let python = Ok(root.path().join("bin/python"));
@@ -110,10 +99,6 @@ mod tests {
             Err(VenvError::OtherVersion { found, .. }) if found == "3.9"
         ));
         fs::write(root.path().join("pyvenv.cfg"), "version = 3.11.2\n").unwrap();
-        assert_eq!(
-            interpreter(root.path(), "3.11"),
-            python,
-            "the file counts first"
-        );
+        assert_eq!(interpreter(root.path(), "3.11"), python, "the file counts first");
     }
 }

@@ -24,8 +24,8 @@ const EFFECT: Duration = Duration::from_secs(1);
 /// Processes are kept that are loaded to at least this. Half of [`LOCK_IN_USE`], so that the second process, which
 /// halves the load of the first, stays.
 const WORTH_KEEPING: f64 = 0.25;
-/// The CPU demand that counts for keeping is the largest of this span.
-const MEMORY: Duration = Duration::from_secs(5);
+/// The CPU demand that counts for keeping is the largest of this span; the patience of shrinking comes on top.
+const MEMORY: Duration = Duration::from_secs(2);
 
 /// What calls wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,34 +42,19 @@ fn wrong_arguments_get_one_line_that_names_them() {
 #[test]
 fn a_wrong_variable_is_named() {
     let table = [
-        (
-            ("SMARTHTTPD_BACKLOG", "many"),
-            "SMARTHTTPD_BACKLOG: 'many' is not a whole number from 1 to 65536",
-        ),
-        (
-            ("SMARTHTTPD_MPM", "x"),
-            "SMARTHTTPD_MPM: 'x' is not a value it takes; it takes adaptive, prefork, static",
-        ),
-        (
-            ("SMARTHTTPD_PRELOAD", "maybe"),
-            "SMARTHTTPD_PRELOAD: 'maybe' is not a value it takes; it takes true, false",
-        ),
+        (("SMARTHTTPD_BACKLOG", "many"), "SMARTHTTPD_BACKLOG: 'many' is not a whole number from 1 to 65536"),
+        (("SMARTHTTPD_MPM", "x"), "SMARTHTTPD_MPM: 'x' is not a value it takes; it takes adaptive, prefork, static"),
+        (("SMARTHTTPD_PRELOAD", "maybe"), "SMARTHTTPD_PRELOAD: 'maybe' is not a value it takes; it takes true, false"),
         (
             ("SMARTHTTPD_HEAD_TIMEOUT", "0"),
             "SMARTHTTPD_HEAD_TIMEOUT: 0 would cut every connection; give a time, e.g. 30s",
         ),
-        (
-            ("SMARTHTTPD_CHDIR", "/nowhere"),
-            "SMARTHTTPD_CHDIR: /nowhere is not a directory",
-        ),
+        (("SMARTHTTPD_CHDIR", "/nowhere"), "SMARTHTTPD_CHDIR: /nowhere is not a directory"),
         (
             ("SMARTHTTPD_MAX_WORKERS", "2"),
             "SMARTHTTPD_MAX_WORKERS: 2 must be at least the 4 of --min-workers; change either",
         ),
-        (
-            ("VIRTUAL_ENV", "/nowhere"),
-            "VIRTUAL_ENV: /nowhere is not a virtual environment (it has no bin/python)",
-        ),
+        (("VIRTUAL_ENV", "/nowhere"), "VIRTUAL_ENV: /nowhere is not a virtual environment (it has no bin/python)"),
         (
             ("SMARTHTTPD_CONFIG", "/nowhere.toml"),
             "SMARTHTTPD_CONFIG: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file",
@@ -81,25 +66,17 @@ fn a_wrong_variable_is_named() {
         ),
     ];
     for (variable, expected) in table {
-        assert_eq!(
-            complaint(&["a", "--min-workers", "4"], &[variable]),
-            expected
-        );
+        assert_eq!(complaint(&["a", "--min-workers", "4"], &[variable]), expected);
     }
     // Kubernetes makes such a one for a service named "smarthttpd"; an empty one is as good as none.
-    let variables = [
-        ("SMARTHTTPD_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
-        ("SMARTHTTPD_MPM", ""),
-    ];
+    let variables = [("SMARTHTTPD_PORT_8000_TCP", "tcp://10.0.0.1:8000"), ("SMARTHTTPD_MPM", "")];
     assert_eq!(config(&["app:app"], &variables), config(&["app:app"], &[]));
 }
 
 #[test]
 fn a_conflict_inside_the_file_names_its_line() {
     let (_place, path) = file("app = \"a:a\"\n\nmin-workers = 5\nmax-workers = 2\n");
-    let expected = format!(
-        "{path}:4: max-workers: 2 must be at least the 5 of {path}:3: min-workers; change either"
-    );
+    let expected = format!("{path}:4: max-workers: 2 must be at least the 5 of {path}:3: min-workers; change either");
     assert_eq!(complaint(&["-c", &path], &[]), expected);
 }
 
@@ -108,9 +85,6 @@ fn without_arguments_a_short_help_appears() {
     let error = command(&[], &[]).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
     let text = error.to_string();
-    assert!(
-        text.starts_with("no application given\n\nUsage: smarthttpd [OPTIONS] MODULE:CALLABLE\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("no application given\n\nUsage: smarthttpd [OPTIONS] MODULE:CALLABLE\n"), "{text}");
     assert!(text.lines().count() <= 8, "{text}");
 }

@@ -15,22 +15,13 @@ mod output;
 /// A machine with a quota of one and a half CPUs and 1 GiB.
 fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
     Surroundings {
-        variables: variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
-            .collect(),
-        machine: machine::Machine {
-            cpus: 1.5,
-            memory: 1 << 30,
-        },
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
+        machine: machine::Machine { cpus: 1.5, memory: 1 << 30 },
     }
 }
 
 fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, CliError> {
-    parse_in(
-        ["smarthttpd"].iter().chain(arguments).map(OsString::from),
-        &surroundings(variables),
-    )
+    parse_in(["smarthttpd"].iter().chain(arguments).map(OsString::from), &surroundings(variables))
 }
 
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
@@ -65,10 +56,7 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 }
 
 fn wsgi(module: &str, callable: &str) -> AppSource {
-    AppSource::Wsgi {
-        module: module.to_owned(),
-        callable: callable.to_owned(),
-    }
+    AppSource::Wsgi { module: module.to_owned(), callable: callable.to_owned() }
 }
 
 #[test]
@@ -78,12 +66,7 @@ fn the_defaults_need_no_tuning() {
         bind: vec![Bind::Tcp("127.0.0.1:8000".parse().unwrap())],
         backlog: 2048,
         // Four per CPU, of which there are two after rounding.
-        mpm: Mpm::Adaptive {
-            min_workers: 1,
-            max_workers: 8,
-            min_threads: 1,
-            max_threads: 64,
-        },
+        mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
         preload: true,
         limits: Limits {
@@ -133,16 +116,8 @@ fn every_spelling_of_the_application_arrives() {
         (&["--load", "module->callable"], wsgi("module", "callable")),
         (&["--load=module->callable"], wsgi("module", "callable")),
         (&["--lode:module->callable"], wsgi("module", "callable")),
-        (
-            &["--load:module->callable", "--backlog", "5"],
-            wsgi("module", "callable"),
-        ),
-        (
-            &["--app", "native:hello"],
-            AppSource::Native {
-                name: "hello".to_owned(),
-            },
-        ),
+        (&["--load:module->callable", "--backlog", "5"], wsgi("module", "callable")),
+        (&["--app", "native:hello"], AppSource::Native { name: "hello".to_owned() }),
         (&["native:hello"], wsgi("native", "hello")),
         // Saying the same twice is no contradiction.
         (&["--load", "app->app", "app:app"], wsgi("app", "app")),
@@ -150,44 +125,20 @@ fn every_spelling_of_the_application_arrives() {
     for (arguments, expected) in table {
         assert_eq!(config(arguments, &[]).app, expected, "{arguments:?}");
     }
-    assert_eq!(
-        config(&["--backlog=5"], &[("SMARTHTTPD_APP", "shop:site")]).app,
-        wsgi("shop", "site")
-    );
-    assert_eq!(
-        config(&[], &[("SMARTHTTPD_APP", "shop:site")]).app,
-        wsgi("shop", "site"),
-        "no argument at all"
-    );
-    assert_eq!(
-        config(&["ctl:app"], &[]).app,
-        wsgi("ctl", "app"),
-        "a module named like the subcommand"
-    );
+    assert_eq!(config(&["--backlog=5"], &[("SMARTHTTPD_APP", "shop:site")]).app, wsgi("shop", "site"));
+    assert_eq!(config(&[], &[("SMARTHTTPD_APP", "shop:site")]).app, wsgi("shop", "site"), "no argument at all");
+    assert_eq!(config(&["ctl:app"], &[]).app, wsgi("ctl", "app"), "a module named like the subcommand");
 }
 
 #[test]
 fn a_flag_beats_the_environment_beats_the_file() {
-    let (_place, path) = file(
-        "app = \"file:app\"\nbacklog = 1\nmin-workers = 1\nmax-workers = 100\nbind = \":1\"\n",
-    );
-    let variables = [
-        ("SMARTHTTPD_CONFIG", path.as_str()),
-        ("SMARTHTTPD_BACKLOG", "2"),
-        ("SMARTHTTPD_MIN_WORKERS", "2"),
-    ];
+    let (_place, path) = file("app = \"file:app\"\nbacklog = 1\nmin-workers = 1\nmax-workers = 100\nbind = \":1\"\n");
+    let variables =
+        [("SMARTHTTPD_CONFIG", path.as_str()), ("SMARTHTTPD_BACKLOG", "2"), ("SMARTHTTPD_MIN_WORKERS", "2")];
     let config = config(&["--min-workers", "3"], &variables);
     assert_eq!(config.app, wsgi("file", "app"));
     assert_eq!(config.backlog, 2);
-    assert_eq!(
-        config.mpm,
-        Mpm::Adaptive {
-            min_workers: 3,
-            max_workers: 100,
-            min_threads: 1,
-            max_threads: 64
-        }
-    );
+    assert_eq!(config.mpm, Mpm::Adaptive { min_workers: 3, max_workers: 100, min_threads: 1, max_threads: 64 });
     assert_eq!(config.bind, [Bind::Tcp("0.0.0.0:1".parse().unwrap())]);
 }
 
@@ -195,44 +146,17 @@ fn a_flag_beats_the_environment_beats_the_file() {
 fn lists_replace_each_other_and_take_several_forms() {
     let texts = |config: &Config| config.bind.iter().map(Bind::to_string).collect::<Vec<_>>();
     let (_place, path) = file("app = \"a:a\"\nbind = [\":1\", \":2\"]\n");
-    assert_eq!(
-        texts(&config(&["-c", &path], &[])),
-        ["0.0.0.0:1", "0.0.0.0:2"]
-    );
-    assert_eq!(
-        texts(&config(
-            &["-c", &path],
-            &[("SMARTHTTPD_BIND", ":3,unix:/s")]
-        )),
-        ["0.0.0.0:3", "unix:/s"]
-    );
-    assert_eq!(
-        texts(&config(&["-c", &path, "--bind", ":4", "-b", ":5"], &[])),
-        ["0.0.0.0:4", "0.0.0.0:5"]
-    );
-    assert_eq!(
-        texts(&config(&["a", "-b", ":0", "-b", ":0"], &[])),
-        ["0.0.0.0:0", "0.0.0.0:0"],
-        "two free ports"
-    );
+    assert_eq!(texts(&config(&["-c", &path], &[])), ["0.0.0.0:1", "0.0.0.0:2"]);
+    assert_eq!(texts(&config(&["-c", &path], &[("SMARTHTTPD_BIND", ":3,unix:/s")])), ["0.0.0.0:3", "unix:/s"]);
+    assert_eq!(texts(&config(&["-c", &path, "--bind", ":4", "-b", ":5"], &[])), ["0.0.0.0:4", "0.0.0.0:5"]);
+    assert_eq!(texts(&config(&["a", "-b", ":0", "-b", ":0"], &[])), ["0.0.0.0:0", "0.0.0.0:0"], "two free ports");
 }
 
 #[test]
 fn zero_and_off_switch_off_what_can_be_off() {
-    let config = config(
-        &[
-            "a",
-            "--limit-body=off",
-            "--max-requests=0",
-            "--control-socket=off",
-            "--keep-alive-timeout=0",
-        ],
-        &[],
-    );
-    assert_eq!(
-        (config.limits.body, config.max_requests),
-        (u64::MAX, None)
-    );
+    let config =
+        config(&["a", "--limit-body=off", "--max-requests=0", "--control-socket=off", "--keep-alive-timeout=0"], &[]);
+    assert_eq!((config.limits.body, config.max_requests), (u64::MAX, None));
     assert_eq!((config.control, config.control_off), (None, true));
     assert_eq!(config.timeouts.keep_alive, Duration::ZERO);
 }
@@ -250,10 +174,7 @@ fn python_paths_become_absolute() {
         pythonpath: vec![here.join("lib"), PathBuf::from("/opt/lib")],
         venv: Some(venv.clone()),
     };
-    assert_eq!(
-        config(&arguments, &[("VIRTUAL_ENV", venv.to_str().unwrap())]).python,
-        expected
-    );
+    assert_eq!(config(&arguments, &[("VIRTUAL_ENV", venv.to_str().unwrap())]).python, expected);
     // What Python would need is no concern of an application without Python.
     let native = config(&["--app", "native:hello"], &[("VIRTUAL_ENV", "/nowhere")]);
     assert_eq!(native.python, Python::default());

@@ -9,38 +9,10 @@ fn the_printed_configuration_is_read_back() {
     let table: [&[&str]; 6] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
-        &[
-            "native:hello",
-            "--mpm=prefork",
-            "--max-connections-per-child=7",
-            "--no-preload",
-        ],
-        &[
-            "a",
-            "--mpm=static",
-            "--workers=3",
-            "--control-socket=off",
-            "--limit-body=off",
-            "--write-timeout=2m",
-        ],
-        &[
-            "a",
-            "-b",
-            "[::1]:80",
-            "-b",
-            "unix:/s",
-            "--access-log=json",
-            "--access-log-file=/l",
-            "--log-level=debug",
-        ],
-        &[
-            "a",
-            "--chdir",
-            chdir,
-            "--pythonpath=a:b",
-            "--max-requests=9",
-            "--head-timeout=1.5",
-        ],
+        &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
+        &["a", "--mpm=static", "--workers=3", "--control-socket=off", "--limit-body=off", "--write-timeout=2m"],
+        &["a", "-b", "[::1]:80", "-b", "unix:/s", "--access-log=json", "--access-log-file=/l", "--log-level=debug"],
+        &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
     ];
     for arguments in table {
         let asked = config(arguments, &[]);
@@ -52,25 +24,13 @@ fn the_printed_configuration_is_read_back() {
 
 #[test]
 fn the_configuration_survives_its_way_to_another_process() {
-    let arguments = [
-        "a",
-        "--head-timeout=123ms",
-        "-b",
-        "unix:/s",
-        "--limit-body=off",
-    ];
-    for arguments in [
-        &arguments[..],
-        &["--app=native:hello", "--mpm=prefork"],
-        &["a", "--access-log=json", "--mpm=static"],
-    ] {
+    let arguments = ["a", "--head-timeout=123ms", "-b", "unix:/s", "--limit-body=off"];
+    for arguments in
+        [&arguments[..], &["--app=native:hello", "--mpm=prefork"], &["a", "--access-log=json", "--mpm=static"]]
+    {
         let config = config(arguments, &[]);
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Config>(&json).unwrap(),
-            config,
-            "{json}"
-        );
+        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config, "{json}");
     }
     let json = serde_json::to_value(config(&arguments, &[])).unwrap();
     assert_eq!(json["timeouts"]["head"], 0.123, "seconds");
@@ -78,84 +38,43 @@ fn the_configuration_survives_its_way_to_another_process() {
 
 #[test]
 fn what_is_not_serving_is_printed() {
-    assert_eq!(
-        printed(&["app:app", "--check-config"]),
-        "configuration ok\n"
-    );
+    assert_eq!(printed(&["app:app", "--check-config"]), "configuration ok\n");
     assert_eq!(
         complaint(&["app:app", "--check-config", "--chdir=/nowhere"], &[]),
         "--chdir: /nowhere is not a directory"
     );
-    assert_eq!(
-        printed(&["--version"]),
-        format!("smarthttpd {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(printed(&["--version"]), format!("smarthttpd {}\n", env!("CARGO_PKG_VERSION")));
     for shell in ["bash", "zsh", "fish"] {
         let script = printed(&["--completions", shell]);
-        assert!(
-            script.contains("max-request-workers") && script.contains("ctl"),
-            "{shell}"
-        );
+        assert!(script.contains("max-request-workers") && script.contains("ctl"), "{shell}");
     }
 }
 
 #[test]
 fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
     let help = printed(&["--help"]);
-    let headings = [
-        "Application:",
-        "Binding:",
-        "Process management:",
-        "Limits and timeouts:",
-        "Logging:",
-        "Configuration:",
-    ];
-    for expected in headings.iter().chain(&[
-        "Usage: smarthttpd [OPTIONS] MODULE:CALLABLE",
-        "Examples:",
-        "Exit codes:",
-    ]) {
-        assert!(
-            help.lines().any(|line| line == *expected),
-            "{expected} in {help}"
-        );
+    let headings =
+        ["Application:", "Binding:", "Process management:", "Limits and timeouts:", "Logging:", "Configuration:"];
+    for expected in headings.iter().chain(&["Usage: smarthttpd [OPTIONS] MODULE:CALLABLE", "Examples:", "Exit codes:"])
+    {
+        assert!(help.lines().any(|line| line == *expected), "{expected} in {help}");
     }
     assert!(!help.contains("__template"));
-    assert!(
-        help.lines().all(|line| line.chars().count() <= 100),
-        "{help}"
-    );
-    for exit in [
-        Exit::Ok,
-        Exit::Failure,
-        Exit::Usage,
-        Exit::Application,
-        Exit::Address,
-        Exit::NoServer,
-    ] {
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    for exit in [Exit::Ok, Exit::Failure, Exit::Usage, Exit::Application, Exit::Address, Exit::NoServer] {
         assert!(help.contains(&format!("\n  {}  ", exit.code())), "{exit:?}");
     }
 }
 
 fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
-    Invocation {
-        command,
-        socket: Some(socket.into()),
-        json,
-    }
+    Invocation { command, socket: Some(socket.into()), json }
 }
 
 #[test]
 fn the_roles_are_reached() {
     let table: [(&[&str], Invocation); 3] = [
-        (
-            &["ctl", "status", "--json"],
-            invocation(Verb::Status, "/variable", true),
-        ),
-        (
-            &["ctl", "--socket", "/flag", "stop"],
-            invocation(Verb::Stop, "/flag", false),
-        ),
+        (&["ctl", "status", "--json"], invocation(Verb::Status, "/variable", true)),
+        (&["ctl", "--socket", "/flag", "stop"], invocation(Verb::Stop, "/flag", false)),
         (&["ctl", "stop"], invocation(Verb::Stop, "/variable", false)),
     ];
     for (arguments, expected) in table {

@@ -8,6 +8,9 @@
 //! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. Idle threads
 //! wait in a stack, so that the ones on top stay busy and the ones below age out.
 
+mod monitor;
+mod siblings;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,19 +19,14 @@ use std::time::{Duration, Instant};
 
 use mpm::sizing;
 
+use self::siblings::DRIP;
 use super::call::{Caller, Measured, Tools};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
-use crate::sys::{clock, threads};
+use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
 
-/// A leader that is away longer than this is replaced.
-const AWAY_NS: u64 = 1_000_000;
-/// The monitor looks this often while calls happen.
-const LOOK: Duration = Duration::from_millis(1);
-/// Looks without a call after which the monitor sleeps until there is one.
-const QUIET_LOOKS: u32 = 50;
 /// How often the number of calls to run at once is thought over.
 const REVIEW_NS: u64 = 100_000_000;
 /// The supervisor is told of a lack of room at most this often.
@@ -95,6 +93,10 @@ pub(super) struct Pool {
     full: AtomicBool,
     /// When the supervisor may next be told so.
     next_report_ns: AtomicU64,
+    /// When a full worker may let in the next connection.
+    next_drip_ns: AtomicU64,
+    /// When a less busy worker may next be looked for.
+    next_search_ns: AtomicU64,
     review: Mutex<Review>,
 }
 
@@ -152,6 +154,8 @@ impl Pool {
             supervisor,
             full: AtomicBool::new(false),
             next_report_ns: AtomicU64::new(0),
+            next_drip_ns: AtomicU64::new(0),
+            next_search_ns: AtomicU64::new(0),
             review: Mutex::default(),
         })
     }
@@ -194,7 +198,8 @@ impl Pool {
         loop {
             self.away_since.store(0, Ordering::Release);
             for done in std::mem::take(&mut *lock(&self.done)) {
-                reactor.settle(done, &mut jobs);
+                let give_away = self.gives_away(reactor.connections());
+                reactor.settle(done, give_away, &mut jobs);
             }
             self.enqueue(&mut jobs);
             let Some(job) = self.take() else {
@@ -221,7 +226,8 @@ impl Pool {
                     return;
                 }
             };
-            reactor.settle(done, &mut jobs);
+            let give_away = self.gives_away(reactor.connections());
+            reactor.settle(done, give_away, &mut jobs);
         }
     }
 
@@ -236,10 +242,11 @@ impl Pool {
         if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
             self.drain(reactor, stopping);
         }
-        let room = self.room();
+        let free = self.room();
+        let room = free.max(usize::from(self.is_drip_due(reactor.connections(), now_ns)));
         reactor.listen(room > 0);
         let draining = self.draining.load(Ordering::Relaxed);
-        self.report_fullness(!draining && room == 0, now_ns);
+        self.report_fullness(!draining && free == 0, now_ns);
         if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
             self.wake_monitor();
         }
@@ -247,8 +254,11 @@ impl Pool {
             return true;
         }
         self.caller.flush_logs();
-        let turned = reactor.turn(None, room, jobs);
+        let patience = (free == 0 && self.bounds.followers).then_some(DRIP);
+        let turned = reactor.turn(patience, room, jobs);
         if turned.orphaned {
+            // In the place of the supervisor, which is gone: nobody may count on a sibling any more.
+            self.scoreboard.set_stopping();
             self.drain(reactor, true);
         }
         false
@@ -264,13 +274,7 @@ impl Pool {
             self.slot.set_phase(Phase::Draining);
             self.notify_supervisor();
         }
-        reactor.drain(backlog);
-    }
-
-    /// How many more calls could begin now.
-    fn room(&self) -> usize {
-        let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
-        (self.limit.load(Ordering::Relaxed) as usize).saturating_sub(busy)
+        reactor.drain(backlog, self.has_sibling(|_| true));
     }
 
     /// Notes whether connections are left to others, and tells the supervisor when that begins.
@@ -339,7 +343,7 @@ impl Pool {
 
     fn call(&self, job: Job, tools: &mut Tools) -> Done {
         let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, tools, &|| !self.draining.load(Ordering::Relaxed) && !self.is_worn());
+            self.caller.call(job, tools, &|| self.may_keep());
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
         done
@@ -438,65 +442,6 @@ impl Pool {
         }
     }
 
-    /// The monitor's life: replaces a leader that is away for long, and lets more calls run when those that run are
-    /// blocked and others wait.
-    fn watch(self: &Arc<Pool>) {
-        let mut requests = 0;
-        let mut quiet = 0;
-        let mut idle = Idleness::default();
-        while !self.over.load(Ordering::Acquire) {
-            let away_since = self.away_since.load(Ordering::Acquire);
-            if away_since != 0 && clock::monotonic_ns().saturating_sub(away_since) >= AWAY_NS {
-                self.promote();
-            }
-            let waiting = self.is_waited_for();
-            // Little CPU used may also mean that others have the CPU; only if nobody here wants it, calls are blocked.
-            if waiting && idle.look(clock::monotonic_ns(), clock::process_cpu_ns()) && threads::all_others_sleep() {
-                self.relieve();
-            }
-            let served = self.slot.requests();
-            quiet = if served == requests && away_since == 0 && !waiting { quiet + 1 } else { 0 };
-            requests = served;
-            if quiet < QUIET_LOOKS {
-                thread::sleep(LOOK);
-                continue;
-            }
-            quiet = 0;
-            self.monitor_asleep.store(true, Ordering::SeqCst);
-            // A leader that left before it could see the flag is still looked after.
-            if self.away_since.load(Ordering::SeqCst) == 0 && !self.is_waited_for() && !self.over.load(Ordering::SeqCst) {
-                thread::park();
-            }
-            self.monitor_asleep.store(false, Ordering::SeqCst);
-        }
-    }
-
-    /// True while requests wait for a thread, or connections because there is no room.
-    fn is_waited_for(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0 || self.full.load(Ordering::Relaxed)
-    }
-
-    fn wake_monitor(&self) {
-        if self.monitor_asleep.swap(false, Ordering::SeqCst)
-            && let Some(monitor) = &*lock(&self.monitor)
-        {
-            monitor.unpark();
-        }
-    }
-
-    /// Calls that run are blocked: lets as many more run as wait.
-    fn relieve(&self) {
-        let more = self.queued.load(Ordering::Relaxed).max(1) as u32;
-        let limit = self.limit.load(Ordering::Relaxed);
-        let raised = limit.saturating_add(more).min(self.bounds.max_threads);
-        if raised > limit {
-            self.limit.store(raised, Ordering::Relaxed);
-            self.hand_off.store(true, Ordering::Relaxed);
-            // The leader takes what is queued, and listens again.
-            self.wake.ring();
-        }
-    }
-
     /// Thinks over, ten times a second, how many calls at once are useful. Threads are made only when calls need them.
     fn review(&self, now_ns: u64) {
         let Ok(mut review) = self.review.try_lock() else { return };
@@ -517,27 +462,6 @@ impl Pool {
     }
 }
 
-/// Whether the process leaves its CPU unused, seen over at least two milliseconds. Pure: clocks are passed in.
-#[derive(Debug, Default)]
-struct Idleness {
-    since_ns: u64,
-    cpu_ns: u64,
-}
-
-impl Idleness {
-    /// The process's CPU clock stands at `cpu_ns`: true if it has used less than a third of a core since the last answer.
-    fn look(&mut self, now_ns: u64, cpu_ns: u64) -> bool {
-        let (elapsed, used) = (now_ns - self.since_ns, cpu_ns - self.cpu_ns);
-        if elapsed < IDLE_SPAN_NS {
-            return false;
-        }
-        (self.since_ns, self.cpu_ns) = (now_ns, cpu_ns);
-        // After a pause in looking, only what comes next counts.
-        elapsed < 10 * IDLE_SPAN_NS && used * 3 < elapsed
-    }
-}
-
-const IDLE_SPAN_NS: u64 = 2_000_000;
 /// Calls at once before anything was measured.
 const FIRST_LIMIT: u32 = 4;
 /// A thread's stack: what Linux gives a main thread, because deep recursion in C extensions counts on it. Only touched

@@ -1,0 +1,82 @@
+//! How a worker shares connections with the others, by what the scoreboard says of them.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Pool;
+use crate::scoreboard::{Phase, Seen};
+use crate::sys::clock;
+
+/// How often a full worker lets in a connection that nobody else takes.
+pub(super) const DRIP: Duration = Duration::from_millis(5);
+/// When no less busy worker was found, the next search waits this long.
+const SEARCH_NS: u64 = 1_000_000;
+
+impl Pool {
+    /// Whether a connection may go on after the response that is being made: here, or with another worker.
+    pub(super) fn may_keep(&self) -> bool {
+        let leaving = self.draining.load(Ordering::Relaxed) || self.is_worn();
+        !leaving || self.has_sibling(|_| true)
+    }
+
+    /// Whether a connection that is idle now is better off with another worker: because this one leaves, or because
+    /// requests queue here while another worker with fewer connections has less than half as much to do.
+    pub(super) fn gives_away(&self, connections: usize) -> bool {
+        if self.draining.load(Ordering::Relaxed) {
+            return self.has_sibling(|_| true);
+        }
+        if self.queued.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let now_ns = clock::monotonic_ns();
+        if now_ns < self.next_search_ns.load(Ordering::Relaxed) {
+            return false;
+        }
+        let found = self.has_less_busy(connections);
+        if !found {
+            self.next_search_ns.store(now_ns + SEARCH_NS, Ordering::Relaxed);
+        }
+        found
+    }
+
+    /// Whether there is another worker that serves and is `like` this. Never in prefork, or when all leave.
+    pub(super) fn has_sibling(&self, like: impl Fn(&Seen) -> bool) -> bool {
+        self.bounds.followers
+            && !self.scoreboard.stopping()
+            && (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index)).any(|slot| {
+                if slot.is(self.slot) || slot.kill_pending() {
+                    return false;
+                }
+                let seen = slot.look();
+                seen.phase == Phase::Ready && like(&seen)
+            })
+    }
+
+    /// How many more calls could begin now.
+    fn room(&self) -> usize {
+        let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
+        (self.limit.load(Ordering::Relaxed) as usize).saturating_sub(busy)
+    }
+
+    /// A full worker leaves new connections to others. But when no other is less busy, kept-alive connections that keep
+    /// all of them busy must not shut new ones out for ever, so now and then one is let in.
+    pub(super) fn is_drip_due(&self, connections: usize, now_ns: u64) -> bool {
+        if !self.bounds.followers
+            || now_ns < self.next_drip_ns.load(Ordering::Relaxed)
+            || self.has_less_busy(connections)
+        {
+            return false;
+        }
+        self.next_drip_ns.store(now_ns + DRIP.as_nanos() as u64, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether another worker has fewer connections and less than half as much to do.
+    fn has_less_busy(&self, connections: usize) -> bool {
+        let load = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
+        self.has_sibling(|other| {
+            let other_load = (other.in_flight + other.queued) as usize;
+            2 * other_load + 2 < load && (other.connections as usize + 1) < connections
+        })
+    }
+}
