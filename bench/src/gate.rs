@@ -13,21 +13,13 @@ struct Expected {
 
 /// The routes of `apps/flask_app.py` that scenarios use.
 const ROUTES: [Expected; 3] = [
-    Expected {
-        path: "/",
-        content_type: "text/html; charset=utf-8",
-        body: "Hello, World!",
-    },
+    Expected { path: "/", content_type: "text/html; charset=utf-8", body: "Hello, World!" },
     Expected {
         path: "/json",
         content_type: "application/json",
         body: "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n",
     },
-    Expected {
-        path: "/sleep50",
-        content_type: "text/html; charset=utf-8",
-        body: "slept",
-    },
+    Expected { path: "/sleep50", content_type: "text/html; charset=utf-8", body: "slept" },
 ];
 
 /// Checks every route of the server at `base` (no slash at the end), and asks the application what it runs on.
@@ -41,18 +33,13 @@ pub(crate) fn pass(probe: &Probe, base: &str) -> Result<BTreeMap<String, String>
             .map_err(|reason| format!("gate: {} failed: {reason}", expected.path))?;
         check(expected, &answer)?;
     }
-    let about = probe
-        .get(&format!("{base}/about"))
-        .map_err(|reason| format!("gate: /about failed: {reason}"))?;
+    let about = probe.get(&format!("{base}/about")).map_err(|reason| format!("gate: /about failed: {reason}"))?;
     facts(&about.body)
 }
 
 fn check(expected: &Expected, answer: &Answer) -> Result<(), String> {
     let wrong = |what: &str, wanted: &str, got: &str| {
-        Err(format!(
-            "gate: {} answered with {what} {got:?} instead of {wanted:?}",
-            expected.path
-        ))
+        Err(format!("gate: {} answered with {what} {got:?} instead of {wanted:?}", expected.path))
     };
     if answer.status != 200 {
         return wrong("status", "200", &answer.status.to_string());
@@ -67,8 +54,8 @@ fn check(expected: &Expected, answer: &Answer) -> Result<(), String> {
 }
 
 fn facts(body: &str) -> Result<BTreeMap<String, String>, String> {
-    let facts: BTreeMap<String, serde_json::Value> = serde_json::from_str(body)
-        .map_err(|error| format!("gate: /about is no JSON object: {error}"))?;
+    let facts: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(body).map_err(|error| format!("gate: /about is no JSON object: {error}"))?;
     Ok(facts
         .into_iter()
         .map(|(name, value)| match value {
@@ -84,17 +71,11 @@ mod tests {
 
     #[test]
     fn only_the_right_answer_passes() {
-        let right = Answer {
-            status: 200,
-            content_type: "text/html; charset=utf-8".into(),
-            body: "Hello, World!".into(),
-        };
+        let right =
+            Answer { status: 200, content_type: "text/html; charset=utf-8".into(), body: "Hello, World!".into() };
         let rows = [
             (right.clone(), None),
-            (
-                Answer { status: 503, ..right.clone() },
-                Some("gate: / answered with status \"503\" instead of \"200\""),
-            ),
+            (Answer { status: 503, ..right.clone() }, Some("gate: / answered with status \"503\" instead of \"200\"")),
             (
                 Answer { body: String::new(), ..right.clone() },
                 Some("gate: / answered with body \"\" instead of \"Hello, World!\""),

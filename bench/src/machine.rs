@@ -69,9 +69,7 @@ pub(crate) fn allowed_cpus() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else {
         return Vec::new();
     };
-    (0..CpuSet::count())
-        .filter(|cpu| set.is_set(*cpu) == Ok(true))
-        .collect()
+    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }
 
 /// Confines the calling thread, and those it starts later, to `cpus`.
@@ -100,16 +98,10 @@ impl Pinning {
     /// nothing is pinned.
     pub(crate) fn over(cpus: &[usize]) -> Self {
         if cpus.len() < 2 {
-            return Self {
-                server: Vec::new(),
-                generator: Vec::new(),
-            };
+            return Self { server: Vec::new(), generator: Vec::new() };
         }
         let (server, generator) = cpus.split_at(cpus.len() - cpus.len().div_ceil(4));
-        Self {
-            server: server.to_vec(),
-            generator: generator.to_vec(),
-        }
+        Self { server: server.to_vec(), generator: generator.to_vec() }
     }
 
     /// How many CPUs the server has.
@@ -124,14 +116,9 @@ impl Pinning {
             cpus.join(", ")
         };
         if self.server.is_empty() {
-            return "Not pinned: there is one CPU, which servers and generator share; figures say little."
-                .into();
+            return "Not pinned: there is one CPU, which servers and generator share; figures say little.".into();
         }
-        format!(
-            "Servers pinned to CPU {}, generator and sampler to CPU {}.",
-            list(&self.server),
-            list(&self.generator)
-        )
+        format!("Servers pinned to CPU {}, generator and sampler to CPU {}.", list(&self.server), list(&self.generator))
     }
 }
 
@@ -154,19 +141,12 @@ mod tests {
             let pinning = Pinning::over(cpus);
             assert_eq!((&pinning.server[..], &pinning.generator[..]), (server, generator));
         }
-        assert_eq!(
-            Pinning::over(&[0, 1]).sentence(),
-            "Servers pinned to CPU 0, generator and sampler to CPU 1."
-        );
+        assert_eq!(Pinning::over(&[0, 1]).sentence(), "Servers pinned to CPU 0, generator and sampler to CPU 1.");
     }
 
     #[test]
     fn labels_are_file_names() {
-        let machine = Machine {
-            cpu: "Intel(R) Xeon(R) @ 2.20GHz".into(),
-            cores: 4,
-            ..Machine::here(4)
-        };
+        let machine = Machine { cpu: "Intel(R) Xeon(R) @ 2.20GHz".into(), cores: 4, ..Machine::here(4) };
         assert_eq!(machine.label(), "intel-r-xeon-r-2-20ghz-4-cores");
         assert!(!Machine::here(2).kernel.is_empty());
     }

@@ -69,22 +69,14 @@ fn main() -> ExitCode {
 
 fn carry_out(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        None => compare(wish(&[], &[], cli.session)?),
-        Some(Command::Run {
-            scenarios,
-            contenders,
-            session,
-        }) => compare(wish(&scenarios, &contenders, session)?),
+        None => compare(&wish(&[], &[], cli.session)?),
+        Some(Command::Run { scenarios, contenders, session }) => compare(&wish(&scenarios, &contenders, session)?),
         Some(Command::List) => list(),
         Some(Command::Report { folder }) => tell(&Store::open(&folder)?),
     }
 }
 
-fn wish(
-    scenarios: &[String],
-    contenders: &[String],
-    arguments: SessionArguments,
-) -> Result<Wish, Failure> {
+fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
     Ok(Wish {
         scenarios: Scenario::chosen(scenarios)?,
         contenders: spec::chosen(contenders)?,
@@ -92,19 +84,17 @@ fn wish(
         quick: arguments.quick,
         seed: arguments.seed,
         out: arguments.out,
-        smarthttpd: arguments.smarthttpd.map(existing).transpose()?,
+        smarthttpd: arguments.smarthttpd.as_deref().map(existing).transpose()?,
     })
 }
 
 /// The file's whole path: a server is started in another folder.
-fn existing(file: PathBuf) -> Result<PathBuf, Failure> {
-    file.canonicalize().map_err(|error| {
-        Failure::Usage(format!("--smarthttpd {}: {error}", file.display()))
-    })
+fn existing(file: &Path) -> Result<PathBuf, Failure> {
+    file.canonicalize().map_err(|error| Failure::Usage(format!("--smarthttpd {}: {error}", file.display())))
 }
 
-fn compare(wish: Wish) -> Result<(), Failure> {
-    tell(&session::run(&wish)?)
+fn compare(wish: &Wish) -> Result<(), Failure> {
+    tell(&session::run(wish)?)
 }
 
 /// Computes the report of a folder, prints its tables, and fails when something was not measured.
@@ -112,21 +102,12 @@ fn tell(store: &Store) -> Result<(), Failure> {
     let told = report::write(store)?;
     println!("{}", told.text);
     println!("report: {}", shown(&store.folder().join("report.html")));
-    if told.unmeasured.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Contenders(told.unmeasured.join("; ")))
-    }
+    if told.unmeasured.is_empty() { Ok(()) } else { Err(Failure::Contenders(told.unmeasured.join("; "))) }
 }
 
 /// Relative to the current folder where that is possible.
 fn shown(path: &Path) -> String {
-    std::env::current_dir()
-        .ok()
-        .and_then(|here| path.strip_prefix(here).ok())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
 }
 
 fn list() -> Result<(), Failure> {

@@ -32,18 +32,9 @@ impl Probe {
     /// # Errors
     /// The transport's reason; every status is an answer.
     pub(crate) fn get(&self, url: &str) -> Result<Answer, String> {
-        let response = self
-            .client
-            .get(url)
-            .header("Connection", "close")
-            .send()
-            .map_err(|error| innermost(&error))?;
-        let content_type = response
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
+        let response = self.client.get(url).header("Connection", "close").send().map_err(|error| innermost(&error))?;
+        let content_type =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         Ok(Answer {
             status: response.status().as_u16(),
             content_type,

@@ -35,12 +35,7 @@ impl Progress {
         } else {
             Shown::Lines
         };
-        Self {
-            began: Instant::now(),
-            total,
-            past: 0.0,
-            shown,
-        }
+        Self { began: Instant::now(), total, past: 0.0, shown }
     }
 
     /// Says what happens now.

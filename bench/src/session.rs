@@ -21,6 +21,9 @@ use crate::workspace::Workspace;
 /// Estimated seconds that a run takes beside its load: start, gate, stop.
 const AROUND: f64 = 1.7;
 
+/// Whom Apache serves as when root starts it (Debian's choice).
+const APACHE_USER: &str = "www-data";
+
 /// What somebody asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
@@ -43,10 +46,8 @@ pub(crate) struct Wish {
 /// When nothing can be measured at all. A contender that fails is part of the results.
 pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let workspace = Workspace::find()?;
-    let probe = Probe::new().map_err(|reason| Failure::Prepare {
-        what: "setting up the HTTP client".into(),
-        reason,
-    })?;
+    let probe =
+        Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
     let prepared = prepare(wish, &workspace)?;
     let cpus = machine::allowed_cpus();
     let pinning = Pinning::over(&cpus);
@@ -72,10 +73,8 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
         entrants.push(circumstances.entrant(contender, versions, missing));
     }
     if present.is_empty() || (wish.named && present.len() < entrants.len()) {
-        let reasons: Vec<String> = entrants
-            .iter()
-            .filter_map(|e| Some(format!("{}: {}", e.name, e.missing.as_ref()?)))
-            .collect();
+        let reasons: Vec<String> =
+            entrants.iter().filter_map(|e| Some(format!("{}: {}", e.name, e.missing.as_ref()?))).collect();
         return Err(Failure::Contenders(reasons.join("; ")));
     }
 
@@ -112,10 +111,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     if !pinning.generator.is_empty() {
         // Before any thread of the measurement exists: all of them inherit it.
         if let Err(error) = machine::confine(&pinning.generator) {
-            return Err(Failure::Prepare {
-                what: "pinning the generator".into(),
-                reason: error.to_string(),
-            });
+            return Err(Failure::Prepare { what: "pinning the generator".into(), reason: error.to_string() });
         }
     }
     measure(&session, &present, &circumstances, &probe, &store)?;
@@ -130,11 +126,8 @@ struct Prepared {
 
 /// Builds and installs what the contenders need.
 fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
-    let needs = |what: &str| {
-        wish.contenders
-            .iter()
-            .any(|contender| contender.command.iter().any(|word| word.contains(what)))
-    };
+    let needs =
+        |what: &str| wish.contenders.iter().any(|contender| contender.command.iter().any(|word| word.contains(what)));
     let smarthttpd = match &wish.smarthttpd {
         Some(binary) => binary.clone(),
         None if needs("{smarthttpd}") => {
@@ -147,41 +140,27 @@ fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
     let venv = workspace.prepare_venv()?;
     let stage = Stage::new()?;
     let root = geteuid().is_root();
+    let user = if root {
+        format!("User {APACHE_USER}\nGroup {APACHE_USER}")
+    } else {
+        "# started without privileges: serves as the user who started it".into()
+    };
     let places = places(workspace)
         .with("smarthttpd", &smarthttpd, "target/release/smarthttpd")
         .with("venv", &venv, "target/bench/venv")
-        .with_value(
-            "user",
-            if root {
-                "User www-data\nGroup www-data"
-            } else {
-                "# started without privileges: serves as the user who started it"
-            },
-        );
+        .with_value("user", &user);
     let mut published = places.clone();
-    if wish
-        .contenders
-        .iter()
-        .any(|c| c.packages == crate::contender::spec::Packages::ModWsgi)
+    if wish.contenders.iter().any(|c| c.packages == crate::contender::spec::Packages::ModWsgi)
         && let Some(packages) = workspace.prepare_mod_wsgi_packages()?
     {
         let (apps, packages) = if root {
-            (
-                stage.publish(&workspace.apps(), "apps")?,
-                stage.publish(&packages, "packages")?,
-            )
+            (stage.publish(&workspace.apps(), "apps", APACHE_USER)?, stage.publish(&packages, "packages", APACHE_USER)?)
         } else {
             (workspace.apps(), packages)
         };
-        published = published
-            .with("apps", &apps, "bench/apps")
-            .with("packages", &packages, "target/bench/packages");
+        published = published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
     }
-    Ok(Prepared {
-        stage,
-        places,
-        published,
-    })
+    Ok(Prepared { stage, places, published })
 }
 
 /// The places that are known without building anything.
@@ -236,17 +215,10 @@ fn measure(
             Ok(outcome) => outcome,
             Err(reason) => {
                 progress.note(&format!("{}: {reason}", id.label()));
-                Outcome::Failed {
-                    reason: without_places(&reason, circumstances),
-                }
+                Outcome::Failed { reason: without_places(&reason, circumstances) }
             }
         };
-        store.write_run(&Run {
-            schema: SCHEMA,
-            id: id.clone(),
-            started,
-            outcome,
-        })?;
+        store.write_run(&Run { schema: SCHEMA, id: id.clone(), started, outcome })?;
         progress.done(estimate(id));
     }
     progress.end();
@@ -266,6 +238,7 @@ fn observe(
         root: ready.server.pid(),
         generator: &session.pinning.generator,
         ticks_per_second: machine::ticks_per_second(),
+        timeout_s: session.lengths.timeout_s,
     };
     let observation = match id.scenario {
         Scenario::Steady => {
@@ -277,11 +250,7 @@ fn observe(
             Observation::Step(Box::new(observed))
         }
     };
-    Ok(Outcome::Measured {
-        about: ready.about,
-        observation,
-        ending: ready.server.stop(),
-    })
+    Ok(Outcome::Measured { about: ready.about, observation, ending: ready.server.stop() })
 }
 
 /// A reason as the results tell it: a log's tail may name folders of this machine.

@@ -2,13 +2,16 @@
 //!
 //! It lies in the system's temporary folder with mode 0755. Apache, when it is started by root, serves as `www-data`,
 //! which as a rule may not look into the checkout (a home folder, a build machine's workspace); so the application and
-//! its packages are always copied here for it, wherever the checkout is: one way on every machine. Removed at the end
-//! of the session, however it ends.
+//! its packages are always copied here for it, wherever the checkout is: one way on every machine. The copies keep
+//! their times, so that compiled Python files stay valid, and belong to that user, so that missing ones can be written:
+//! Apache's children must not compile Flask again at every fork when the others' do not. Removed at the end of the
+//! session, however it ends.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::User;
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -40,20 +43,22 @@ impl Stage {
         self.folder.path()
     }
 
-    /// Copies the folder `from`, readable by everybody, as `name`.
+    /// Copies the folder `from` as `name`, readable by everybody and owned by `user` where there is one of that name.
     ///
     /// # Errors
     /// The kernel's reason, and the file.
-    pub(crate) fn publish(&self, from: &Path, name: &str) -> Result<PathBuf, Failure> {
+    pub(crate) fn publish(&self, from: &Path, name: &str, user: &str) -> Result<PathBuf, Failure> {
         let to = self.folder.path().join(name);
-        copy(from, &to)?;
+        let owner = User::from_name(user).ok().flatten().map(|user| user.uid.as_raw());
+        copy(from, &to, owner)?;
         Ok(to)
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+fn copy(from: &Path, to: &Path, owner: Option<u32>) -> Result<(), Failure> {
     fs::create_dir_all(to).map_err(Failure::io("make", to))?;
     permit(to, 0o755)?;
+    chown(to, owner, None).map_err(Failure::io("give away", to))?;
     for entry in fs::read_dir(from).map_err(Failure::io("read", from))? {
         let source = entry.map_err(Failure::io("read", from))?.path();
         let Some(name) = source.file_name() else {
@@ -62,18 +67,24 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         let target = to.join(name);
         // Follows links: what they lead to may not be readable either.
         if source.is_dir() {
-            copy(&source, &target)?;
+            copy(&source, &target, owner)?;
         } else {
             fs::copy(&source, &target).map_err(Failure::io("copy", &source))?;
+            keep_time(&source, &target).map_err(Failure::io("set the time of", &target))?;
             permit(&target, 0o644)?;
+            chown(&target, owner, None).map_err(Failure::io("give away", &target))?;
         }
     }
     Ok(())
 }
 
+fn keep_time(source: &Path, target: &Path) -> std::io::Result<()> {
+    let modified = fs::metadata(source)?.modified()?;
+    File::options().write(true).open(target)?.set_times(FileTimes::new().set_modified(modified))
+}
+
 fn permit(path: &Path, mode: u32) -> Result<(), Failure> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(Failure::io("set the permissions of", path))
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Failure::io("set the permissions of", path))
 }
 
 #[cfg(test)]
@@ -87,11 +98,14 @@ mod tests {
         fs::write(source.path().join("inner/app.py"), "x").unwrap();
         permit(&source.path().join("inner/app.py"), 0o600).unwrap();
         let stage = Stage::new().unwrap();
-        let published = stage.publish(source.path(), "apps").unwrap();
+        let published = stage.publish(source.path(), "apps", "").unwrap();
         let file = published.join("inner/app.py");
         assert_eq!(fs::read_to_string(&file).unwrap(), "x");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&file), 0o644);
+        // A compiled Python file is valid for one modification time of its source.
+        let time = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+        assert_eq!(time(&file), time(&source.path().join("inner/app.py")));
         assert_eq!(mode(&published), 0o755);
         assert_eq!(mode(stage.path()), 0o755);
     }

@@ -48,7 +48,7 @@ impl Circumstances<'_> {
             Packages::ModWsgi => self.published.clone(),
         };
         match contender.workers {
-            Some(workers) => places.with_value("workers", workers.on(self.cpu_count)),
+            Some(workers) => places.with_value("workers", &workers.on(self.cpu_count)),
             None => places,
         }
     }
@@ -77,12 +77,7 @@ impl Circumstances<'_> {
     ///
     /// # Errors
     /// A sentence, with the tail of the server's log where it may help. Nothing is left running.
-    pub(crate) fn start(
-        &self,
-        contender: &Contender,
-        label: &str,
-        probe: &Probe,
-    ) -> Result<Ready, String> {
+    pub(crate) fn start(&self, contender: &Contender, label: &str, probe: &Probe) -> Result<Ready, String> {
         let mut attempt = 1;
         loop {
             match self.start_once(contender, &format!("{label}-{attempt}"), probe) {
@@ -92,12 +87,7 @@ impl Circumstances<'_> {
         }
     }
 
-    fn start_once(
-        &self,
-        contender: &Contender,
-        label: &str,
-        probe: &Probe,
-    ) -> Result<Ready, String> {
+    fn start_once(&self, contender: &Contender, label: &str, probe: &Probe) -> Result<Ready, String> {
         let scratch = self.scratch.join(label);
         fs::create_dir(&scratch).map_err(|error| format!("scratch folder: {error}"))?;
         let mut places = self.places(contender).with("scratch", &scratch, "{scratch}");
@@ -106,19 +96,14 @@ impl Circumstances<'_> {
             Some(_) => None,
         };
         if let Some(port) = free {
-            places = places.with_value("port", port);
+            places = places.with_value("port", &port);
         }
         if let Some(template) = contender.config_template() {
             let config = scratch.join("server.conf");
-            fs::write(&config, places.fill(template)?)
-                .map_err(|error| format!("configuration file: {error}"))?;
+            fs::write(&config, places.fill(template)?).map_err(|error| format!("configuration file: {error}"))?;
             places = places.with("config", &config, "{config}");
         }
-        let command = contender
-            .command
-            .iter()
-            .map(|word| places.fill(word))
-            .collect::<Result<Vec<_>, _>>()?;
+        let command = contender.command.iter().map(|word| places.fill(word)).collect::<Result<Vec<_>, _>>()?;
         let server = Server::spawn(Start {
             title: &contender.title,
             command: &command,
@@ -127,26 +112,18 @@ impl Circumstances<'_> {
             cpus: self.cpus,
         })?;
         let port = match (free, &contender.port_after) {
-            (None, Some(after)) => server.await_with(READY_WITHIN, "printing its address", |server| {
-                port_after(&server.log(), after)
-            })?,
+            (None, Some(after)) => {
+                server.await_with(READY_WITHIN, "printing its address", |server| port_after(&server.log(), after))?
+            }
             (Some(port), _) => port,
             (None, None) => unreachable!("a port is free or reported"),
         };
         let base = format!("http://127.0.0.1:{port}");
         server.await_with(READY_WITHIN, "answering", |_| {
-            probe
-                .get(&format!("{base}/"))
-                .ok()
-                .filter(|answer| answer.status == 200)
+            probe.get(&format!("{base}/")).ok().filter(|answer| answer.status == 200)
         })?;
-        let about = gate::pass(probe, &base)
-            .map_err(|reason| format!("{}: {reason}", contender.title))?;
-        Ok(Ready {
-            server,
-            base,
-            about,
-        })
+        let about = gate::pass(probe, &base).map_err(|reason| format!("{}: {reason}", contender.title))?;
+        Ok(Ready { server, base, about })
     }
 }
 

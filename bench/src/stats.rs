@@ -80,11 +80,7 @@ impl Ratio {
 /// narrow, by the factor √(n/(n−1)) of the plug-in variance and by the normal quantile standing in for Student's, so
 /// its deviations are widened by both (the "expanded percentile interval", Hesterberg 2015).
 pub(crate) fn ratio(values: &[f64], base: &[f64], seed: u64) -> Ratio {
-    let none = |note: &str| Ratio {
-        value: None,
-        interval: None,
-        note: Some(note.to_owned()),
-    };
+    let none = |note: &str| Ratio { value: None, interval: None, note: Some(note.to_owned()) };
     if values.is_empty() || base.is_empty() {
         return none("nothing to compare");
     }
@@ -96,25 +92,16 @@ pub(crate) fn ratio(values: &[f64], base: &[f64], seed: u64) -> Ratio {
     let centre = mean(&a) - mean(&b);
     let n = a.len().min(b.len());
     if n < FEWEST {
-        return Ratio {
-            value: Some(centre.exp()),
-            interval: None,
-            note: Some(format!("n={n}, no interval")),
-        };
+        return Ratio { value: Some(centre.exp()), interval: None, note: Some(format!("n={n}, no interval")) };
     }
     let mut generator = Generator::new(seed);
-    let mut resampled: Vec<f64> = (0..RESAMPLES)
-        .map(|_| resampled_mean(&a, &mut generator) - resampled_mean(&b, &mut generator))
-        .collect();
+    let mut resampled: Vec<f64> =
+        (0..RESAMPLES).map(|_| resampled_mean(&a, &mut generator) - resampled_mean(&b, &mut generator)).collect();
     resampled.sort_by(f64::total_cmp);
     let at = |p: f64| resampled[((RESAMPLES - 1) as f64 * p).round() as usize];
     let small = (n as f64 / (n as f64 - 1.0)).sqrt() * student_975(a.len() + b.len() - 2) / 1.96;
     let widened = |quantile: f64| (centre + (quantile - centre) * small).exp();
-    Ratio {
-        value: Some(centre.exp()),
-        interval: Some((widened(at(0.025)), widened(at(0.975)))),
-        note: None,
-    }
+    Ratio { value: Some(centre.exp()), interval: Some((widened(at(0.025)), widened(at(0.975)))), note: None }
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -122,9 +109,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 fn resampled_mean(values: &[f64], generator: &mut Generator) -> f64 {
-    let sum: f64 = (0..values.len())
-        .map(|_| values[generator.below(values.len())])
-        .sum();
+    let sum: f64 = (0..values.len()).map(|_| values[generator.below(values.len())]).sum();
     sum / values.len() as f64
 }
 
@@ -142,11 +127,7 @@ fn student_975(freedom: usize) -> f64 {
         (60, 2.000),
     ];
     // The largest entry that is not above: the wider interval where the table has a gap.
-    TABLE
-        .iter()
-        .rev()
-        .find(|(entry, _)| *entry <= freedom)
-        .map_or(TABLE[0].1, |(_, quantile)| *quantile)
+    TABLE.iter().rev().find(|(entry, _)| *entry <= freedom).map_or(TABLE[0].1, |(_, quantile)| *quantile)
 }
 
 #[cfg(test)]
@@ -214,9 +195,7 @@ mod tests {
             let mut generator = Generator::new(42);
             // Log-normal noise of 5 % from twelve uniforms (Irwin–Hall).
             let mut draw = || {
-                let sum: f64 = (0..12)
-                    .map(|_| (generator.bits() >> 11) as f64 / (1_u64 << 53) as f64)
-                    .sum();
+                let sum: f64 = (0..12).map(|_| (generator.bits() >> 11) as f64 / (1_u64 << 53) as f64).sum();
                 (0.05 * (sum - 6.0)).exp() * 100.0
             };
             let comparisons = 400;

@@ -4,7 +4,7 @@
 //! `bench/packages-X.Y` (Flask for the Python that mod_wsgi is linked to, where that is another one). Both are kept
 //! until the requirements or the Python change.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -26,21 +26,16 @@ impl Workspace {
     /// # Errors
     /// When neither is inside a checkout of this project.
     pub(crate) fn find() -> Result<Self, Failure> {
-        let starts = [
-            std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from),
-            std::env::current_dir().ok(),
-        ];
+        let starts = [std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from), std::env::current_dir().ok()];
         let root = starts
             .iter()
             .flatten()
             .flat_map(|start| start.ancestors())
             .find(|folder| folder.join("bench/requirements.txt").is_file())
             .map(Path::to_owned)
-            .ok_or_else(|| {
-                Failure::Usage("not inside a checkout: start bench from the project's folder".into())
-            })?;
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), |folder| root.join(folder));
+            .ok_or_else(|| Failure::Usage("not inside a checkout: start bench from the project's folder".into()))?;
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
         Ok(Self { root, target })
     }
 
@@ -79,6 +74,7 @@ impl Workspace {
             &[&cargo, "build", "--release", "-p", "smarthttpd"],
             Some(&self.root),
             &[("CARGO_TARGET_DIR", &target)],
+            tool::WORK,
         );
         done("building smarthttpd", outcome)?;
         Ok(self.server())
@@ -89,7 +85,7 @@ impl Workspace {
         let git = |arguments: &[&str]| {
             let mut words = vec!["git"];
             words.extend(arguments);
-            tool::run(&words, Some(&self.root), &[])
+            tool::run(&words, Some(&self.root), &[], tool::ASK)
                 .ok()
                 .filter(|outcome| outcome.success)
                 .map(|outcome| outcome.out.trim().to_owned())
@@ -104,13 +100,24 @@ impl Workspace {
         }
     }
 
+    /// Keeps other sessions in this checkout from preparing at the same time; released when dropped.
+    fn lock(&self) -> Result<File, Failure> {
+        let folder = self.target.join("bench");
+        fs::create_dir_all(&folder).map_err(Failure::io("make", &folder))?;
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(Failure::io("make", &path))?;
+        file.lock().map_err(Failure::io("lock", &path))?;
+        Ok(file)
+    }
+
     /// Makes sure that the virtual environment is there, made by the Python that the server is built with.
     ///
     /// # Errors
     /// What Python or pip said last.
     pub(crate) fn prepare_venv(&self) -> Result<PathBuf, Failure> {
+        let _lock = self.lock()?;
         let python = std::env::var("PYO3_PYTHON").unwrap_or_else(|_| "python3".into());
-        let version = done("python3", tool::run(&[&python, "-VV"], None, &[]))?.out;
+        let version = done("python3", tool::run(&[&python, "-VV"], None, &[], tool::ASK))?.out;
         let folder = self.venv();
         let stamp = self.stamp(&version)?;
         if is_stamped(&folder, &stamp) {
@@ -121,11 +128,11 @@ impl Workspace {
         let requirements = self.requirements().display().to_string();
         done(
             "making the virtual environment",
-            tool::run(&[&python, "-m", "venv", "--clear", &place], None, &[]),
+            tool::run(&[&python, "-m", "venv", "--clear", &place], None, &[], tool::WORK),
         )?;
         done(
             "installing Flask and gunicorn",
-            tool::run(&[&pip, "install", "--quiet", "-r", &requirements], None, &[]),
+            tool::run(&[&pip, "install", "--quiet", "-r", &requirements], None, &[], tool::WORK),
         )?;
         write_stamp(&folder, &stamp)?;
         Ok(folder)
@@ -137,10 +144,11 @@ impl Workspace {
     /// # Errors
     /// What pip said last.
     pub(crate) fn prepare_mod_wsgi_packages(&self) -> Result<Option<PathBuf>, Failure> {
+        let _lock = self.lock()?;
         if !Path::new(MOD_WSGI).exists() {
             return Ok(None);
         }
-        let linked = done("ldd", tool::run(&["ldd", MOD_WSGI], None, &[]))?.out;
+        let linked = done("ldd", tool::run(&["ldd", MOD_WSGI], None, &[], tool::ASK))?.out;
         let wanted = linked_python(&linked).ok_or_else(|| Failure::Prepare {
             what: "finding mod_wsgi's Python".into(),
             reason: "ldd names no libpython".into(),
@@ -148,7 +156,7 @@ impl Workspace {
         let venv = self.venv();
         let python = venv.join("bin/python").display().to_string();
         let ask = "import sys, sysconfig; print('%d.%d' % sys.version_info[:2], sysconfig.get_path('purelib'))";
-        let said = done("python3", tool::run(&[&python, "-c", ask], None, &[]))?.out;
+        let said = done("python3", tool::run(&[&python, "-c", ask], None, &[], tool::ASK))?.out;
         if let Some((version, folder)) = said.trim().split_once(' ')
             && version == wanted
         {
@@ -168,11 +176,20 @@ impl Workspace {
             "installing Flask for mod_wsgi's Python",
             tool::run(
                 &[
-                    &pip, "install", "--quiet", "--target", &place, "--python-version", &wanted,
-                    "--only-binary=:all:", "-r", &requirements,
+                    &pip,
+                    "install",
+                    "--quiet",
+                    "--target",
+                    &place,
+                    "--python-version",
+                    &wanted,
+                    "--only-binary=:all:",
+                    "-r",
+                    &requirements,
                 ],
                 None,
                 &[],
+                tool::WORK,
             ),
         )?;
         write_stamp(&folder, &stamp)?;
@@ -201,16 +218,9 @@ fn write_stamp(folder: &Path, stamp: &str) -> Result<(), Failure> {
 }
 
 fn done(what: &str, outcome: Result<Outcome, String>) -> Result<Outcome, Failure> {
-    let failed = |reason| Failure::Prepare {
-        what: what.to_owned(),
-        reason,
-    };
+    let failed = |reason| Failure::Prepare { what: what.to_owned(), reason };
     let outcome = outcome.map_err(failed)?;
-    if outcome.success {
-        Ok(outcome)
-    } else {
-        Err(failed(outcome.last_words()))
-    }
+    if outcome.success { Ok(outcome) } else { Err(failed(outcome.last_words())) }
 }
 
 /// The X.Y of the `libpythonX.Y.so` in what ldd prints.

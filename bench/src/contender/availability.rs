@@ -12,9 +12,8 @@ use crate::process::tool;
 pub(crate) fn missing(contender: &Contender, places: &Places) -> Option<String> {
     contender.needs.iter().find_map(|need| {
         let file = places.fill(&need.file).ok()?;
-        (!Path::new(&file).exists()).then(|| {
-            format!("{} is not there; to install: {}", places.tell(&need.file), need.install)
-        })
+        (!Path::new(&file).exists())
+            .then(|| format!("{} is not there; to install: {}", places.tell(&need.file), need.install))
     })
 }
 
@@ -25,9 +24,7 @@ pub(crate) fn versions(contender: &Contender, places: &Places) -> BTreeMap<Strin
         .iter()
         .map(|version| {
             let found = text_with(version, places)
-                .and_then(|text| {
-                    number_after(&text, &version.after).ok_or_else(|| "not found".to_owned())
-                })
+                .and_then(|text| number_after(&text, &version.after).ok_or_else(|| "not found".to_owned()))
                 .unwrap_or_else(|reason| format!("unknown ({reason})"));
             (version.of.clone(), found)
         })
@@ -35,13 +32,9 @@ pub(crate) fn versions(contender: &Contender, places: &Places) -> BTreeMap<Strin
 }
 
 fn text_with(version: &super::spec::Version, places: &Places) -> Result<String, String> {
-    let words = version
-        .command
-        .iter()
-        .map(|word| places.fill(word))
-        .collect::<Result<Vec<_>, _>>()?;
+    let words = version.command.iter().map(|word| places.fill(word)).collect::<Result<Vec<_>, _>>()?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let outcome = tool::run(&words, None, &[])?;
+    let outcome = tool::run(&words, None, &[], tool::ASK)?;
     Ok(outcome.out + &outcome.err)
 }
 
@@ -52,9 +45,7 @@ fn number_after(text: &str, after: &str) -> Option<String> {
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))
             .collect();
-        number
-            .starts_with(|c: char| c.is_ascii_digit())
-            .then(|| number.trim_end_matches('.').to_owned())
+        number.starts_with(|c: char| c.is_ascii_digit()).then(|| number.trim_end_matches('.').to_owned())
     })
 }
 

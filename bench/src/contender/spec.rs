@@ -94,9 +94,8 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
         if !file.ends_with(".toml") {
             continue;
         }
-        let contender: Contender = toml::from_str(text).map_err(|error| {
-            Failure::Usage(format!("bench/contenders/{file}: {}", error.message()))
-        })?;
+        let contender: Contender = toml::from_str(text)
+            .map_err(|error| Failure::Usage(format!("bench/contenders/{file}: {}", error.message())))?;
         all.push(contender);
     }
     all.sort_by_key(|contender| contender.order);
@@ -109,36 +108,18 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
 /// A name that is not known.
 pub(crate) fn chosen(names: &[String]) -> Result<Vec<Contender>, Failure> {
     let all = all()?;
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| all.iter().all(|contender| contender.name != **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|contender| contender.name != **name)) {
         let known: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
-        return Err(Failure::Usage(format!(
-            "unknown contender {unknown:?}; known are {}",
-            known.join(", ")
-        )));
+        return Err(Failure::Usage(format!("unknown contender {unknown:?}; known are {}", known.join(", "))));
     }
-    Ok(all
-        .into_iter()
-        .filter(|c| {
-            if names.is_empty() {
-                c.default
-            } else {
-                names.contains(&c.name)
-            }
-        })
-        .collect())
+    Ok(all.into_iter().filter(|c| if names.is_empty() { c.default } else { names.contains(&c.name) }).collect())
 }
 
 impl Contender {
     /// The template of its configuration file.
     pub(crate) fn config_template(&self) -> Option<&'static str> {
         let wanted = self.config.as_deref()?;
-        FILES
-            .iter()
-            .find(|(file, _)| *file == wanted)
-            .map(|(_, text)| *text)
+        FILES.iter().find(|(file, _)| *file == wanted).map(|(_, text)| *text)
     }
 }
 
@@ -154,10 +135,7 @@ mod tests {
             let name = &contender.name;
             let file = format!("{name}.toml");
             assert!(FILES.iter().any(|(other, _)| *other == file), "{file}");
-            assert!(
-                name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{name}");
             assert_eq!(contender.config.is_some(), contender.config_template().is_some(), "{name}");
             assert!(!contender.command.is_empty() && !contender.versions.is_empty(), "{name}");
             for version in &contender.versions {
@@ -177,10 +155,7 @@ mod tests {
     #[test]
     fn names_choose_and_unknown_ones_are_told() {
         let default: Vec<String> = chosen(&[]).unwrap().into_iter().map(|c| c.name).collect();
-        assert_eq!(
-            default,
-            ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]
-        );
+        assert_eq!(default, ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]);
         let one = chosen(&["gunicorn-gthread".into()]).unwrap();
         assert_eq!(one[0].title, "gunicorn gthread");
         let error = chosen(&["nginx".into()]).unwrap_err();

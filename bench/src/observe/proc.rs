@@ -52,11 +52,7 @@ pub(crate) fn context_switches(status: &str) -> Option<u64> {
 
 /// The proportional set size in KiB from `/proc/PID/smaps_rollup`.
 pub(crate) fn pss_kib(rollup: &str) -> Option<u64> {
-    value(rollup, "Pss")?
-        .strip_suffix("kB")?
-        .trim()
-        .parse()
-        .ok()
+    value(rollup, "Pss")?.strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// The three signal masks of `/proc/PID/status`: signals with a handler, ignored, and blocked.
@@ -70,20 +66,12 @@ pub(crate) struct Masks {
 /// Parses the masks, which the kernel prints as 16 hexadecimal digits, bit 0 being signal 1.
 pub(crate) fn masks(status: &str) -> Option<Masks> {
     let mask = |name| u64::from_str_radix(value(status, name)?, 16).ok();
-    Some(Masks {
-        caught: mask("SigCgt")?,
-        ignored: mask("SigIgn")?,
-        blocked: mask("SigBlk")?,
-    })
+    Some(Masks { caught: mask("SigCgt")?, ignored: mask("SigIgn")?, blocked: mask("SigBlk")? })
 }
 
 /// The value behind `name:` at the start of a line.
 fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        line.strip_prefix(name)?
-            .strip_prefix(':')
-            .map(|value| value.trim())
-    })
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim()))
 }
 
 #[cfg(test)]
@@ -98,26 +86,14 @@ mod tests {
                 Some(("apache2", 'S', 810, 805, 150, 10, 2, 105_620)),
             ),
             // A command may call itself anything, also "a) b (c".
-            (
-                "7 (a) b (c) R 1 7 7 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 9 0 0",
-                Some(("a) b (c", 'R', 1, 7, 3, 7, 1, 9)),
-            ),
+            ("7 (a) b (c) R 1 7 7 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 9 0 0", Some(("a) b (c", 'R', 1, 7, 3, 7, 1, 9))),
             ("7 (cut off) R 1 7", None),
             ("", None),
         ];
         for (text, expected) in rows {
             let got = stat(text);
             let short = got.as_ref().map(|s| {
-                (
-                    s.name.as_str(),
-                    s.state,
-                    s.parent,
-                    s.session,
-                    s.own_ticks,
-                    s.reaped_ticks,
-                    s.threads,
-                    s.started,
-                )
+                (s.name.as_str(), s.state, s.parent, s.session, s.own_ticks, s.reaped_ticks, s.threads, s.started)
             });
             assert_eq!(short, expected, "{text}");
         }
@@ -126,10 +102,7 @@ mod tests {
     #[test]
     fn switches_are_the_sum_of_both_kinds() {
         let rows = [
-            (
-                "Name:\tx\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n",
-                Some(15),
-            ),
+            ("Name:\tx\nvoluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n", Some(15)),
             // A kernel built without one of them: unknown, never half a figure.
             ("voluntary_ctxt_switches:\t12\n", None),
         ];
@@ -148,16 +121,8 @@ mod tests {
 
     #[test]
     fn masks_are_hexadecimal() {
-        let status =
-            "SigBlk:\t0000000000000000\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000000440\n";
-        assert_eq!(
-            masks(status),
-            Some(Masks {
-                caught: 0x440,
-                ignored: 0x100_1000,
-                blocked: 0
-            })
-        );
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000000440\n";
+        assert_eq!(masks(status), Some(Masks { caught: 0x440, ignored: 0x100_1000, blocked: 0 }));
         assert_eq!(masks("Name: x\n"), None);
     }
 }

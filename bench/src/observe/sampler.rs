@@ -74,10 +74,7 @@ impl Sampler {
             view.end(ticks_per_second)
         });
         let _ = started.recv();
-        Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { stop: Some(stop), thread: Some(thread) }
     }
 
     /// Takes the last readings and ends the watch.
@@ -184,7 +181,8 @@ mod tests {
 
     #[test]
     fn integrals_hold_each_value_until_the_next() {
-        let rows: [(&[(f64, f64)], f64, f64); 4] = [
+        type Row<'a> = (&'a [(f64, f64)], f64, f64);
+        let rows: [Row<'_>; 4] = [
             (&[], 5.0, 0.0),
             (&[(0.0, 2.0)], 5.0, 10.0),
             (&[(0.0, 2.0), (1.0, 4.0)], 3.0, 10.0),

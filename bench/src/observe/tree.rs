@@ -16,27 +16,19 @@ type TaskKey = (i32, u64);
 pub(crate) fn members(root: i32) -> Vec<Stat> {
     let all = every_process();
     let inside = descend(&all, root);
-    all.into_iter()
-        .filter(|stat| inside.contains(&stat.pid) && stat.state != 'Z')
-        .collect()
+    all.into_iter().filter(|stat| inside.contains(&stat.pid) && stat.state != 'Z').collect()
 }
 
 /// Children of this very process that are not in `known`: strays that were re-parented to us as the subreaper.
 pub(crate) fn orphans(known: &[i32]) -> Vec<Stat> {
     let me = i32::try_from(std::process::id()).unwrap_or(0);
-    every_process()
-        .into_iter()
-        .filter(|stat| stat.parent == me && !known.contains(&stat.pid))
-        .collect()
+    every_process().into_iter().filter(|stat| stat.parent == me && !known.contains(&stat.pid)).collect()
 }
 
 /// The pids in `all` that are `root`, in its session, or descend from one that is.
 fn descend(all: &[Stat], root: i32) -> BTreeSet<i32> {
-    let mut inside: BTreeSet<i32> = all
-        .iter()
-        .filter(|stat| stat.pid == root || stat.session == root)
-        .map(|stat| stat.pid)
-        .collect();
+    let mut inside: BTreeSet<i32> =
+        all.iter().filter(|stat| stat.pid == root || stat.session == root).map(|stat| stat.pid).collect();
     loop {
         let before = inside.len();
         for stat in all {
@@ -65,10 +57,7 @@ fn every_process() -> Vec<Stat> {
 
 /// CPU time of the tree so far in clock ticks: of every living process itself and of the children it has reaped.
 pub(crate) fn cpu_ticks(members: &[Stat]) -> u64 {
-    members
-        .iter()
-        .map(|stat| stat.own_ticks + stat.reaped_ticks)
-        .sum()
+    members.iter().map(|stat| stat.own_ticks + stat.reaped_ticks).sum()
 }
 
 /// Threads of all processes together.
@@ -134,9 +123,8 @@ impl SwitchLedger {
                 let Some(id) = task.file_name().to_str().and_then(|name| name.parse().ok()) else {
                     continue;
                 };
-                let Some(count) = fs::read_to_string(path.join("status"))
-                    .ok()
-                    .and_then(|text| proc::context_switches(&text))
+                let Some(count) =
+                    fs::read_to_string(path.join("status")).ok().and_then(|text| proc::context_switches(&text))
                 else {
                     continue;
                 };
@@ -149,10 +137,7 @@ impl SwitchLedger {
     fn note(&mut self, now: &[(TaskKey, u64)]) {
         let first = self.readings == 0;
         for &(key, count) in now {
-            let entry = self
-                .tasks
-                .entry(key)
-                .or_insert((if first { count } else { 0 }, count));
+            let entry = self.tasks.entry(key).or_insert((if first { count } else { 0 }, count));
             entry.1 = count;
         }
         self.readings += 1;
@@ -160,10 +145,7 @@ impl SwitchLedger {
 
     /// Switches since the first reading.
     pub(crate) fn total(&self) -> u64 {
-        self.tasks
-            .values()
-            .map(|(first, last)| last.saturating_sub(*first))
-            .sum()
+        self.tasks.values().map(|(first, last)| last.saturating_sub(*first)).sum()
     }
 }
 
@@ -208,7 +190,8 @@ mod tests {
 
     #[test]
     fn ended_tasks_keep_their_last_reading() {
-        let rows: [(&str, &[&[(TaskKey, u64)]], u64); 5] = [
+        type Row<'a> = (&'a str, &'a [&'a [(TaskKey, u64)]], u64);
+        let rows: [Row<'_>; 5] = [
             ("nothing read", &[], 0),
             ("one reading is a starting point", &[&[((1, 0), 50)]], 0),
             ("growth", &[&[((1, 0), 50)], &[((1, 0), 80)]], 30),
@@ -217,11 +200,7 @@ mod tests {
                 &[&[((1, 0), 50)], &[((1, 0), 60), ((2, 9), 7)], &[((1, 0), 70)]],
                 27,
             ),
-            (
-                "the same id with another start is another task",
-                &[&[((1, 0), 50)], &[((1, 5), 3)]],
-                3,
-            ),
+            ("the same id with another start is another task", &[&[((1, 0), 50)], &[((1, 5), 3)]], 3),
         ];
         for (what, readings, expected) in rows {
             let mut ledger = SwitchLedger::default();

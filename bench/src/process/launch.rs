@@ -28,11 +28,7 @@ pub(crate) struct Before<'a> {
 pub(crate) fn command(before: &Before<'_>, program: &str) -> std::io::Result<Command> {
     let cpus: Vec<String> = before.cpus.iter().map(usize::to_string).collect();
     let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg(WORD)
-        .arg(std::process::id().to_string())
-        .arg(cpus.join(","))
-        .arg(program);
+    command.arg(WORD).arg(std::process::id().to_string()).arg(cpus.join(",")).arg(program);
     Ok(command)
 }
 
@@ -60,9 +56,7 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> u8 {
 
 fn prepare(parent: i32, cpus: &str) -> Result<(), String> {
     // The harness blocks what its signalfd reads, and a mask is inherited through exec.
-    SigSet::empty()
-        .thread_set_mask()
-        .map_err(|error| format!("signal mask: {error}"))?;
+    SigSet::empty().thread_set_mask().map_err(|error| format!("signal mask: {error}"))?;
     setsid().map_err(|error| format!("setsid: {error}"))?;
     set_pdeathsig(Signal::SIGTERM).map_err(|error| format!("prctl: {error}"))?;
     if getppid() != Pid::from_raw(parent) {
@@ -73,10 +67,7 @@ fn prepare(parent: i32, cpus: &str) -> Result<(), String> {
     }
     let mut set = CpuSet::new();
     for cpu in cpus.split(',') {
-        cpu.parse()
-            .ok()
-            .and_then(|cpu| set.set(cpu).ok())
-            .ok_or_else(|| format!("no CPU {cpu:?}"))?;
+        cpu.parse().ok().and_then(|cpu| set.set(cpu).ok()).ok_or_else(|| format!("no CPU {cpu:?}"))?;
     }
     sched_setaffinity(Pid::from_raw(0), &set).map_err(|error| format!("CPUs {cpus}: {error}"))
 }

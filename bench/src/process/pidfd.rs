@@ -18,10 +18,8 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
 
 /// Waits until the process has ended, at most `limit`. True when it has; a failed poll counts as "not yet".
 pub(crate) fn ended_within(pidfd: &OwnedFd, limit: Duration) -> bool {
-    let timeout = Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
-    };
+    let timeout =
+        Timespec { tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX), tv_nsec: limit.subsec_nanos().into() };
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     matches!(poll(&mut fds, Some(&timeout)), Ok(n) if n > 0)
 }

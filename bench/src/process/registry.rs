@@ -21,10 +21,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How long the kernel may take to end what SIGKILL hit.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
-static RUNNING: Mutex<Running> = Mutex::new(Running {
-    roots: Vec::new(),
-    folders: Vec::new(),
-});
+static RUNNING: Mutex<Running> = Mutex::new(Running { roots: Vec::new(), folders: Vec::new() });
 
 /// Roots of process trees that are not reaped yet, and folders to remove at the end.
 #[derive(Debug)]
@@ -53,7 +50,7 @@ pub(crate) fn end_everything(running: &mut Running, grace: Duration) {
     for root in std::mem::take(&mut running.roots) {
         end_tree(root, grace);
     }
-    end_strays(&[]);
+    kill_strays(&[]);
     for folder in std::mem::take(&mut running.folders) {
         // Nobody is left to tell; what stays is a folder in the temporary directory.
         let _ = fs::remove_dir_all(folder);
@@ -91,9 +88,15 @@ pub(crate) fn end_tree(root: i32, grace: Duration) -> Vec<String> {
     killed
 }
 
-/// Kills and reaps children of this process that are neither in `known` nor started by it: daemons that came back to
-/// us as the subreaper. Gives the names of those that were still running.
-pub(crate) fn end_strays(known: &[i32]) -> Vec<String> {
+/// Kills and reaps children of this process that it did not start: daemons that came back to it as the subreaper. Gives
+/// the names of those that were still running.
+pub(crate) fn end_strays() -> Vec<String> {
+    // Held meanwhile: a child that is being started is not on the list yet.
+    let running = lock();
+    kill_strays(&running.roots)
+}
+
+fn kill_strays(known: &[i32]) -> Vec<String> {
     let mut killed = Vec::new();
     // Killing a stray may hand us its children: look again until there is none. The bound is for a process that the
     // kernel cannot end (state D).

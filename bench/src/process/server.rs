@@ -73,11 +73,7 @@ impl Server {
         let failed = |error: std::io::Error| format!("{} cannot be started: {error}", start.title);
         let (program, arguments) = start.command.split_first().ok_or("no command")?;
         // Appended to: a server may open its standard error again by name.
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&start.log)
-            .map_err(failed)?;
+        let log = OpenOptions::new().create(true).append(true).open(&start.log).map_err(failed)?;
         let before = launch::Before { cpus: start.cpus };
         let mut command = launch::command(&before, program).map_err(failed)?;
         command
@@ -87,9 +83,7 @@ impl Server {
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log);
         for (name, _) in std::env::vars_os() {
-            let foreign = name
-                .to_str()
-                .is_some_and(|name| FOREIGN.iter().any(|prefix| name.starts_with(prefix)));
+            let foreign = name.to_str().is_some_and(|name| FOREIGN.iter().any(|prefix| name.starts_with(prefix)));
             if foreign {
                 command.env_remove(name);
             }
@@ -100,14 +94,7 @@ impl Server {
         running.roots.push(child.id().cast_signed());
         drop(running);
         let pidfd = pidfd::open(child.id().cast_signed()).map_err(failed)?;
-        Ok(Self {
-            child,
-            pidfd,
-            title: start.title.to_owned(),
-            log: start.log,
-            usage_before,
-            stopped: false,
-        })
+        Ok(Self { child, pidfd, title: start.title.to_owned(), log: start.log, usage_before, stopped: false })
     }
 
     /// The pid of the tree's root.
@@ -117,9 +104,7 @@ impl Server {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// Calls `look` until it gives a value: whether the server answers, which port it chose.
@@ -146,11 +131,7 @@ impl Server {
             }
             if Instant::now() > deadline {
                 let limit = limit.as_secs();
-                return Err(format!(
-                    "{} did not come to {what} within {limit} s; {}",
-                    self.title,
-                    said()
-                ));
+                return Err(format!("{} did not come to {what} within {limit} s; {}", self.title, said()));
             }
         }
     }
@@ -168,8 +149,7 @@ impl Server {
         // Reaps the root; its status says nothing that the log does not.
         let _ = self.child.wait();
         registry::reaped(root);
-        let known = registry::lock().roots.clone();
-        killed.extend(registry::end_strays(&known));
+        killed.extend(registry::end_strays());
         debug_assert!(tree::members(root).is_empty());
         let after = usage();
         Ending {
@@ -193,14 +173,8 @@ impl Drop for Server {
 
 /// What all reaped children of the harness have used so far.
 fn usage() -> Life {
-    getrusage(UsageWho::RUSAGE_CHILDREN).map_or(
-        Life {
-            cpu_seconds: 0.0,
-            switches: 0,
-        },
-        |usage| Life {
-            cpu_seconds: (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6,
-            switches: usage.voluntary_context_switches() + usage.involuntary_context_switches(),
-        },
-    )
+    getrusage(UsageWho::RUSAGE_CHILDREN).map_or(Life { cpu_seconds: 0.0, switches: 0 }, |usage| Life {
+        cpu_seconds: (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6,
+        switches: usage.voluntary_context_switches() + usage.involuntary_context_switches(),
+    })
 }

@@ -15,9 +15,7 @@ use super::registry;
 /// When the kernel refuses, which it has no reason to.
 pub(crate) fn watch() -> nix::Result<()> {
     set_child_subreaper(true)?;
-    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect();
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
     signals.thread_block()?;
     thread::spawn(move || {
         let signal = loop {

@@ -3,9 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use super::{launch, registry};
+use super::{launch, pidfd, registry};
 
 /// What a program left behind.
 #[derive(Debug)]
@@ -20,11 +21,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// The last lines of what it printed to either stream, for an error message.
     pub(crate) fn last_words(&self) -> String {
-        let text = if self.err.trim().is_empty() {
-            &self.out
-        } else {
-            &self.err
-        };
+        let text = if self.err.trim().is_empty() { &self.out } else { &self.err };
         tail(text, 20)
     }
 }
@@ -35,18 +32,27 @@ pub(crate) fn tail(text: &str, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Runs `words` (program first) in `folder` (the harness's own, if none) with additional `environment`.
+/// For a program that only says something: a version, a path.
+pub(crate) const ASK: Duration = Duration::from_secs(10);
+
+/// For a program that downloads or builds.
+pub(crate) const WORK: Duration = Duration::from_secs(3600);
+
+/// Runs `words` (program first) in `folder` (the harness's own, if none) with additional `environment`, at most for
+/// `limit`.
 ///
 /// # Errors
-/// When the program could not be started at all. One that failed is an [`Outcome`] without success.
+/// When the program could not be started at all, or was stopped at the limit. One that failed is an [`Outcome`]
+/// without success.
 pub(crate) fn run(
     words: &[&str],
     folder: Option<&Path>,
     environment: &[(&str, &str)],
+    limit: Duration,
 ) -> Result<Outcome, String> {
     let (program, arguments) = words.split_first().ok_or("no program")?;
-    let mut command = launch::command(&launch::Before::default(), program)
-        .map_err(|error| format!("{program}: {error}"))?;
+    let failed = |error: std::io::Error| format!("{program}: {error}");
+    let mut command = launch::command(&launch::Before::default(), program).map_err(failed)?;
     command
         .args(arguments)
         .envs(environment.iter().copied())
@@ -58,25 +64,25 @@ pub(crate) fn run(
     }
     let mut child = {
         let mut running = registry::lock();
-        let child = command
-            .spawn()
-            .map_err(|error| format!("{program}: {error}"))?;
+        let child = command.spawn().map_err(failed)?;
         running.roots.push(child.id().cast_signed());
         child
     };
-    let errors = child.stderr.take().map(|pipe| thread::spawn(|| text_of(pipe)));
-    let out = child.stdout.take().map(text_of).unwrap_or_default();
-    let err = errors
-        .and_then(|thread| thread.join().ok())
-        .unwrap_or_default();
+    let root = child.id().cast_signed();
+    let out = child.stdout.take().map(|pipe| thread::spawn(|| text_of(pipe)));
+    let err = child.stderr.take().map(|pipe| thread::spawn(|| text_of(pipe)));
+    let in_time = pidfd::open(root).map(|pidfd| pidfd::ended_within(&pidfd, limit));
+    // Also after a normal end: what it left behind would keep the pipes open.
+    registry::end_tree(root, Duration::ZERO);
     let status = child.wait();
-    registry::reaped(child.id().cast_signed());
-    let status = status.map_err(|error| format!("{program}: {error}"))?;
-    Ok(Outcome {
-        success: status.success(),
-        out,
-        err,
-    })
+    registry::reaped(root);
+    registry::end_strays();
+    let text = |thread: Option<JoinHandle<String>>| thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let (out, err) = (text(out), text(err));
+    if !in_time.map_err(failed)? {
+        return Err(format!("{program} was stopped after {} s", limit.as_secs()));
+    }
+    Ok(Outcome { success: status.map_err(failed)?.success(), out, err })
 }
 
 fn text_of(mut pipe: impl Read) -> String {

@@ -101,14 +101,8 @@ pub(crate) fn judge(session: &Session, runs: &[Run], summary: &Summary) -> Vec<C
 }
 
 fn compare(summary: &Summary, claim: &str, id: &str) -> Claim {
-    let row = summary
-        .tables
-        .iter()
-        .flat_map(|table| &table.rows)
-        .find(|row| row.id == id);
-    let (Some(row), Some(ours), Some(theirs)) =
-        (row, summary.figure(id, OURS), summary.figure(id, THEIRS))
-    else {
+    let row = summary.tables.iter().flat_map(|table| &table.rows).find(|row| row.id == id);
+    let (Some(row), Some(ours), Some(theirs)) = (row, summary.figure(id, OURS), summary.figure(id, THEIRS)) else {
         let reason = format!("{OURS} and {THEIRS} did not both take part");
         return unmeasured(claim, row.map_or(id, |row| &row.label), &reason);
     };
@@ -119,9 +113,7 @@ fn compare(summary: &Summary, claim: &str, id: &str) -> Claim {
         ours: format::with_unit(ours, &row.unit),
         theirs: format::with_unit(theirs, &row.unit),
         ratio: match theirs {
-            Figure::Measured {
-                ratio: Some(ratio), ..
-            } => format::ratio(ratio),
+            Figure::Measured { ratio: Some(ratio), .. } => format::ratio(ratio),
             _ => "–".into(),
         },
         verdict,
@@ -140,40 +132,26 @@ fn verdict(row: &Row, ours: &Figure, theirs: &Figure) -> (Verdict, String) {
     }
     match (ours.exact(), theirs.exact()) {
         (Some(_), None) => {
-            return (
-                Verdict::Undecided,
-                "one run each: theirs had not got there when the run ended, ours had".into(),
-            );
+            return (Verdict::Undecided, "one run each: theirs had not got there when the run ended, ours had".into());
         }
         (None, _) => {
-            return (
-                Verdict::False,
-                "ours had not got there when the run ended".into(),
-            );
+            return (Verdict::False, "ours had not got there when the run ended".into());
         }
         (Some(_), Some(_)) => {}
     }
     let differs = match theirs {
-        Figure::Measured {
-            ratio: Some(ratio), ..
-        } => ratio.differs(),
+        Figure::Measured { ratio: Some(ratio), .. } => ratio.differs(),
         _ => None,
     };
     match (differs, format::standing(row, theirs)) {
-        (None, _) => (
-            Verdict::Undecided,
-            "too few runs for an interval; the figures stand as they are".into(),
-        ),
-        (Some(_), format::Standing::Worse) => {
-            (Verdict::Holds, "the interval of the ratio excludes 1".into())
-        }
+        (None, _) => (Verdict::Undecided, "too few runs for an interval; the figures stand as they are".into()),
+        (Some(_), format::Standing::Worse) => (Verdict::Holds, "the interval of the ratio excludes 1".into()),
         (Some(_), format::Standing::Better) => {
             (Verdict::False, "theirs is better, and the interval of the ratio excludes 1".into())
         }
-        (Some(_), format::Standing::Open) => (
-            Verdict::Undecided,
-            "the interval of the ratio includes 1: no difference shown".into(),
-        ),
+        (Some(_), format::Standing::Open) => {
+            (Verdict::Undecided, "the interval of the ratio includes 1: no difference shown".into())
+        }
     }
 }
 
@@ -181,48 +159,34 @@ fn verdict(row: &Row, ours: &Figure, theirs: &Figure) -> (Verdict, String) {
 fn no_switches(claim: Claim) -> Claim {
     match claim.verdict {
         Verdict::NotMeasured => claim,
-        Verdict::Holds => Claim {
-            verdict: Verdict::HoldsPartly,
-            because: "fewer than Apache's, and never none".into(),
-            ..claim
-        },
-        Verdict::HoldsPartly | Verdict::False | Verdict::Undecided => Claim {
-            verdict: Verdict::False,
-            because: format!("never none; {}", claim.because),
-            ..claim
-        },
+        Verdict::Holds => {
+            Claim { verdict: Verdict::HoldsPartly, because: "fewer than Apache's, and never none".into(), ..claim }
+        }
+        Verdict::HoldsPartly | Verdict::False | Verdict::Undecided => {
+            Claim { verdict: Verdict::False, because: format!("never none; {}", claim.because), ..claim }
+        }
     }
 }
 
-/// Which handlers are installed. The Rust runtime's guards for stack overflow (SIGSEGV, SIGBUS) are told, and do not
-/// count against the claim.
+/// Which handlers are installed. The Rust runtime's guards for stack overflow (SIGSEGV, SIGBUS) and the C library's own
+/// are told, and do not count against the claim.
 fn no_handlers(session: &Session, runs: &[Run]) -> Claim {
     const CLAIM: &str = "no signals";
     const FIGURE: &str = "signal handlers installed";
-    let (Some(ours), Some(theirs)) = (caught(session, runs, OURS), caught(session, runs, THEIRS))
-    else {
+    let (Some(ours), Some(theirs)) = (caught(session, runs, OURS), caught(session, runs, THEIRS)) else {
         let reason = format!("{OURS} and {THEIRS} were not both measured under steady load");
         return unmeasured(CLAIM, FIGURE, &reason);
     };
-    let guards: BTreeSet<String> = ["SIGBUS", "SIGSEGV"].map(String::from).into();
+    let guards: BTreeSet<String> =
+        ["SIGBUS", "SIGSEGV"].into_iter().chain(signals::LIBRARY).map(String::from).collect();
     let beyond: Vec<&str> = ours.difference(&guards).map(String::as_str).collect();
     let (verdict, because) = if beyond.is_empty() {
-        (
-            Verdict::Holds,
-            "nothing but the Rust runtime's fault guards".into(),
-        )
+        (Verdict::Holds, "nothing but the Rust runtime's fault guards and the C library's own".into())
     } else {
-        (
-            Verdict::False,
-            format!("handlers for {} are installed in ours", beyond.join(", ")),
-        )
+        (Verdict::False, format!("handlers for {} are installed in ours", beyond.join(", ")))
     };
     let told = |names: &BTreeSet<String>| {
-        if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.iter().cloned().collect::<Vec<_>>().join(", ")
-        }
+        if names.is_empty() { "none".to_owned() } else { names.iter().cloned().collect::<Vec<_>>().join(", ") }
     };
     Claim {
         claim: CLAIM.into(),
@@ -232,7 +196,9 @@ fn no_handlers(session: &Session, runs: &[Run]) -> Claim {
         ratio: "–".into(),
         verdict,
         because,
-        source: "SigCgt of /proc/PID/status of every process of the tree, under load; installed, which does not mean used".into(),
+        source:
+            "SigCgt of /proc/PID/status of every process of the tree, under load; installed, which does not mean used"
+                .into(),
     }
 }
 
@@ -241,11 +207,7 @@ pub(crate) fn caught(session: &Session, runs: &[Run], name: &str) -> Option<BTre
     session.contenders.iter().find(|entrant| entrant.name == name)?;
     let mut all = None;
     for run in runs.iter().filter(|run| run.id.contender == name) {
-        if let Outcome::Measured {
-            observation: Observation::Steady(steady),
-            ..
-        } = &run.outcome
-        {
+        if let Outcome::Measured { observation: Observation::Steady(steady), .. } = &run.outcome {
             let all: &mut BTreeSet<String> = all.get_or_insert_default();
             for process in &steady.handlers {
                 all.extend(signals::names(process.caught));
@@ -280,11 +242,7 @@ mod tests {
             value,
             beyond,
             replicates: vec![value],
-            ratio: Some(Ratio {
-                value: interval.map(|(low, high)| (low * high).sqrt()),
-                interval,
-                note: None,
-            }),
+            ratio: Some(Ratio { value: interval.map(|(low, high)| (low * high).sqrt()), interval, note: None }),
         }
     }
 
@@ -315,10 +273,7 @@ mod tests {
         assert_eq!(verdict(&row(Better::Lower), &never, &ours).0, Verdict::False);
         assert_eq!(verdict(&row(Better::Lower), &ours, &never).0, Verdict::Undecided);
         let missing = Figure::NotMeasured { reason: "no tool".into() };
-        assert_eq!(
-            verdict(&row(Better::Lower), &ours, &missing),
-            (Verdict::NotMeasured, "theirs: no tool".into())
-        );
+        assert_eq!(verdict(&row(Better::Lower), &ours, &missing), (Verdict::NotMeasured, "theirs: no tool".into()));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "not a number".into();
     }
+    // Also turns a negative zero into a plain one.
+    let value = value + 0.0;
     let size = value.abs();
     let decimals = match size {
         _ if value == value.trunc() && size < 1e6 => 0,
@@ -80,10 +82,7 @@ pub(crate) enum Standing {
 
 /// Where `figure` of `row` stands; decided only by an interval.
 pub(crate) fn standing(row: &Row, figure: &Figure) -> Standing {
-    let Figure::Measured {
-        ratio: Some(ratio), ..
-    } = figure
-    else {
+    let Figure::Measured { ratio: Some(ratio), .. } = figure else {
         return Standing::Open;
     };
     match (ratio.differs(), ratio.value) {
@@ -106,6 +105,7 @@ mod tests {
     fn numbers() {
         let rows = [
             (0.0, "0"),
+            (-0.0, "0"),
             (3.0, "3"),
             (0.01234, "0.012"),
             (1.2345, "1.23"),
@@ -122,23 +122,12 @@ mod tests {
 
     #[test]
     fn figures_and_ratios() {
-        let measured = |beyond| Figure::Measured {
-            value: 12.0,
-            beyond,
-            replicates: vec![12.0],
-            ratio: None,
-        };
+        let measured = |beyond| Figure::Measured { value: 12.0, beyond, replicates: vec![12.0], ratio: None };
         assert_eq!(with_unit(&measured(true), "s"), "> 12 s");
         assert_eq!(with_unit(&measured(false), ""), "12");
         let missing = Figure::NotMeasured { reason: "x".into() };
         assert_eq!(with_unit(&missing, "s"), "not measured");
-        let shown = |value, interval, note: Option<&str>| {
-            ratio(&Ratio {
-                value,
-                interval,
-                note: note.map(Into::into),
-            })
-        };
+        let shown = |value, interval, note: Option<&str>| ratio(&Ratio { value, interval, note: note.map(Into::into) });
         assert_eq!(shown(Some(0.5), Some((0.4, 0.6)), None), "×0.500 [0.400–0.600]");
         assert_eq!(shown(Some(0.5), None, Some("n=1, no interval")), "×0.500, n=1, no interval");
         assert_eq!(shown(None, None, Some("a value is zero")), "a value is zero");

@@ -13,11 +13,7 @@ const TICKS: u32 = 5;
 pub(crate) fn files(series: &[Series]) -> Vec<(String, String)> {
     let mut files = Vec::new();
     for one in series {
-        let kinds = [
-            ("equal-load", &one.paced),
-            ("saturated", &one.closed),
-            ("step", &one.step),
-        ];
+        let kinds = [("equal-load", &one.paced), ("saturated", &one.closed), ("step", &one.step)];
         for (kind, histogram) in kinds {
             if let Some(histogram) = histogram {
                 files.push((format!("{kind}-{}.hgrm", one.name), text(histogram)));
@@ -29,19 +25,14 @@ pub(crate) fn files(series: &[Series]) -> Vec<(String, String)> {
 
 /// Four columns: Value, Percentile, TotalCount, 1/(1-Percentile); the last one is missing where it is infinite.
 fn text(histogram: &Histogram<u64>) -> String {
-    let mut text =
-        String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+    let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
     // Writing to a string cannot fail.
     for step in histogram.iter_quantiles(TICKS) {
         let value = step.value_iterated_to() as f64 / 1e6;
         let quantile = step.quantile_iterated_to();
         let count = histogram.count_between(0, step.value_iterated_to());
         let _ = write!(text, "{value:12.3} {quantile:14.12} {count:10}");
-        let _ = if quantile < 1.0 {
-            writeln!(text, " {:14.2}", 1.0 / (1.0 - quantile))
-        } else {
-            writeln!(text)
-        };
+        let _ = if quantile < 1.0 { writeln!(text, " {:14.2}", 1.0 / (1.0 - quantile)) } else { writeln!(text) };
     }
     let _ = writeln!(
         text,

@@ -43,10 +43,7 @@ pub(crate) struct Metric {
 
 /// The parts of an observation that metrics read.
 enum Observed<'a> {
-    Steady {
-        closed: &'a Watched,
-        paced: &'a Watched,
-    },
+    Steady { closed: &'a Watched, paced: &'a Watched },
     Step(&'a Watched),
 }
 
@@ -54,10 +51,7 @@ impl Metric {
     /// The figure of one run, or why there is none. Asking for a figure of another scenario is such a reason.
     pub(crate) fn read(&self, terms: &Terms<'_>, observation: &Observation) -> Result<Reading, String> {
         let observed = match observation {
-            Observation::Steady(steady) => Observed::Steady {
-                closed: &steady.closed,
-                paced: &steady.paced,
-            },
+            Observation::Steady(steady) => Observed::Steady { closed: &steady.closed, paced: &steady.paced },
             Observation::Step(step) => Observed::Step(&step.step),
         };
         (self.of)(terms, &observed)
@@ -211,8 +205,7 @@ pub(crate) const METRICS: &[Metric] = &[
             let excess = seconds(&burst(terms, observed)?)
                 .iter()
                 .filter_map(|second| second.p99_ms)
-                .map(|p99| (p99 - objective).max(0.0))
-                .sum();
+                .fold(0.0, |sum, p99| sum + (p99 - objective).max(0.0));
             Ok(Reading::Value(excess))
         },
     },
@@ -270,10 +263,8 @@ pub(crate) const METRICS: &[Metric] = &[
         source: PSS,
         of: |terms, observed| {
             let watched = step(observed)?;
-            let points: Vec<(f64, f64)> = during(terms, watched)
-                .iter()
-                .filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0)))
-                .collect();
+            let points: Vec<(f64, f64)> =
+                during(terms, watched).iter().filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
             match (&watched.watch.pss_missing, points.is_empty()) {
                 (None, false) => Ok(Reading::Value(integral(&points, stages_end(terms)))),
                 (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
@@ -321,11 +312,7 @@ fn per_answer(watched: &Watched, amount: f64) -> Result<Reading, String> {
 
 fn quantile(latency: &Distribution, quantile: f64) -> Result<Reading, String> {
     if !latency.supports(quantile) {
-        return Err(format!(
-            "{} answers are too few for a {} % quantile",
-            latency.count,
-            quantile * 100.0
-        ));
+        return Err(format!("{} answers are too few for a {} % quantile", latency.count, quantile * 100.0));
     }
     let histogram = latency.histogram().map_err(|error| error.to_string())?;
     Ok(Reading::Value(histogram.value_at_quantile(quantile) as f64 / 1e6))
@@ -404,16 +391,11 @@ fn seconds(intervals: &[&Interval]) -> Vec<Second> {
 
 /// From the step to the end of the last bad second.
 fn recovery(burst: &[Second], objective_ms: f64) -> Reading {
-    let bad = |second: &Second| {
-        second.errors > 0 || second.p99_ms.is_none_or(|p99| p99 > objective_ms)
-    };
+    let bad = |second: &Second| second.errors > 0 || second.p99_ms.is_none_or(|p99| p99 > objective_ms);
     let good_at_the_end = burst.iter().rev().take_while(|second| !bad(second)).count();
-    let until: f64 = burst[..burst.len() - good_at_the_end].iter().map(|s| s.length).sum();
-    if good_at_the_end == 0 {
-        Reading::Beyond(until)
-    } else {
-        Reading::Value(until)
-    }
+    // From a positive zero: the sum of nothing is a negative one.
+    let until = burst[..burst.len() - good_at_the_end].iter().fold(0.0, |sum, s| sum + s.length);
+    if good_at_the_end == 0 { Reading::Beyond(until) } else { Reading::Value(until) }
 }
 
 #[cfg(test)]
@@ -422,11 +404,7 @@ mod tests {
 
     #[test]
     fn recovery_is_the_end_of_the_last_bad_second() {
-        let second = |p99: Option<f64>, errors| Second {
-            length: 1.0,
-            p99_ms: p99,
-            errors,
-        };
+        let second = |p99: Option<f64>, errors| Second { length: 1.0, p99_ms: p99, errors };
         let good = second(Some(55.0), 0);
         let slow = second(Some(900.0), 0);
         let rows = [

@@ -36,10 +36,7 @@ pub(crate) struct Told {
 /// Damaged raw data, or a file that cannot be written.
 pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
     let (session, runs) = store.read()?;
-    let damaged = |reason: String| Failure::Results {
-        path: store.folder().to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| Failure::Results { path: store.folder().to_owned(), reason };
     let summary = summary::compute(&session, &runs);
     store.write_json("summary.json", &summary)?;
     let series = series::collect(&session, &runs).map_err(damaged)?;
@@ -52,8 +49,5 @@ pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
     }
     let page = html::page(&session, &runs, &summary, &pictures);
     store.write("report.html", page.as_bytes())?;
-    Ok(Told {
-        text: text::tables(&summary),
-        unmeasured: summary.failures.clone(),
-    })
+    Ok(Told { text: text::tables(&summary), unmeasured: summary.failures.clone() })
 }

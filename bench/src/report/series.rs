@@ -33,12 +33,10 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
         .iter()
         .map(|entrant| {
             let observations = || {
-                runs.iter()
-                    .filter(|run| run.id.contender == entrant.name)
-                    .filter_map(|run| match &run.outcome {
-                        Outcome::Measured { observation, .. } => Some(observation),
-                        Outcome::Failed { .. } => None,
-                    })
+                runs.iter().filter(|run| run.id.contender == entrant.name).filter_map(|run| match &run.outcome {
+                    Outcome::Measured { observation, .. } => Some(observation),
+                    Outcome::Failed { .. } => None,
+                })
             };
             let steady = || {
                 observations().filter_map(|observation| match observation {
@@ -52,10 +50,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                     Observation::Steady(_) => None,
                 })
             };
-            let terms = Terms {
-                lengths: &session.lengths,
-                managers: entrant.managers,
-            };
+            let terms = Terms { lengths: &session.lengths, managers: entrant.managers };
             let end = stages_end(&terms);
             let first = step().next();
             Ok(Series {
@@ -72,8 +67,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                         .filter(|interval| !interval.drain && interval.start_s < end)
                         .map(|interval| {
                             let middle = interval.start_s + interval.duration_s / 2.0;
-                            let p99 = (interval.latency.count > 0)
-                                .then(|| interval.latency.p99_ns as f64 / 1e6);
+                            let p99 = (interval.latency.count > 0).then(|| interval.latency.p99_ns as f64 / 1e6);
                             (middle, p99)
                         })
                         .collect()
@@ -93,9 +87,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
 }
 
 /// All of them as one histogram; percentiles are never averaged.
-fn merged<'a>(
-    parts: impl Iterator<Item = &'a Distribution>,
-) -> Result<Option<Histogram<u64>>, String> {
+fn merged<'a>(parts: impl Iterator<Item = &'a Distribution>) -> Result<Option<Histogram<u64>>, String> {
     let merged = Distribution::merged(parts).map_err(|error| error.to_string())?;
     if merged.count == 0 {
         return Ok(None);

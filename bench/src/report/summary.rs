@@ -28,9 +28,16 @@ pub(crate) struct Summary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) scenario: Scenario,
-    /// Name and title of each column's contender, the one that the others are compared with first.
-    pub(crate) contenders: Vec<(String, String)>,
+    /// Each column's contender, the one that the others are compared with first.
+    pub(crate) contenders: Vec<Column>,
     pub(crate) rows: Vec<Row>,
+}
+
+/// A column's contender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) title: String,
 }
 
 /// One figure of all contenders.
@@ -67,11 +74,7 @@ impl Figure {
     /// The value, unless it is only a bound.
     pub(crate) fn exact(&self) -> Option<f64> {
         match self {
-            Self::Measured {
-                value,
-                beyond: false,
-                ..
-            } => Some(*value),
+            Self::Measured { value, beyond: false, .. } => Some(*value),
             _ => None,
         }
     }
@@ -81,7 +84,7 @@ impl Summary {
     /// A figure by the ids of its metric and contender.
     pub(crate) fn figure(&self, metric: &str, contender: &str) -> Option<&Figure> {
         self.tables.iter().find_map(|table| {
-            let column = table.contenders.iter().position(|(name, _)| name == contender)?;
+            let column = table.contenders.iter().position(|column| column.name == contender)?;
             let row = table.rows.iter().find(|row| row.id == metric)?;
             row.figures.get(column)
         })
@@ -116,37 +119,29 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
     let made = runs.len();
     let planned = session.order.len();
     if made < planned {
-        summary.warnings.push(format!(
-            "the session was interrupted: {made} of {planned} runs were made"
-        ));
+        summary.warnings.push(format!("the session was interrupted: {made} of {planned} runs were made"));
     }
     summary.claims = claims::judge(session, runs, &summary);
     summary
 }
 
 fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
-    let rows = METRICS
-        .iter()
-        .filter(|metric| metric.scenario == scenario)
-        .map(|metric| row(session, runs, metric))
-        .collect();
+    let rows =
+        METRICS.iter().filter(|metric| metric.scenario == scenario).map(|metric| row(session, runs, metric)).collect();
     Table {
         scenario,
         contenders: session
             .contenders
             .iter()
-            .map(|entrant| (entrant.name.clone(), entrant.title.clone()))
+            .map(|entrant| Column { name: entrant.name.clone(), title: entrant.title.clone() })
             .collect(),
         rows,
     }
 }
 
 fn row(session: &Session, runs: &[Run], metric: &Metric) -> Row {
-    let readings: Vec<Result<Vec<Reading>, String>> = session
-        .contenders
-        .iter()
-        .map(|entrant| readings(session, runs, metric, entrant))
-        .collect();
+    let readings: Vec<Result<Vec<Reading>, String>> =
+        session.contenders.iter().map(|entrant| readings(session, runs, metric, entrant)).collect();
     let base = readings.first().and_then(|first| exact(first.as_ref().ok()?));
     let figures = readings
         .into_iter()
@@ -174,19 +169,11 @@ fn row(session: &Session, runs: &[Run], metric: &Metric) -> Row {
 }
 
 /// The readings of every replicate that was measured.
-fn readings(
-    session: &Session,
-    runs: &[Run],
-    metric: &Metric,
-    entrant: &Entrant,
-) -> Result<Vec<Reading>, String> {
+fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant) -> Result<Vec<Reading>, String> {
     if let Some(missing) = &entrant.missing {
         return Err(missing.clone());
     }
-    let terms = Terms {
-        lengths: &session.lengths,
-        managers: entrant.managers,
-    };
+    let terms = Terms { lengths: &session.lengths, managers: entrant.managers };
     let mut readings = Vec::new();
     let mut reason = "the run was not made".to_owned();
     for run in runs {
@@ -195,9 +182,7 @@ fn readings(
         }
         let read = match &run.outcome {
             Outcome::Measured { observation, .. } => metric.read(&terms, observation),
-            Outcome::Failed { reason } => {
-                Err(reason.lines().next().unwrap_or("the run failed").to_owned())
-            }
+            Outcome::Failed { reason } => Err(reason.lines().next().unwrap_or("the run failed").to_owned()),
         };
         match read {
             Ok(reading) => readings.push(reading),
@@ -226,32 +211,17 @@ fn measured(readings: &[Reading], ratio: Option<Ratio>) -> Figure {
         })
         .collect();
     match median(&replicates) {
-        Some(value) => Figure::Measured {
-            value,
-            beyond: exact(readings).is_none(),
-            replicates,
-            ratio,
-        },
-        None => Figure::NotMeasured {
-            reason: "the run was not made".into(),
-        },
+        Some(value) => Figure::Measured { value, beyond: exact(readings).is_none(), replicates, ratio },
+        None => Figure::NotMeasured { reason: "the run was not made".into() },
     }
 }
 
 fn warnings(run: &Run) -> Vec<String> {
-    let Outcome::Measured {
-        observation,
-        ending,
-        ..
-    } = &run.outcome
-    else {
+    let Outcome::Measured { observation, ending, .. } = &run.outcome else {
         return Vec::new();
     };
     let loads = match observation {
-        Observation::Steady(steady) => vec![
-            ("closed loop", &steady.closed.load),
-            ("equal load", &steady.paced.load),
-        ],
+        Observation::Steady(steady) => vec![("closed loop", &steady.closed.load), ("equal load", &steady.paced.load)],
         Observation::Step(step) => vec![("step", &step.step.load)],
     };
     let label = run.id.label();
@@ -259,9 +229,7 @@ fn warnings(run: &Run) -> Vec<String> {
         .into_iter()
         .flat_map(|(part, load)| {
             let label = &label;
-            load.validity
-                .iter()
-                .map(move |reason| format!("INVALID {label}, {part}: {reason}"))
+            load.validity.iter().map(move |reason| format!("INVALID {label}, {part}: {reason}"))
         })
         .collect();
     if !ending.killed.is_empty() {

@@ -20,11 +20,8 @@ pub(crate) fn tables(summary: &Summary) -> String {
             writeln!(text, ": {} against {}", claim.ours, claim.theirs)
         };
     }
-    for (what, lines) in [
-        ("missing", &summary.missing),
-        ("failed", &summary.failures),
-        ("warning", &summary.warnings),
-    ] {
+    for (what, lines) in [("missing", &summary.missing), ("failed", &summary.failures), ("warning", &summary.warnings)]
+    {
         for line in lines {
             let _ = writeln!(text, "{what}: {line}");
         }
@@ -54,24 +51,14 @@ fn one(table: &Table) -> String {
     }
     let columns = rows[0].len();
     let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
             let padding = " ".repeat(widths[column] - cell.chars().count());
             // The first column is words, the others figures.
-            let _ = if column == 0 {
-                write!(text, "{cell}{padding}")
-            } else {
-                write!(text, "  {padding}{cell}")
-            };
+            let _ = if column == 0 { write!(text, "{cell}{padding}") } else { write!(text, "  {padding}{cell}") };
         }
         text.push('\n');
         if number == 0 {
@@ -87,7 +74,7 @@ fn one(table: &Table) -> String {
 
 fn header(table: &Table) -> Vec<String> {
     let mut header = vec![table.scenario.name().to_owned()];
-    header.extend(table.contenders.iter().map(|(_, title)| title.clone()));
+    header.extend(table.contenders.iter().map(|column| column.title.clone()));
     header
 }
 
@@ -95,9 +82,7 @@ fn header(table: &Table) -> Vec<String> {
 fn cell(figure: &Figure) -> String {
     let shown = format::figure(figure);
     match figure {
-        Figure::Measured {
-            ratio: Some(ratio), ..
-        } if ratio.differs() == Some(true) => match ratio.value {
+        Figure::Measured { ratio: Some(ratio), .. } if ratio.differs() == Some(true) => match ratio.value {
             Some(value) => format!("{shown} (×{})", format::number(value)),
             None => shown,
         },
@@ -109,21 +94,17 @@ fn cell(figure: &Figure) -> String {
 mod tests {
     use super::*;
     use crate::report::metrics::Better;
-    use crate::report::summary::Row;
+    use crate::report::summary::{Column, Row};
     use crate::scenario::Scenario;
 
     #[test]
     fn columns_are_aligned_and_reasons_told_once() {
-        let measured = |value| Figure::Measured {
-            value,
-            beyond: false,
-            replicates: vec![value],
-            ratio: None,
-        };
+        let measured = |value| Figure::Measured { value, beyond: false, replicates: vec![value], ratio: None };
+        let column = |title: &str| Column { name: title.to_lowercase(), title: title.into() };
         let missing = Figure::NotMeasured { reason: "no tool".into() };
         let table = Table {
             scenario: Scenario::Steady,
-            contenders: vec![("a".into(), "A".into()), ("b".into(), "Bee".into())],
+            contenders: vec![column("A"), column("Bee")],
             rows: vec![Row {
                 id: "x".into(),
                 label: "time".into(),

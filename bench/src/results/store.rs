@@ -44,10 +44,7 @@ impl Store {
         fs::create_dir_all(folder).map_err(Failure::io("make", folder))?;
         let mut entries = fs::read_dir(folder).map_err(Failure::io("read", folder))?;
         if entries.next().is_some() {
-            return Err(Failure::Usage(format!(
-                "--out {}: the folder is not empty; name a new one",
-                folder.display()
-            )));
+            return Err(Failure::Usage(format!("--out {}: the folder is not empty; name a new one", folder.display())));
         }
         Self::with_raw(folder.to_owned())
     }
@@ -63,9 +60,7 @@ impl Store {
     /// # Errors
     /// When it holds no session.
     pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
-        let store = Self {
-            folder: folder.to_owned(),
-        };
+        let store = Self { folder: folder.to_owned() };
         if store.folder.join("session.json").is_file() {
             Ok(store)
         } else {
@@ -98,10 +93,8 @@ impl Store {
     /// # Errors
     /// The kernel's reason.
     pub(crate) fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Failure> {
-        let mut text = serde_json::to_string_pretty(value).map_err(|error| Failure::Results {
-            path: self.folder.join(name),
-            reason: error.to_string(),
-        })?;
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::Results { path: self.folder.join(name), reason: error.to_string() })?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
@@ -133,19 +126,13 @@ impl Store {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let damaged = |reason: String| Failure::Results {
-        path: path.to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| Failure::Results { path: path.to_owned(), reason };
     let text = fs::read_to_string(path).map_err(Failure::io("read", path))?;
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     let schema = value.get("schema").and_then(serde_json::Value::as_u64);
     if schema != Some(u64::from(SCHEMA)) {
         let found = schema.map_or("none".into(), |schema| schema.to_string());
-        return Err(damaged(format!(
-            "schema {found}, and this bench reads schema {SCHEMA}"
-        )));
+        return Err(damaged(format!("schema {found}, and this bench reads schema {SCHEMA}")));
     }
     serde_json::from_value(value).map_err(|error| damaged(error.to_string()))
 }

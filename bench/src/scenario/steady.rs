@@ -29,20 +29,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let (replicates, warmup_s, closed_s, paced_s) = if quick {
-            (1, 1.0, 1.5, 1.5)
-        } else {
-            (3, 3.5, 3.0, 3.0)
-        };
-        Self {
-            path: "/".into(),
-            replicates,
-            connections: 16,
-            warmup_s,
-            closed_s,
-            paced_s,
-            paced_rate: 350.0,
-        }
+        let (replicates, warmup_s, closed_s, paced_s) = if quick { (1, 1.0, 1.5, 1.0) } else { (3, 3.5, 2.5, 3.0) };
+        Self { path: "/".into(), replicates, connections: 16, warmup_s, closed_s, paced_s, paced_rate: 350.0 }
     }
 }
 
@@ -83,34 +71,18 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     Subject::load(&closed(settings.warmup_s)?)?;
     let measured = subject.watched(&closed(settings.closed_s)?)?;
     let handlers = handlers(subject.root);
-    let paced = Load::constant(vec![Stage {
-        duration: Duration::from_secs_f64(settings.paced_s),
-        rate: settings.paced_rate,
-    }]);
+    let paced =
+        Load::constant(vec![Stage { duration: Duration::from_secs_f64(settings.paced_s), rate: settings.paced_rate }]);
     let paced = subject.watched(&subject.plan(&settings.path, paced)?)?;
-    Ok(Observation {
-        closed: measured,
-        paced,
-        handlers,
-    })
+    Ok(Observation { closed: measured, paced, handlers })
 }
 
 fn handlers(root: i32) -> Vec<Handlers> {
     tree::masks(&tree::members(root))
         .into_iter()
         .map(|(pid, process, masks)| {
-            let Masks {
-                caught,
-                ignored,
-                blocked,
-            } = masks;
-            Handlers {
-                process,
-                root: pid == root,
-                caught,
-                ignored,
-                blocked,
-            }
+            let Masks { caught, ignored, blocked } = masks;
+            Handlers { process, root: pid == root, caught, ignored, blocked }
         })
         .collect()
 }

@@ -20,20 +20,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let lengths = if quick {
-            [1.0, 4.0, 2.0]
-        } else {
-            [3.0, 12.0, 7.0]
-        };
+        let lengths = if quick { [1.0, 3.0, 2.0] } else { [2.0, 12.0, 6.0] };
         let rates = [20.0, 400.0, 20.0];
         Self {
             path: "/sleep50".into(),
             replicates: 1,
-            stages: lengths
-                .into_iter()
-                .zip(rates)
-                .map(|(seconds, rate)| Pace { seconds, rate })
-                .collect(),
+            stages: lengths.into_iter().zip(rates).map(|(seconds, rate)| Pace { seconds, rate }).collect(),
             objective_ms: 100.0,
         }
     }
@@ -53,7 +45,5 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let stages = settings.stages.iter().copied().map(Into::into).collect();
     let mut plan = subject.plan(&settings.path, Load::constant(stages))?;
     plan.reuse = Reuse::NewConnectionPerRequest;
-    Ok(Observation {
-        step: subject.watched(&plan)?,
-    })
+    Ok(Observation { step: subject.watched(&plan)? })
 }

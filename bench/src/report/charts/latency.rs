@@ -14,10 +14,17 @@ const POINTS: u32 = 240;
 /// Answers that have to lie beyond a percentile for it to be drawn: the rule of the load generator.
 const BEYOND: f64 = 10.0;
 
+/// One contender's.
+struct Curve<'a> {
+    title: &'a str,
+    stroke: Stroke,
+    points: Vec<(f64, f64)>,
+}
+
 pub(super) struct Chart<'a> {
     rate: f64,
     starts: u32,
-    curves: Vec<(&'a str, Stroke, Vec<(f64, f64)>)>,
+    curves: Vec<Curve<'a>>,
 }
 
 impl<'a> Chart<'a> {
@@ -28,10 +35,10 @@ impl<'a> Chart<'a> {
             .enumerate()
             .filter_map(|(place, one)| {
                 let points = curve(one.paced.as_ref()?);
-                (points.len() > 1).then(|| (one.title.as_str(), look::stroke(place), points))
+                (points.len() > 1).then(|| Curve { title: one.title.as_str(), stroke: look::stroke(place), points })
             })
             .collect();
-        (!curves.is_empty()).then(|| Self {
+        (!curves.is_empty()).then_some(Self {
             rate: session.lengths.steady.paced_rate,
             starts: session.lengths.steady.replicates,
             curves,
@@ -39,10 +46,7 @@ impl<'a> Chart<'a> {
     }
 
     pub(super) fn caption(&self) -> String {
-        format!(
-            "Latency by percentile at {} requests/s, all replicates together. Lower is better.",
-            number(self.rate)
-        )
+        format!("Latency by percentile at {} requests/s, all replicates together. Lower is better.", number(self.rate))
     }
 }
 
@@ -61,15 +65,20 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// The percentiles that people know, as 1/(1−p), up to `right`.
+fn percentiles(right: f64) -> Vec<f64> {
+    [1.0, 2.0, 4.0, 10.0, 20.0, 100.0, 200.0, 1e3, 1e4, 1e5].into_iter().filter(|x| *x <= right).collect()
+}
+
 /// `99.9 %` for 1000.
 fn percentile(x: f64) -> String {
-    let nines = x.log10().round().max(0.0) as usize;
-    format!("{:.*} %", nines.saturating_sub(2), 100.0 * (1.0 - 1.0 / x))
+    let percent = format!("{:.3}", 100.0 * (1.0 - 1.0 / x));
+    format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
 impl Draw for Chart<'_> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
-        let legend: Vec<(&str, Stroke)> = self.curves.iter().map(|(t, s, _)| (*t, *s)).collect();
+        let legend: Vec<(&str, Stroke)> = self.curves.iter().map(|curve| (curve.title, curve.stroke)).collect();
         let subtitle = format!(
             "{} requests/s for every server, keep-alive, Flask; latency from the intended send time; {} start{} each",
             number(self.rate),
@@ -77,23 +86,26 @@ impl Draw for Chart<'_> {
             if self.starts == 1 { "" } else { "s" }
         );
         let rest = look::frame(area, "Latency at equal load", &subtitle, &legend)?;
-        let points = || self.curves.iter().flat_map(|(_, _, points)| points);
+        let points = || self.curves.iter().flat_map(|curve| &curve.points);
         let right = points().map(|p| p.0).fold(10.0, f64::max);
         let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min) * 0.8;
         let high = points().map(|p| p.1).fold(0.0, f64::max) * 1.25;
         let mut chart = ChartBuilder::on(&rest)
             .x_label_area_size(96)
             .y_label_area_size(150)
-            .build_cartesian_2d((1.0..right).log_scale(), (low..high).log_scale())
+            .build_cartesian_2d(
+                (1.0..right).log_scale().with_key_points(percentiles(right)),
+                (low..high).log_scale().with_key_points(look::ticks(low, high)),
+            )
             .map_err(look::told)?;
         chart
             .configure_mesh()
             .x_desc("percentile")
             .y_desc("latency, ms")
-            .x_labels(6)
-            .y_labels(8)
+            .x_labels(12)
+            .y_labels(16)
             .x_label_formatter(&|x| percentile(*x))
-            .y_label_formatter(&|y| number(*y))
+            .y_label_formatter(&|y| look::tick(*y))
             .bold_line_style(GRID.stroke_width(2))
             .light_line_style(TRANSPARENT)
             .axis_style(GREY.stroke_width(2))
@@ -101,21 +113,8 @@ impl Draw for Chart<'_> {
             .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
             .draw()
             .map_err(look::told)?;
-        for (_, stroke, points) in &self.curves {
-            match stroke.dashes {
-                None => chart
-                    .draw_series(LineSeries::new(points.iter().copied(), stroke.style()))
-                    .map(drop),
-                Some((dash, gap)) => chart
-                    .draw_series(DashedLineSeries::new(
-                        points.iter().copied(),
-                        dash,
-                        gap,
-                        stroke.style(),
-                    ))
-                    .map(drop),
-            }
-            .map_err(look::told)?;
+        for curve in &self.curves {
+            look::curve(&mut chart, &curve.points, curve.stroke)?;
         }
         Ok(())
     }
@@ -128,7 +127,8 @@ mod tests {
     #[test]
     fn percentiles_are_named() {
         let rows = [
-            (1.0, "0 %"),
+            (4.0, "75 %"),
+            (200.0, "99.5 %"),
             (2.0, "50 %"),
             (10.0, "90 %"),
             (100.0, "99 %"),

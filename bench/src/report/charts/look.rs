@@ -1,9 +1,12 @@
 //! What all pictures share: size, font, colours, title and legend.
 
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font as register};
+
+use crate::report::format::number;
 
 /// Drawing units; a picture is shown at half of this.
 pub(super) const WIDTH: u32 = 1800;
@@ -76,8 +79,7 @@ pub(super) fn frame<B: DrawingBackend>(
     area.fill(&PAPER).map_err(told)?;
     let (left, mut top) = (36, 26);
     let write = |text: &str, size: u32, colour: RGBColor, at| {
-        area.draw(&Text::new(text.to_owned(), at, (FAMILY, size).into_font().color(&colour)))
-            .map_err(told)
+        area.draw(&Text::new(text.to_owned(), at, (FAMILY, size).into_font().color(&colour))).map_err(told)
     };
     write(title, TITLE, INK, (left, top))?;
     top += 56;
@@ -85,39 +87,69 @@ pub(super) fn frame<B: DrawingBackend>(
     top += 54;
     let mut x = left;
     for (name, stroke) in legend {
-        let middle = top + 15;
+        let middle = top + 11;
         draw_line(area, &[(x, middle), (x + 78, middle)], *stroke)?;
         write(name, LABEL, INK, (x + 92, top))?;
-        let width = (FAMILY, LABEL)
-            .into_font()
-            .box_size(name)
-            .map_err(|error| error.to_string())?
-            .0;
+        let width = (FAMILY, LABEL).into_font().box_size(name).map_err(|error| error.to_string())?.0;
         x += 92 + i32::try_from(width).unwrap_or(0) + 56;
     }
     let (_, rest) = area.split_vertically(top + 52);
     Ok(rest.margin(0, 20, 20, 40))
 }
 
-/// A line through points of the drawing area itself.
-fn draw_line<B: DrawingBackend>(
-    area: &Area<B>,
-    points: &[(i32, i32)],
+/// Draws a curve into a chart, whatever its axes are.
+pub(super) fn curve<B, X, Y>(
+    chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
+    points: &[(f64, f64)],
     stroke: Stroke,
-) -> Result<(), String> {
+) -> Result<(), String>
+where
+    B: DrawingBackend,
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    let points = points.iter().copied();
     match stroke.dashes {
-        None => area.draw(&PathElement::new(points.to_vec(), stroke.style())),
-        Some((dash, gap)) => area.draw(&DashedPathElement::new(
-            points.iter().copied(),
-            dash,
-            gap,
-            stroke.style(),
-        )),
+        None => chart.draw_series(LineSeries::new(points, stroke.style())).map(drop),
+        Some((dash, gap)) => chart.draw_series(DashedLineSeries::new(points, dash, gap, stroke.style())).map(drop),
     }
     .map_err(told)
 }
 
+/// A line through points of the drawing area itself.
+fn draw_line<B: DrawingBackend>(area: &Area<B>, points: &[(i32, i32)], stroke: Stroke) -> Result<(), String> {
+    match stroke.dashes {
+        None => area.draw(&PathElement::new(points.to_vec(), stroke.style())),
+        Some((dash, gap)) => area.draw(&DashedPathElement::new(points.iter().copied(), dash, gap, stroke.style())),
+    }
+    .map_err(told)
+}
+
+/// Ticks of a logarithmic axis: 1, 2 and 5 of every power of ten, or the powers alone where that would be many.
+pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let factors: &[f64] = if high / low > 1e4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    powers
+        .flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)))
+        .filter(|tick| (low..=high).contains(tick))
+        .collect()
+}
+
+/// A tick's label: `0.5`, `1,000`.
+pub(super) fn tick(value: f64) -> String {
+    let text = number(value);
+    match text.split_once('.') {
+        Some((whole, fraction)) => {
+            let fraction = fraction.trim_end_matches('0');
+            let point = if fraction.is_empty() { "" } else { "." };
+            format!("{whole}{point}{fraction}")
+        }
+        None => text,
+    }
+}
+
 /// For `map_err` on everything that draws.
+#[allow(clippy::needless_pass_by_value)] // What `map_err` calls.
 pub(super) fn told<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
     error.to_string()
 }
@@ -125,6 +157,24 @@ pub(super) fn told<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        let rows: [(f64, f64, &[f64]); 3] = [
+            (0.4, 6.0, &[0.5, 1.0, 2.0, 5.0]),
+            (60.0, 500.0, &[100.0, 200.0, 500.0]),
+            (0.5, 20_000.0, &[1.0, 10.0, 100.0, 1000.0, 10_000.0]),
+        ];
+        for (low, high, expected) in rows {
+            let got = ticks(low, high);
+            let near = |(a, b): (&f64, &f64)| (a / b - 1.0).abs() < 1e-9;
+            assert_eq!(got.len(), expected.len(), "{got:?}");
+            assert!(got.iter().zip(expected).all(near), "{got:?}");
+        }
+        for (value, expected) in [(0.5, "0.5"), (0.25, "0.25"), (2.0, "2"), (1000.0, "1,000")] {
+            assert_eq!(tick(value), expected);
+        }
+    }
 
     #[test]
     fn neighbours_differ_in_colour_and_dashes() {

@@ -49,11 +49,7 @@ impl Picture {
 ///
 /// # Errors
 /// What the drawing library says; as a rule a file that cannot be written.
-pub(crate) fn draw(
-    session: &Session,
-    series: &[Series],
-    folder: &Path,
-) -> Result<Vec<Picture>, String> {
+pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Result<Vec<Picture>, String> {
     look::register_font()?;
     let mut pictures = Vec::new();
     if let Some(chart) = latency::Chart::of(session, series) {
@@ -73,12 +69,7 @@ trait Draw {
     fn draw<B: DrawingBackend>(&self, area: &look::Area<B>) -> Result<(), String>;
 }
 
-fn picture(
-    name: &'static str,
-    caption: String,
-    folder: &Path,
-    chart: &impl Draw,
-) -> Result<Picture, String> {
+fn picture(name: &'static str, caption: String, folder: &Path, chart: &impl Draw) -> Result<Picture, String> {
     let size = (WIDTH, HEIGHT);
     let mut svg = String::new();
     {

@@ -57,10 +57,10 @@ impl<'a> Chart<'a> {
         corners
     }
 
-    /// `20 → 400 → 20 requests/s`
+    /// `20 to 400 to 20 requests/s`: the embedded font has no arrows.
     fn rates(&self) -> String {
         let rates: Vec<String> = self.stages.iter().map(|stage| number(stage.rate)).collect();
-        format!("{} requests/s", rates.join(" → "))
+        format!("{} requests/s", rates.join(" to "))
     }
 
     fn legend(&self) -> Vec<(&str, Stroke)> {
@@ -80,10 +80,7 @@ impl Latencies<'_> {
 impl Draw for Latencies<'_> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
         let Self(data) = self;
-        let subtitle = format!(
-            "offered {}, a new connection per request, a handler that blocks 50 ms",
-            data.rates()
-        );
+        let subtitle = format!("offered {}, a new connection per request, a handler that blocks 50 ms", data.rates());
         let rest = look::frame(area, "p99 per second across a load step", &subtitle, &data.legend())?;
         let values = || data.series.iter().flat_map(|(s, _)| s.p99.iter().filter_map(|p| p.1));
         let low = values().fold(data.objective_ms, f64::min) * 0.8;
@@ -91,15 +88,13 @@ impl Draw for Latencies<'_> {
         let mut chart = ChartBuilder::on(&rest)
             .x_label_area_size(96)
             .y_label_area_size(150)
-            .build_cartesian_2d(0.0..data.end(), (low..high).log_scale())
+            .build_cartesian_2d(0.0..data.end(), (low..high).log_scale().with_key_points(look::ticks(low, high)))
             .map_err(look::told)?;
         let mut at = 0.0;
         for stage in data.stages {
             if stage.rate >= data.highest() {
                 let burst = [(at, low), (at + stage.seconds, high)];
-                chart
-                    .draw_series([Rectangle::new(burst, SHADE.filled())])
-                    .map_err(look::told)?;
+                chart.draw_series([Rectangle::new(burst, SHADE.filled())]).map_err(look::told)?;
             }
             at += stage.seconds;
         }
@@ -108,9 +103,9 @@ impl Draw for Latencies<'_> {
             .x_desc("seconds")
             .y_desc("p99, ms")
             .x_labels(12)
-            .y_labels(8)
-            .x_label_formatter(&|x| number(*x))
-            .y_label_formatter(&|y| number(*y))
+            .y_labels(16)
+            .x_label_formatter(&|x| look::tick(*x))
+            .y_label_formatter(&|y| look::tick(*y))
             .bold_line_style(GRID.stroke_width(2))
             .light_line_style(TRANSPARENT)
             .axis_style(GREY.stroke_width(2))
@@ -119,16 +114,12 @@ impl Draw for Latencies<'_> {
             .draw()
             .map_err(look::told)?;
         let objective = [(0.0, data.objective_ms), (data.end(), data.objective_ms)];
-        chart
-            .draw_series(DashedLineSeries::new(objective.into_iter(), 10, 10, GREY.stroke_width(3)))
-            .map_err(look::told)?;
+        chart.draw_series(DashedLineSeries::new(objective, 10, 10, GREY.stroke_width(3))).map_err(look::told)?;
         for (one, stroke) in &data.series {
             for part in unbroken(&one.p99) {
                 let dots = part.iter().map(|&at| Circle::new(at, 8, stroke.colour.filled()));
                 chart.draw_series(dots).map_err(look::told)?;
-                chart
-                    .draw_series(LineSeries::new(part, stroke.style()))
-                    .map_err(look::told)?;
+                look::curve(&mut chart, &part, *stroke)?;
             }
         }
         Ok(())
@@ -158,11 +149,7 @@ impl Draw for Workers<'_> {
         let Self(data) = self;
         let subtitle = "processes that serve requests, every 100 ms; shaded: offered load (right axis)";
         let rest = look::frame(area, "Workers against offered load", subtitle, &data.legend())?;
-        let most = data
-            .series
-            .iter()
-            .flat_map(|(one, _)| one.workers.iter().map(|point| point.1))
-            .fold(4.0, f64::max);
+        let most = data.series.iter().flat_map(|(one, _)| one.workers.iter().map(|point| point.1)).fold(4.0, f64::max);
         let mut chart = ChartBuilder::on(&rest)
             .x_label_area_size(96)
             .y_label_area_size(120)
@@ -170,17 +157,15 @@ impl Draw for Workers<'_> {
             .build_cartesian_2d(0.0..data.end(), 0.0..most * 1.1)
             .map_err(look::told)?
             .set_secondary_coord(0.0..data.end(), 0.0..data.highest() * 1.1);
-        chart
-            .draw_secondary_series(AreaSeries::new(data.offered(), 0.0, SHADE.filled()))
-            .map_err(look::told)?;
+        chart.draw_secondary_series(AreaSeries::new(data.offered(), 0.0, SHADE.filled())).map_err(look::told)?;
         chart
             .configure_mesh()
             .x_desc("seconds")
             .y_desc("processes")
             .x_labels(12)
             .y_labels(8)
-            .x_label_formatter(&|x| number(*x))
-            .y_label_formatter(&|y| number(y.round()))
+            .x_label_formatter(&|x| look::tick(*x))
+            .y_label_formatter(&|y| look::tick(y.round()))
             .bold_line_style(GRID.stroke_width(2))
             .light_line_style(TRANSPARENT)
             .axis_style(GREY.stroke_width(2))
@@ -192,26 +177,14 @@ impl Draw for Workers<'_> {
             .configure_secondary_axes()
             .y_desc("offered, requests/s")
             .y_labels(6)
-            .y_label_formatter(&|y| number(y.round()))
+            .y_label_formatter(&|y| look::tick(y.round()))
             .axis_style(GREY.stroke_width(2))
             .label_style((FAMILY, LABEL).into_font().color(&GREY))
             .axis_desc_style((FAMILY, LABEL).into_font().color(&GREY))
             .draw()
             .map_err(look::told)?;
         for (one, stroke) in &data.series {
-            let steps = staircase(&one.workers);
-            match stroke.dashes {
-                None => chart.draw_series(LineSeries::new(steps, stroke.style())).map(drop),
-                Some((dash, gap)) => chart
-                    .draw_series(DashedLineSeries::new(
-                        steps.iter().copied(),
-                        dash,
-                        gap,
-                        stroke.style(),
-                    ))
-                    .map(drop),
-            }
-            .map_err(look::told)?;
+            look::curve(&mut chart, &staircase(&one.workers), *stroke)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The answer in a few sentences with figures, the unflattering ones included.
 
 use super::super::format::{self, Standing, number};
-use super::super::summary::{Figure, Summary, Table};
+use super::super::summary::{Column, Figure, Summary, Table};
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
 pub(super) fn sentences(summary: &Summary) -> Vec<String> {
@@ -11,15 +11,15 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     let Some((ours, rival)) = opponents(table) else {
         return vec!["One contender was measured; there is nothing to compare it with.".into()];
     };
-    let figure = |id: &str, of: &(String, String)| summary.figure(id, &of.0);
+    let figure = |id: &str, of: &Column| summary.figure(id, &of.name);
     let mut sentences = Vec::new();
     let both = |id| Some((figure(id, ours)?, figure(id, rival)?));
     if let Some((a, b)) = both("throughput") {
         let mut sentence = format!(
             "Saturated, {} answers {} and {} {}",
-            ours.1,
+            ours.title,
             format::with_unit(a, "requests/s"),
-            rival.1,
+            rival.title,
             format::with_unit(b, "requests/s"),
         );
         if let Some((a, b)) = both("cpu_per_request") {
@@ -34,17 +34,13 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     if let Some((a, b)) = both("recovery") {
         let mut sentence = format!(
             "After a step of load {} is back within the objective {} and {} {}",
-            ours.1,
+            ours.title,
             recovery(a),
-            rival.1,
+            rival.title,
             recovery(b)
         );
         if let (Some(a), Some(b)) = (figure("worker_seconds", ours), figure("worker_seconds", rival)) {
-            sentence += &format!(
-                ", at {} worker-seconds against {}",
-                format::figure(a),
-                format::figure(b)
-            );
+            sentence += &format!(", at {} worker-seconds against {}", format::figure(a), format::figure(b));
         }
         sentences.push(sentence + ".");
     }
@@ -53,12 +49,9 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
 }
 
 /// The first contender, and Apache prefork or else the last one.
-fn opponents(table: &Table) -> Option<(&(String, String), &(String, String))> {
+fn opponents(table: &Table) -> Option<(&Column, &Column)> {
     let (ours, others) = table.contenders.split_first()?;
-    let rival = others
-        .iter()
-        .find(|(name, _)| name == "apache-prefork")
-        .or(others.last())?;
+    let rival = others.iter().find(|column| column.name == "apache-prefork").or(others.last())?;
     Some((ours, rival))
 }
 
@@ -74,14 +67,12 @@ fn recovery(figure: &Figure) -> String {
 }
 
 /// Where the rival is better: with an interval that shows it, or, in single runs, simply by its figure.
-fn drawbacks(summary: &Summary, ours: &(String, String), rival: &(String, String)) -> String {
+fn drawbacks(summary: &Summary, ours: &Column, rival: &Column) -> String {
     let mut shown = Vec::new();
     let mut hinted = Vec::new();
     for table in &summary.tables {
         for row in &table.rows {
-            let (Some(a), Some(b)) =
-                (summary.figure(&row.id, &ours.0), summary.figure(&row.id, &rival.0))
-            else {
+            let (Some(a), Some(b)) = (summary.figure(&row.id, &ours.name), summary.figure(&row.id, &rival.name)) else {
                 continue;
             };
             let Figure::Measured { ratio: Some(ratio), .. } = b else {
@@ -95,10 +86,7 @@ fn drawbacks(summary: &Summary, ours: &(String, String), rival: &(String, String
             );
             match (format::standing(row, b), ratio.differs(), ratio.value) {
                 (Standing::Better, _, _) => shown.push(figures),
-                (_, None, Some(value))
-                    if value != 1.0
-                        && (value > 1.0) == (row.better == super::Better::Higher) =>
-                {
+                (_, None, Some(value)) if value != 1.0 && (value > 1.0) == (row.better == super::Better::Higher) => {
                     hinted.push(figures);
                 }
                 _ => {}
@@ -106,18 +94,11 @@ fn drawbacks(summary: &Summary, ours: &(String, String), rival: &(String, String
         }
     }
     match (shown.is_empty(), hinted.is_empty()) {
-        (true, true) => format!("In none of the figures below is {} better.", rival.1),
-        (false, true) => format!("{} is better in {}.", rival.1, shown.join(", ")),
-        (true, false) => format!(
-            "{} is better, in single runs, in {}.",
-            rival.1,
-            hinted.join(", ")
-        ),
-        (false, false) => format!(
-            "{} is better in {}; and, in single runs, in {}.",
-            rival.1,
-            shown.join(", "),
-            hinted.join(", ")
-        ),
+        (true, true) => format!("In none of the figures below is {} better.", rival.title),
+        (false, true) => format!("{} is better in {}.", rival.title, shown.join(", ")),
+        (true, false) => format!("{} is better, in single runs, in {}.", rival.title, hinted.join(", ")),
+        (false, false) => {
+            format!("{} is better in {}; and, in single runs, in {}.", rival.title, shown.join(", "), hinted.join(", "))
+        }
     }
 }

@@ -15,12 +15,7 @@ use crate::scenario::Scenario;
 const STYLE: &str = include_str!("style.css");
 
 /// Writes the page.
-pub(crate) fn page(
-    session: &Session,
-    runs: &[Run],
-    summary: &Summary,
-    pictures: &[Picture],
-) -> String {
+pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures: &[Picture]) -> String {
     let title = "How smarthttpd compares";
     let kind = if session.quick { "quick session" } else { "session" };
     let mut page = format!(
@@ -44,9 +39,9 @@ pub(crate) fn page(
         scenario(&mut page, session, table);
         for picture in pictures {
             if shows(picture, table.scenario) {
-                let _ = write!(
+                let _ = writeln!(
                     page,
-                    "<figure>{}<figcaption>{}</figcaption></figure>\n",
+                    "<figure>{}<figcaption>{}</figcaption></figure>",
                     picture.svg,
                     escape(&picture.caption)
                 );
@@ -75,7 +70,7 @@ fn notices(page: &mut String, summary: &Summary) {
         if lines.is_empty() {
             continue;
         }
-        let _ = write!(page, "<section class=\"notice\">\n<h2>{what}</h2>\n<ul>\n");
+        let _ = writeln!(page, "<section class=\"notice\">\n<h2>{what}</h2>\n<ul>");
         for line in lines {
             put(page, "li", line);
         }
@@ -105,11 +100,8 @@ fn scenario(page: &mut String, session: &Session, table: &Table) {
         }
         Scenario::Step => {
             let s = &lengths.step;
-            let stages: Vec<String> = s
-                .stages
-                .iter()
-                .map(|stage| format!("{} s at {}/s", stage.seconds, stage.rate))
-                .collect();
+            let stages: Vec<String> =
+                s.stages.iter().map(|stage| format!("{} s at {}/s", stage.seconds, stage.rate)).collect();
             (
                 "A step of load",
                 format!(
@@ -126,50 +118,38 @@ fn scenario(page: &mut String, session: &Session, table: &Table) {
     put(page, "h2", title);
     put(page, "p", &about);
     page.push_str("<div class=\"wide\"><table>\n<thead><tr><th></th>");
-    for (_, title) in &table.contenders {
-        put(page, "th", title);
+    for column in &table.contenders {
+        put(page, "th", &column.title);
     }
     page.push_str("<th>source</th></tr></thead>\n<tbody>\n");
     for row in &table.rows {
         figures(page, row);
     }
-    let first = table.contenders.first().map_or("", |(_, title)| title);
-    let _ = write!(
+    let first = table.contenders.first().map_or("", |column| &column.title);
+    let _ = writeln!(
         page,
-        "</tbody></table></div>\n<p class=\"key\">Medians of the starts. Below each figure: its ratio to {} (geometric means) with a 95 % bootstrap interval over server starts. <span class=\"better\">Better</span> and <span class=\"worse\">worse</span> are marked only where the interval excludes 1.</p>\n",
+        "</tbody></table></div>\n<p class=\"key\">Medians of the starts. Below each figure: its ratio to {} (geometric means) with a 95 % bootstrap interval over server starts. <span class=\"better\">Better</span> and <span class=\"worse\">worse</span> are marked only where the interval excludes 1.</p>",
         escape(first)
     );
 }
 
 fn figures(page: &mut String, row: &Row) {
-    let unit = if row.unit.is_empty() {
-        String::new()
-    } else {
-        format!(" <small>{}</small>", escape(&row.unit))
-    };
+    let unit = if row.unit.is_empty() { String::new() } else { format!(" <small>{}</small>", escape(&row.unit)) };
     let arrow = match row.better {
         Better::Lower => "↓ lower is better",
         Better::Higher => "↑ higher is better",
     };
-    let _ = write!(
-        page,
-        "<tr><th scope=\"row\" title=\"{arrow}\">{}{unit}</th>",
-        escape(&row.label)
-    );
+    let _ = write!(page, "<tr><th scope=\"row\" title=\"{arrow}\">{}{unit}</th>", escape(&row.label));
     for figure in &row.figures {
         cell(page, row, figure);
     }
-    let _ = write!(page, "<td class=\"source\">{}</td></tr>\n", escape(&row.source));
+    let _ = writeln!(page, "<td class=\"source\">{}</td></tr>", escape(&row.source));
 }
 
 fn cell(page: &mut String, row: &Row, figure: &Figure) {
     match figure {
         Figure::NotMeasured { reason } => {
-            let _ = write!(
-                page,
-                "<td class=\"none\">not measured<small>{}</small></td>",
-                escape(reason)
-            );
+            let _ = write!(page, "<td class=\"none\">not measured<small>{}</small></td>", escape(reason));
         }
         Figure::Measured { ratio, .. } => {
             let class = match format::standing(row, figure) {
@@ -197,9 +177,9 @@ fn claims(page: &mut String, summary: &Summary) {
             Verdict::False => "worse",
             Verdict::Undecided | Verdict::NotMeasured => "none",
         };
-        let _ = write!(
+        let _ = writeln!(
             page,
-            "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words {class}\">{}<small>{}</small></td><td class=\"source\">{}</td></tr>\n",
+            "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"words {class}\">{}<small>{}</small></td><td class=\"source\">{}</td></tr>",
             escape(&claim.claim),
             escape(&claim.figure),
             escape(&claim.ours),
@@ -217,10 +197,15 @@ fn method(page: &mut String, session: &Session) {
     put(page, "h2", "Method");
     page.push_str("<ul>\n");
     let replicate = "A replicate is a fresh start of the server. Contenders are interleaved round by round, in an order shuffled by the seed; intervals are over starts, never over requests.";
-    let gate = "Before anything is timed, every start has to answer every route with the right status, content type and body.";
+    let gate =
+        "Before anything is timed, every start has to answer every route with the right status, content type and body.";
     let latency = "Latency in an open loop starts at the intended send time, so that a server that stalls is charged for the requests that should have been sent meanwhile.";
     let tree = "A server is everything in its session and everything that descends from it. Nothing is left out, and no outlier is removed.";
-    for sentence in [&session.pinning.sentence(), gate, replicate, latency, tree] {
+    let timeout = format!(
+        "A request without a whole answer after {} s is an error and has no latency.",
+        session.lengths.timeout_s
+    );
+    for sentence in [&session.pinning.sentence(), gate, replicate, latency, &timeout, tree] {
         put(page, "li", sentence);
     }
     page.push_str("</ul>\n<dl>\n");
@@ -279,25 +264,19 @@ fn raw_data(page: &mut String, runs: &[Run]) {
     );
     for run in runs {
         let label = escape(&run.id.label());
-        let _ = write!(
-            page,
-            "<li><a href=\"raw/{label}.json\">{label}</a> <small>{}</small></li>\n",
-            escape(&run.started)
-        );
+        let _ =
+            writeln!(page, "<li><a href=\"raw/{label}.json\">{label}</a> <small>{}</small></li>", escape(&run.started));
     }
     page.push_str("</ol>\n");
 }
 
 /// One element with text in it.
 fn put(page: &mut String, element: &str, text: &str) {
-    let _ = write!(page, "<{element}>{}</{element}>\n", escape(text));
+    let _ = writeln!(page, "<{element}>{}</{element}>", escape(text));
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

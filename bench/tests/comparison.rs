@@ -1,0 +1,114 @@
+//! The whole way: real servers, load, raw data, report, and the report again from the raw data alone.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::Bench;
+
+/// Builds the server in the profile of this test and gives its path.
+fn smarthttpd() -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "-p", "smarthttpd"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .env("CARGO_TARGET_DIR", support::target())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    support::target().join("debug/smarthttpd").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn our_modes_and_apache_are_compared_and_the_report_can_be_rebuilt() {
+    let server = smarthttpd();
+    let apache = Path::new("/usr/lib/apache2/modules/mod_wsgi.so").exists();
+    let bench = Bench::new();
+    let out = bench.out();
+    let mut arguments = vec![
+        "run",
+        "--quick",
+        "--seed",
+        "7",
+        "--out",
+        &out,
+        "--smarthttpd",
+        &server,
+        "--contender",
+        "smarthttpd-adaptive",
+        "--contender",
+        "smarthttpd-prefork",
+    ];
+    let mut names = vec!["smarthttpd-adaptive", "smarthttpd-prefork"];
+    if apache {
+        arguments.extend(["--contender", "apache-prefork"]);
+        names.push("apache-prefork");
+    }
+    let done = bench.run(&arguments);
+    assert_eq!(done.code, 0, "{}\n{}", done.out, done.err);
+    bench.assert_nothing_stays();
+    assert!(done.out.contains("throughput, saturated"), "{}", done.out);
+
+    let folder = Path::new(&out);
+    for name in &names {
+        let steady = json(&folder.join(format!("raw/steady-r1-{name}.json")));
+        let observed = &steady["outcome"]["measured"]["observation"]["steady"];
+        assert!(observed["closed"]["load"]["answered"].as_u64().unwrap() > 0, "{name}");
+        assert!(observed["closed"]["watch"]["cpu_seconds"].as_f64().unwrap() > 0.0, "{name}");
+        assert!(!observed["handlers"].as_array().unwrap().is_empty(), "{name}");
+        assert_eq!(steady["outcome"]["measured"]["ending"]["killed"], Value::Array(vec![]), "{name}");
+        assert!(folder.join(format!("raw/step-r1-{name}.json")).exists(), "{name}");
+    }
+    let session = json(&folder.join("session.json"));
+    assert_eq!(session["seed"], 7);
+    // What is committed must not tell where somebody keeps the checkout.
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_str().unwrap();
+    for file in ["session.json", "summary.json", "report.html"] {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        assert!(!text.contains(checkout), "{file} names {checkout}");
+    }
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    for outside in ["<script src", "<link", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.contains("n=1, no interval"));
+
+    let before = computed(folder);
+    for file in before.keys() {
+        fs::remove_file(folder.join(file)).unwrap();
+    }
+    let again = bench.run(&["report", &out]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    let after = computed(folder);
+    let kinds: Vec<_> = before.keys().collect();
+    assert!(kinds.iter().any(|name| name.ends_with(".png")), "{kinds:?}");
+    assert!(kinds.iter().any(|name| name.ends_with(".hgrm")), "{kinds:?}");
+    assert_eq!(kinds, after.keys().collect::<Vec<_>>());
+    for (file, bytes) in &before {
+        assert!(after[file] == *bytes, "{file} differs");
+    }
+    assert_eq!(done.out, again.out);
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Everything in a results folder that is not raw: name and bytes.
+fn computed(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for part in ["", "histograms"] {
+        for entry in fs::read_dir(folder.join(part)).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_file() && path.file_name().unwrap() != "session.json" {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
