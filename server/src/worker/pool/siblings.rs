@@ -53,7 +53,7 @@ impl Pool {
     }
 
     /// How many more calls could begin now.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
         (self.limit.load(Ordering::Relaxed) as usize).saturating_sub(busy)
     }

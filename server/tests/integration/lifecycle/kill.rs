@@ -1,12 +1,8 @@
 //! Processes that are killed from outside, as the kernel does when memory runs out.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-
 use nix::sys::signal::Signal;
 
-use crate::support::client::get;
-use crate::support::{Broken, Client, Gate, Launch, Server, processes, wait};
+use crate::support::{Broken, Client, Gate, Launch, Load, Server, Status, processes};
 
 /// A request that is inside the application: the worker that has it, and the connection.
 fn inside(server: &Server, gate: &Gate) -> (i32, Client) {
@@ -16,64 +12,18 @@ fn inside(server: &Server, gate: &Gate) -> (i32, Client) {
     (pid.parse().expect("a number"), client)
 }
 
-/// Load that goes on while processes are killed.
-struct Load {
-    over: AtomicBool,
-    answered: AtomicUsize,
-    lost: AtomicUsize,
-}
-
-impl Load {
-    fn new() -> Load {
-        Load { over: AtomicBool::new(false), answered: AtomicUsize::new(0), lost: AtomicUsize::new(0) }
-    }
-
-    /// Asks until the load is over. An answer that does not come counts as lost; one that is wrong is a failure.
-    fn ask(&self, server: &Server) {
-        while !self.over.load(Ordering::Relaxed) {
-            let mut client = server.connect();
-            while !self.over.load(Ordering::Relaxed) {
-                let sent = client.try_send(get("/").as_bytes());
-                match sent.map_err(|_| Broken::Nothing).and_then(|()| client.try_answer()) {
-                    Ok(response) => {
-                        assert_eq!((response.status(), response.text()), (200, "Hello"));
-                        self.answered.fetch_add(1, Ordering::Relaxed);
-                        if response.closes() {
-                            break;
-                        }
-                    }
-                    Err(_) => {
-                        self.lost.fetch_add(1, Ordering::Relaxed);
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits until `more` requests have been answered from now on.
-    fn await_answers(&self, more: usize) {
-        let goal = self.answered.load(Ordering::Relaxed) + more;
-        wait::until_true("the service goes on", || self.answered.load(Ordering::Relaxed) >= goal);
-    }
-}
-
 #[test]
 fn a_killed_worker_loses_only_what_was_inside_it() {
     const CLIENTS: usize = 4;
     let server = Launch::new("plain:app").fixed(3, 8).start();
     let mut gate = Gate::new(server.folder(), "gate");
-    let load = Load::new();
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| load.ask(&server));
-        }
+    Load::run(&server, CLIENTS, "/", |load| {
         load.await_answers(100);
         let held: Vec<(i32, Client)> = (0..6).map(|_| inside(&server, &gate)).collect();
         let victim = held[0].0;
         processes::send(victim, Signal::SIGKILL);
-        let status = server
-            .await_status("the worker is replaced", |status| status.settled(3) && !status.pids().contains(&victim));
+        let replaced = |status: &Status| status.settled(3) && !status.pids().contains(&victim);
+        let status = server.await_status("the worker is replaced", replaced);
         assert_eq!((status.counters.spawned, status.counters.died, status.counters.retired), (4, 1, 0), "{status:#?}");
         load.await_answers(100);
         gate.open();
@@ -84,11 +34,9 @@ fn a_killed_worker_loses_only_what_was_inside_it() {
                 false => assert_eq!(rest, Ok(Some(b"passed".to_vec())), "the request was in another worker"),
             }
         }
-        load.over.store(true, Ordering::Relaxed);
+        // Each client has one connection, which was in the killed worker or was not.
+        assert!(load.lost() <= CLIENTS, "{} answers were lost", load.lost());
     });
-    // Each client has one connection, which was in the killed worker or was not.
-    let lost = load.lost.load(Ordering::Relaxed);
-    assert!(lost <= CLIENTS, "{lost} answers were lost");
     assert!(server.log().contains("died: signal SIGKILL"), "{}", server.log());
 }
 
@@ -123,16 +71,14 @@ fn the_template_may_be_killed() {
     let mut server = Launch::new("plain:app").fixed(2, 4).start();
     let before = server.await_status("two workers", |status| status.settled(2)).pids();
     let template = server.template();
-    let load = Load::new();
-    thread::scope(|scope| {
-        scope.spawn(|| load.ask(&server));
+    Load::run(&server, 1, "/", |load| {
         load.await_answers(20);
         processes::send(template, Signal::SIGKILL);
         load.await_answers(20);
         server.await_status("a new template", |status| status.counters.template_restarts == 1);
-        load.over.store(true, Ordering::Relaxed);
+        load.await_answers(20);
+        assert_eq!(load.lost(), 0);
     });
-    assert_eq!(load.lost.load(Ordering::Relaxed), 0);
     let status = server.status();
     assert_eq!(status.pids(), before, "the workers have stayed");
 
