@@ -242,6 +242,8 @@ impl Reactor {
     pub(super) fn settle(&mut self, done: Done, give_away: bool, jobs: &mut VecDeque<Job>) {
         let Done { key, verdict, bytes, head } = done;
         let Some(connection) = self.connections.get_mut(key) else { return };
+        // The last turn may have been long ago: the thread that took it has answered a request since.
+        self.now_ns = clock::monotonic_ns();
         match verdict {
             Verdict::KeepAlive => {
                 connection.phase = Phase::Reading;
