@@ -240,7 +240,6 @@ impl Roster {
         taken
             .map(|(slot, place)| {
                 let seen = self.scoreboard.slot(slot).look();
-                let leaving = matches!(place, Place::Taken(worker) if worker.leaving_since.is_some());
                 // The whole process's: a worker with short calls spends most of its core in the event loop.
                 let cpu = match place {
                     Place::Taken(worker) => clock::cpu_ns_of(worker.pid).map_or(seen.cpu, Duration::from_nanos),
@@ -249,7 +248,11 @@ impl Roster {
                 WorkerView {
                     slot: slot as u32,
                     generation: seen.generation as u32,
-                    phase: policy_phase(&seen, leaving),
+                    phase: match place {
+                        Place::Taken(worker) => policy_phase(&seen, worker.leaving_since.is_some()),
+                        // It may serve already, but nobody has told us its pid.
+                        Place::Free | Place::Asked { .. } => mpm::Phase::Starting,
+                    },
                     age: seen.age(),
                     connections: seen.connections,
                     in_flight: seen.in_flight,
