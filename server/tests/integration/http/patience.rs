@@ -62,9 +62,23 @@ fn a_body_may_take_its_time_as_long_as_it_moves() {
 fn an_idle_connection_is_closed_without_a_word() {
     let server = Launch::new("plain:app").fixed(1, 1).args("--keep-alive-timeout 200ms").start();
     let mut client = server.connect();
-    client.get("/");
     let since = Instant::now();
+    client.get("/");
     assert_eq!(outlasted(client, since), "");
+}
+
+#[test]
+fn the_time_of_a_call_is_not_taken_from_the_connections() {
+    // Prefork's one thread sees nothing of the world while it is in a call.
+    for shape in
+        ["--mpm prefork --start-servers 1 --min-spare-servers 1 --max-spare-servers 2", "--mpm static --threads 1"]
+    {
+        let server = Launch::new("plain:app").args(shape).args("--keep-alive-timeout 600ms").start();
+        let mut client = server.connect();
+        assert_eq!(client.get("/sleep?ms=700").text(), "slept");
+        assert!(client.is_silent_for(SHORT), "{shape}: closed too early");
+        assert_eq!(client.get("/").text(), "Hello");
+    }
 }
 
 #[test]
