@@ -85,7 +85,7 @@ pub(crate) fn ratio(values: &[f64], base: &[f64], seed: u64) -> Ratio {
         return none("nothing to compare");
     }
     if values.iter().chain(base).any(|value| *value <= 0.0) {
-        return none("a value is zero, so that there is no ratio");
+        return none("no ratio with zero");
     }
     let logs = |values: &[f64]| values.iter().map(|value| value.ln()).collect::<Vec<_>>();
     let (a, b) = (logs(values), logs(base));

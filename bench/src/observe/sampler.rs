@@ -20,7 +20,7 @@ const COSTLY_EVERY: u64 = 10;
 /// One look at the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
-    /// Seconds since the sampler was started.
+    /// Seconds since the watch began.
     pub(crate) at: f64,
     /// Living processes of the tree, managers included.
     pub(crate) processes: u32,
@@ -52,15 +52,13 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Starts to watch the tree under `root`. The first readings are taken before this returns, so that whatever the
-    /// caller does next happens inside the watch.
-    pub(crate) fn start(root: i32, ticks_per_second: f64) -> Self {
+    /// Starts to watch the tree under `root`, `after` a warm-up that the caller begins right now.
+    pub(crate) fn start(root: i32, ticks_per_second: f64, after: Duration) -> Self {
         let (stop, stopped) = mpsc::channel();
-        let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
+            // Ends early only when the run does: then there is nothing to watch.
+            let _ = stopped.recv_timeout(after);
             let mut view = View::begin(root);
-            // The receiver waits right below; it cannot be gone.
-            let _ = ready.send(());
             let mut due = view.began;
             loop {
                 due += PERIOD;
@@ -73,7 +71,6 @@ impl Sampler {
             }
             view.end(ticks_per_second)
         });
-        let _ = started.recv();
         Self { stop: Some(stop), thread: Some(thread) }
     }
 
@@ -197,7 +194,7 @@ mod tests {
     #[test]
     fn a_watch_of_this_process_sees_it() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let watch = Sampler::start(me, 100.0).finish();
+        let watch = Sampler::start(me, 100.0, Duration::ZERO).finish();
         assert!(watch.samples[0].processes >= 1);
         assert!(watch.samples[0].pss_kib.is_some());
         assert!(watch.seconds >= 0.0);

@@ -242,6 +242,7 @@ mod tests {
             value,
             beyond,
             replicates: vec![value],
+            invalid: 0,
             ratio: Some(Ratio { value: interval.map(|(low, high)| (low * high).sqrt()), interval, note: None }),
         }
     }

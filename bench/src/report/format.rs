@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn figures_and_ratios() {
-        let measured = |beyond| Figure::Measured { value: 12.0, beyond, replicates: vec![12.0], ratio: None };
+        let measured =
+            |beyond| Figure::Measured { value: 12.0, beyond, replicates: vec![12.0], invalid: 0, ratio: None };
         assert_eq!(with_unit(&measured(true), "s"), "> 12 s");
         assert_eq!(with_unit(&measured(false), ""), "12");
         let missing = Figure::NotMeasured { reason: "x".into() };

@@ -32,29 +32,49 @@ pub(crate) struct Terms<'a> {
 /// The definition of a figure.
 pub(crate) struct Metric {
     pub(crate) id: &'static str,
-    pub(crate) scenario: Scenario,
+    pub(crate) part: Part,
     pub(crate) label: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     /// Where the figure comes from, for the report.
     pub(crate) source: &'static str,
-    of: fn(&Terms<'_>, &Observed<'_>) -> Result<Reading, String>,
+    of: fn(&Terms<'_>, &Watched) -> Result<Reading, String>,
 }
 
-/// The parts of an observation that metrics read.
-enum Observed<'a> {
-    Steady { closed: &'a Watched, paced: &'a Watched },
-    Step(&'a Watched),
+/// The part of a run that a figure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The closed loop of steady load.
+    Closed,
+    /// The open loop of steady load, equal for all.
+    Paced,
+    Step,
+}
+
+impl Part {
+    /// The scenario that it belongs to.
+    pub(crate) fn scenario(self) -> Scenario {
+        match self {
+            Self::Closed | Self::Paced => Scenario::Steady,
+            Self::Step => Scenario::Step,
+        }
+    }
+
+    /// It, when the observation is of its scenario.
+    pub(crate) fn of(self, observation: &Observation) -> Option<&Watched> {
+        match (self, observation) {
+            (Self::Closed, Observation::Steady(steady)) => Some(&steady.closed),
+            (Self::Paced, Observation::Steady(steady)) => Some(&steady.paced),
+            (Self::Step, Observation::Step(step)) => Some(&step.step),
+            (Self::Closed | Self::Paced, Observation::Step(_)) | (Self::Step, Observation::Steady(_)) => None,
+        }
+    }
 }
 
 impl Metric {
-    /// The figure of one run, or why there is none. Asking for a figure of another scenario is such a reason.
-    pub(crate) fn read(&self, terms: &Terms<'_>, observation: &Observation) -> Result<Reading, String> {
-        let observed = match observation {
-            Observation::Steady(steady) => Observed::Steady { closed: &steady.closed, paced: &steady.paced },
-            Observation::Step(step) => Observed::Step(&step.step),
-        };
-        (self.of)(terms, &observed)
+    /// The figure of one run, from this metric's part of it, or why there is none.
+    pub(crate) fn read(&self, terms: &Terms<'_>, watched: &Watched) -> Result<Reading, String> {
+        (self.of)(terms, watched)
     }
 }
 
@@ -67,115 +87,115 @@ const PSS: &str = "Pss of /proc/PID/smaps_rollup, summed over the tree, once a s
 pub(crate) const METRICS: &[Metric] = &[
     Metric {
         id: "throughput",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "throughput, saturated",
         unit: "requests/s",
         better: Better::Higher,
         source: "load generator: closed loop, whole answers per second",
-        of: |_, observed| {
-            let load = &closed(observed)?.load;
+        of: |_, watched| {
+            let load = &watched.load;
             Ok(Reading::Value(load.answered_rate))
         },
     },
     Metric {
         id: "cpu_per_request",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "CPU per request",
         unit: "µs",
         better: Better::Lower,
         source: "Σ utime+stime (+ reaped children) of /proc/PID/stat over the tree ÷ answers, closed loop",
-        of: |_, observed| {
-            let watched = closed(observed)?;
-            per_answer(watched, watched.watch.cpu_seconds * 1e6)
-        },
+        of: |_, watched| per_answer(watched, watched.watch.cpu_seconds * 1e6),
     },
     Metric {
         id: "switches_per_request",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "context switches per request",
         unit: "",
         better: Better::Lower,
         source: "voluntary + nonvoluntary of /proc/PID/task/*/status over the tree ÷ answers, closed loop; a task that ends counts up to its last reading (one a second)",
-        of: |_, observed| {
-            let watched = closed(observed)?;
-            per_answer(watched, watched.watch.switches as f64)
-        },
+        of: |_, watched| per_answer(watched, watched.watch.switches as f64),
     },
     Metric {
         id: "pss",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "memory (PSS), largest",
         unit: "MiB",
         better: Better::Lower,
         source: PSS,
-        of: |_, observed| largest_pss(&closed(observed)?.watch),
+        of: |_, watched| largest_pss(&watched.watch),
     },
     Metric {
         id: "processes",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "processes, most",
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |_, observed| most_processes(&closed(observed)?.watch.samples),
+        of: |_, watched| most_processes(&watched.watch.samples),
     },
     Metric {
         id: "saturated_p99",
-        scenario: Scenario::Steady,
+        part: Part::Closed,
         label: "p99 under saturation",
         unit: "ms",
         better: Better::Lower,
         source: "load generator: closed loop; says how answers are shared out under overload, not how fast the server is",
-        of: |_, observed| quantile(&closed(observed)?.load.latency, 0.99),
+        of: |_, watched| quantile(&watched.load.latency, 0.99),
     },
     Metric {
         id: "paced_p50",
-        scenario: Scenario::Steady,
+        part: Part::Paced,
         label: "p50 at equal load",
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, observed| quantile(&paced(observed)?.load.latency, 0.5),
+        of: |_, watched| quantile(&watched.load.latency, 0.5),
     },
     Metric {
         id: "paced_p90",
-        scenario: Scenario::Steady,
+        part: Part::Paced,
         label: "p90 at equal load",
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, observed| quantile(&paced(observed)?.load.latency, 0.9),
+        of: |_, watched| quantile(&watched.load.latency, 0.9),
     },
     Metric {
         id: "paced_p99",
-        scenario: Scenario::Steady,
+        part: Part::Paced,
         label: "p99 at equal load",
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, observed| quantile(&paced(observed)?.load.latency, 0.99),
+        of: |_, watched| quantile(&watched.load.latency, 0.99),
     },
     Metric {
-        id: "steady_errors",
-        scenario: Scenario::Steady,
-        label: "errors",
+        id: "closed_errors",
+        part: Part::Closed,
+        label: "errors, saturated",
         unit: "requests",
         better: Better::Lower,
         source: GENERATOR,
-        of: |_, observed| {
-            let errors = closed(observed)?.load.errors_total() + paced(observed)?.load.errors_total();
-            Ok(Reading::Value(errors as f64))
-        },
+        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
+    },
+    Metric {
+        id: "paced_errors",
+        part: Part::Paced,
+        label: "errors at equal load",
+        unit: "requests",
+        better: Better::Lower,
+        source: GENERATOR,
+        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
     },
     Metric {
         id: "burst_p99",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "p99 during the burst",
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |terms, observed| {
-            let burst = burst(terms, observed)?;
+        of: |terms, watched| {
+            let burst = burst(terms, watched)?;
             let merged = Distribution::merged(burst.iter().map(|interval| &interval.latency))
                 .map_err(|error| error.to_string())?;
             quantile(&merged, 0.99)
@@ -183,26 +203,26 @@ pub(crate) const METRICS: &[Metric] = &[
     },
     Metric {
         id: "recovery",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "time to recover",
         unit: "s",
         better: Better::Lower,
         source: "load generator, second by second: from the step to the last second of the burst with a p99 above the objective, an error, or no answer",
-        of: |terms, observed| {
+        of: |terms, watched| {
             let objective = terms.lengths.step.objective_ms;
-            Ok(recovery(&seconds(&burst(terms, observed)?), objective))
+            Ok(recovery(&seconds(&burst(terms, watched)?), objective))
         },
     },
     Metric {
         id: "excess",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "p99 above the objective, summed",
         unit: "ms·s",
         better: Better::Lower,
         source: "load generator: Σ max(0, p99 − objective) over the seconds of the burst that had answers",
-        of: |terms, observed| {
+        of: |terms, watched| {
             let objective = terms.lengths.step.objective_ms;
-            let excess = seconds(&burst(terms, observed)?)
+            let excess = seconds(&burst(terms, watched)?)
                 .iter()
                 .filter_map(|second| second.p99_ms)
                 .fold(0.0, |sum, p99| sum + (p99 - objective).max(0.0));
@@ -211,43 +231,43 @@ pub(crate) const METRICS: &[Metric] = &[
     },
     Metric {
         id: "step_errors",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "errors",
         unit: "requests",
         better: Better::Lower,
         source: GENERATOR,
-        of: |_, observed| Ok(Reading::Value(step(observed)?.load.errors_total() as f64)),
+        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
     },
     Metric {
         id: "peak_processes",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "processes, most",
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |terms, observed| most_processes(during(terms, step(observed)?)),
+        of: |terms, watched| most_processes(during(terms, watched)),
     },
     Metric {
         id: "final_processes",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "processes at the end",
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |terms, observed| match during(terms, step(observed)?).last() {
+        of: |terms, watched| match during(terms, watched).last() {
             Some(sample) => Ok(Reading::Value(f64::from(sample.processes))),
             None => Err("no sample of the tree".into()),
         },
     },
     Metric {
         id: "worker_seconds",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "worker-seconds",
         unit: "s",
         better: Better::Lower,
         source: "integral over the stages of (processes of the tree − managers), sampled every 100 ms",
-        of: |terms, observed| {
-            let points: Vec<(f64, f64)> = during(terms, step(observed)?)
+        of: |terms, watched| {
+            let points: Vec<(f64, f64)> = during(terms, watched)
                 .iter()
                 .map(|s| (s.at, f64::from(s.processes.saturating_sub(terms.managers))))
                 .collect();
@@ -256,13 +276,12 @@ pub(crate) const METRICS: &[Metric] = &[
     },
     Metric {
         id: "pss_seconds",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "memory spent (PSS-seconds)",
         unit: "MiB·s",
         better: Better::Lower,
         source: PSS,
-        of: |terms, observed| {
-            let watched = step(observed)?;
+        of: |terms, watched| {
             let points: Vec<(f64, f64)> =
                 during(terms, watched).iter().filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
             match (&watched.watch.pss_missing, points.is_empty()) {
@@ -273,35 +292,14 @@ pub(crate) const METRICS: &[Metric] = &[
     },
     Metric {
         id: "peak_pss",
-        scenario: Scenario::Step,
+        part: Part::Step,
         label: "memory (PSS), largest",
         unit: "MiB",
         better: Better::Lower,
         source: PSS,
-        of: |_, observed| largest_pss(&step(observed)?.watch),
+        of: |_, watched| largest_pss(&watched.watch),
     },
 ];
-
-fn closed<'a>(observed: &Observed<'a>) -> Result<&'a Watched, String> {
-    match observed {
-        Observed::Steady { closed, .. } => Ok(closed),
-        Observed::Step(_) => Err("not part of this scenario".into()),
-    }
-}
-
-fn paced<'a>(observed: &Observed<'a>) -> Result<&'a Watched, String> {
-    match observed {
-        Observed::Steady { paced, .. } => Ok(paced),
-        Observed::Step(_) => Err("not part of this scenario".into()),
-    }
-}
-
-fn step<'a>(observed: &Observed<'a>) -> Result<&'a Watched, String> {
-    match observed {
-        Observed::Step(step) => Ok(step),
-        Observed::Steady { .. } => Err("not part of this scenario".into()),
-    }
-}
 
 fn per_answer(watched: &Watched, amount: f64) -> Result<Reading, String> {
     match watched.load.answered {
@@ -348,7 +346,7 @@ fn during<'a>(terms: &Terms<'_>, watched: &'a Watched) -> &'a [Sample] {
 }
 
 /// The intervals of the stage with the highest rate.
-fn burst<'a>(terms: &Terms<'_>, observed: &Observed<'a>) -> Result<Vec<&'a Interval>, String> {
+fn burst<'a>(terms: &Terms<'_>, watched: &'a Watched) -> Result<Vec<&'a Interval>, String> {
     let stages = &terms.lengths.step.stages;
     let (mut at, mut high) = (0.0, (0.0, 0.0, 0.0));
     for stage in stages {
@@ -357,7 +355,7 @@ fn burst<'a>(terms: &Terms<'_>, observed: &Observed<'a>) -> Result<Vec<&'a Inter
         }
         at += stage.seconds;
     }
-    let inside: Vec<&Interval> = step(observed)?
+    let inside: Vec<&Interval> = watched
         .load
         .intervals
         .iter()

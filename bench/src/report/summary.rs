@@ -62,6 +62,8 @@ pub(crate) enum Figure {
         /// True when it is only a lower bound: the run ended before it happened.
         beyond: bool,
         replicates: Vec<f64>,
+        /// How many of the replicates the load generator itself calls INVALID.
+        invalid: u32,
         /// Against the first contender; `None` for that one itself.
         ratio: Option<Ratio>,
     },
@@ -126,8 +128,11 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
 }
 
 fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
-    let rows =
-        METRICS.iter().filter(|metric| metric.scenario == scenario).map(|metric| row(session, runs, metric)).collect();
+    let rows = METRICS
+        .iter()
+        .filter(|metric| metric.part.scenario() == scenario)
+        .map(|metric| row(session, runs, metric))
+        .collect();
     Table {
         scenario,
         contenders: session
@@ -140,21 +145,17 @@ fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
 }
 
 fn row(session: &Session, runs: &[Run], metric: &Metric) -> Row {
-    let readings: Vec<Result<Vec<Reading>, String>> =
+    let readings: Vec<Result<Readings, String>> =
         session.contenders.iter().map(|entrant| readings(session, runs, metric, entrant)).collect();
-    let base = readings.first().and_then(|first| exact(first.as_ref().ok()?));
+    let base = readings.first().and_then(|first| first.as_ref().ok());
     let figures = readings
-        .into_iter()
+        .iter()
         .enumerate()
         .map(|(column, readings)| match readings {
-            Err(reason) => Figure::NotMeasured { reason },
+            Err(reason) => Figure::NotMeasured { reason: reason.clone() },
             Ok(readings) => {
-                let own = exact(&readings);
-                let ratio = match (&own, &base) {
-                    (Some(own), Some(base)) if column > 0 => Some(ratio(own, base, session.seed)),
-                    _ => None,
-                };
-                measured(&readings, ratio)
+                let ratio = base.filter(|_| column > 0).and_then(|base| against(readings, base, session.seed));
+                measured(readings, ratio)
             }
         })
         .collect();
@@ -168,28 +169,54 @@ fn row(session: &Session, runs: &[Run], metric: &Metric) -> Row {
     }
 }
 
-/// The readings of every replicate that was measured.
-fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant) -> Result<Vec<Reading>, String> {
+/// One figure of one contender in every replicate that was measured.
+#[derive(Debug, Default)]
+struct Readings {
+    values: Vec<Reading>,
+    /// How many of the runs the load generator itself calls INVALID.
+    invalid: u32,
+}
+
+/// Reads one figure from every run of one contender.
+fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant) -> Result<Readings, String> {
     if let Some(missing) = &entrant.missing {
         return Err(missing.clone());
     }
     let terms = Terms { lengths: &session.lengths, managers: entrant.managers };
-    let mut readings = Vec::new();
+    let mut readings = Readings::default();
     let mut reason = "the run was not made".to_owned();
     for run in runs {
-        if run.id.contender != entrant.name || run.id.scenario != metric.scenario {
+        if run.id.contender != entrant.name || run.id.scenario != metric.part.scenario() {
             continue;
         }
-        let read = match &run.outcome {
-            Outcome::Measured { observation, .. } => metric.read(&terms, observation),
-            Outcome::Failed { reason } => Err(reason.lines().next().unwrap_or("the run failed").to_owned()),
+        let watched = match &run.outcome {
+            Outcome::Measured { observation, .. } => metric.part.of(observation),
+            Outcome::Failed { reason: why } => {
+                reason = why.lines().next().unwrap_or("the run failed").to_owned();
+                None
+            }
         };
-        match read {
-            Ok(reading) => readings.push(reading),
+        let Some(watched) = watched else { continue };
+        match metric.read(&terms, watched) {
+            Ok(reading) => {
+                readings.values.push(reading);
+                readings.invalid += u32::from(!watched.load.is_valid());
+            }
             Err(why) => reason = why,
         }
     }
-    if readings.is_empty() { Err(reason) } else { Ok(readings) }
+    if readings.values.is_empty() { Err(reason) } else { Ok(readings) }
+}
+
+/// The ratio of two contenders' readings. Runs that the generator calls INVALID show their figures and decide nothing.
+fn against(own: &Readings, base: &Readings, seed: u64) -> Option<Ratio> {
+    let mut ratio = ratio(&exact(&own.values)?, &exact(&base.values)?, seed);
+    let invalid = own.invalid + base.invalid;
+    if invalid > 0 {
+        ratio.interval = None;
+        ratio.note = Some(format!("{invalid} INVALID, no interval"));
+    }
+    Some(ratio)
 }
 
 /// The values, when none is only a bound.
@@ -203,15 +230,22 @@ fn exact(readings: &[Reading]) -> Option<Vec<f64>> {
         .collect()
 }
 
-fn measured(readings: &[Reading], ratio: Option<Ratio>) -> Figure {
+fn measured(readings: &Readings, ratio: Option<Ratio>) -> Figure {
     let replicates: Vec<f64> = readings
+        .values
         .iter()
         .map(|reading| match reading {
             Reading::Value(value) | Reading::Beyond(value) => *value,
         })
         .collect();
     match median(&replicates) {
-        Some(value) => Figure::Measured { value, beyond: exact(readings).is_none(), replicates, ratio },
+        Some(value) => Figure::Measured {
+            value,
+            beyond: exact(&readings.values).is_none(),
+            replicates,
+            invalid: readings.invalid,
+            ratio,
+        },
         None => Figure::NotMeasured { reason: "the run was not made".into() },
     }
 }
@@ -245,13 +279,31 @@ fn warnings(run: &Run) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn readings(values: &[Reading], invalid: u32) -> Readings {
+        Readings { values: values.to_vec(), invalid }
+    }
+
     #[test]
     fn a_bound_is_no_value() {
-        let figure = measured(&[Reading::Value(1.0), Reading::Beyond(12.0)], None);
+        let figure = measured(&readings(&[Reading::Value(1.0), Reading::Beyond(12.0)], 0), None);
         assert_eq!(figure.exact(), None);
         assert!(matches!(figure, Figure::Measured { beyond: true, .. }));
-        let figure = measured(&[Reading::Value(1.0), Reading::Value(3.0)], None);
+        let figure = measured(&readings(&[Reading::Value(1.0), Reading::Value(3.0)], 0), None);
         assert_eq!(figure.exact(), Some(2.0));
-        assert!(matches!(measured(&[], None), Figure::NotMeasured { .. }));
+        assert!(matches!(measured(&readings(&[], 0), None), Figure::NotMeasured { .. }));
+    }
+
+    #[test]
+    fn invalid_runs_decide_nothing() {
+        let fast = [10.0, 10.1, 10.2].map(Reading::Value);
+        let slow = [20.0, 20.1, 20.2].map(Reading::Value);
+        // (INVALID runs of the one, of the other, whether they differ)
+        for (own, base, differs) in [(0, 0, Some(true)), (1, 0, None), (0, 1, None)] {
+            let ratio = against(&readings(&slow, own), &readings(&fast, base), 1).unwrap();
+            assert_eq!(ratio.differs(), differs);
+            assert!((ratio.value.unwrap() - 2.0).abs() < 0.02, "the ratio itself is told");
+        }
+        let never = [Reading::Beyond(12.0)];
+        assert_eq!(against(&readings(&never, 0), &readings(&fast, 0), 1), None);
     }
 }

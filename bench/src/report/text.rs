@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use super::format;
 use super::summary::{Figure, Summary, Table};
 
+/// Behind a figure with INVALID runs among its replicates.
+const INVALID: &str = " !";
+
 /// Every table, the claims, and what has to be said beside them.
 pub(crate) fn tables(summary: &Summary) -> String {
     let mut text = String::new();
@@ -66,6 +69,9 @@ fn one(table: &Table) -> String {
             let _ = writeln!(text, "{}", "─".repeat(width));
         }
     }
+    if rows.iter().flatten().any(|cell| cell.ends_with(INVALID)) {
+        let _ = writeln!(text, "!: the generator calls a run behind this figure INVALID, see below");
+    }
     for note in notes {
         let _ = writeln!(text, "not measured: {note}");
     }
@@ -78,16 +84,21 @@ fn header(table: &Table) -> Vec<String> {
     header
 }
 
-/// The figure and, where an interval shows one, the difference from the first contender.
+/// The figure, a mark when runs behind it are INVALID, and, where an interval shows one, the difference from the first contender.
 fn cell(figure: &Figure) -> String {
-    let shown = format::figure(figure);
-    match figure {
-        Figure::Measured { ratio: Some(ratio), .. } if ratio.differs() == Some(true) => match ratio.value {
-            Some(value) => format!("{shown} (×{})", format::number(value)),
-            None => shown,
-        },
-        _ => shown,
+    let mut shown = format::figure(figure);
+    if let Figure::Measured { invalid, ratio, .. } = figure {
+        if *invalid > 0 {
+            shown.push_str(INVALID);
+        }
+        if let Some(ratio) = ratio
+            && ratio.differs() == Some(true)
+            && let Some(value) = ratio.value
+        {
+            let _ = write!(shown, " (×{})", format::number(value));
+        }
     }
+    shown
 }
 
 #[cfg(test)]
@@ -99,7 +110,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_reasons_told_once() {
-        let measured = |value| Figure::Measured { value, beyond: false, replicates: vec![value], ratio: None };
+        let measured =
+            |value| Figure::Measured { value, beyond: false, replicates: vec![value], invalid: 0, ratio: None };
         let column = |title: &str| Column { name: title.to_lowercase(), title: title.into() };
         let missing = Figure::NotMeasured { reason: "no tool".into() };
         let table = Table {

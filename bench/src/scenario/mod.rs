@@ -74,7 +74,7 @@ impl Lengths {
     /// Those of a full session (at most four minutes for four contenders) or of a quick one (at most one).
     pub(crate) fn of(quick: bool) -> Self {
         Self {
-            timeout_s: if quick { 2.0 } else { 8.0 },
+            timeout_s: if quick { 2.0 } else { 6.0 },
             steady: steady::Settings::of(quick),
             step: step::Settings::of(quick),
         }
@@ -91,7 +91,7 @@ impl Lengths {
     /// Seconds of load in one run of `scenario`.
     pub(crate) fn seconds(&self, scenario: Scenario) -> f64 {
         match scenario {
-            Scenario::Steady => self.steady.warmup_s + self.steady.closed_s + self.steady.paced_s,
+            Scenario::Steady => self.steady.seconds(),
             Scenario::Step => self.step.stages.iter().map(|stage| stage.seconds).sum(),
         }
     }
@@ -139,16 +139,11 @@ impl Subject<'_> {
         Ok(plan)
     }
 
-    /// Carries out `plan`.
-    fn load(plan: &Plan) -> Result<Report, String> {
-        // Ctrl-C ends the whole harness from its signal thread: nothing here has to stop early.
-        loadgen::run(plan, &mut |_| {}, &AtomicBool::new(false)).map_err(|error| error.to_string())
-    }
-
-    /// Carries out `plan` with the tree watched.
+    /// Carries out `plan` with the tree watched, except during its warm-up.
     fn watched(&self, plan: &Plan) -> Result<Watched, String> {
-        let sampler = Sampler::start(self.root, self.ticks_per_second);
-        let load = Self::load(plan)?;
+        let sampler = Sampler::start(self.root, self.ticks_per_second, plan.warmup);
+        // Ctrl-C ends the whole harness from its signal thread: nothing here has to stop early.
+        let load = loadgen::run(plan, &mut |_| {}, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
         Ok(Watched { load, watch: sampler.finish() })
     }
 }
@@ -188,7 +183,7 @@ mod tests {
         let total = |lengths: &Lengths| -> f64 {
             Scenario::ALL.into_iter().map(|s| 4.0 * f64::from(lengths.replicates(s)) * (lengths.seconds(s) + 1.7)).sum()
         };
-        assert!(total(&Lengths::of(true)) <= 52.0, "{}", total(&Lengths::of(true)));
-        assert!(total(&Lengths::of(false)) <= 216.0, "{}", total(&Lengths::of(false)));
+        assert!(total(&Lengths::of(true)) <= 54.0, "{}", total(&Lengths::of(true)));
+        assert!(total(&Lengths::of(false)) <= 212.0, "{}", total(&Lengths::of(false)));
     }
 }

@@ -17,11 +17,14 @@ pub(crate) struct Settings {
     pub(crate) replicates: u32,
     /// Connections of the closed loop.
     pub(crate) connections: usize,
-    /// Closed loop before the measurement: prefork servers need about four seconds to fork one process per connection.
+    /// Closed loop before the measurement, over the same connections. Prefork servers need about three seconds until
+    /// there is a process for each of eight connections, and longer until each has imported the application.
     pub(crate) warmup_s: f64,
     /// Measured closed loop.
     pub(crate) closed_s: f64,
-    /// Open loop at `paced_rate`.
+    /// Open loop before its measurement.
+    pub(crate) paced_warmup_s: f64,
+    /// Measured open loop at `paced_rate`.
     pub(crate) paced_s: f64,
     /// Requests per second, below the knee of every contender.
     pub(crate) paced_rate: f64,
@@ -29,8 +32,25 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let (replicates, warmup_s, closed_s, paced_s) = if quick { (1, 1.0, 1.5, 1.0) } else { (3, 3.5, 2.5, 3.0) };
-        Self { path: "/".into(), replicates, connections: 16, warmup_s, closed_s, paced_s, paced_rate: 350.0 }
+        let (replicates, warmup_s, closed_s, paced_warmup_s, paced_s) =
+            if quick { (1, 1.5, 1.2, 0.3, 1.0) } else { (3, 4.0, 2.0, 0.5, 2.7) };
+        Self {
+            path: "/".into(),
+            replicates,
+            connections: 8,
+            warmup_s,
+            closed_s,
+            paced_warmup_s,
+            paced_s,
+            paced_rate: 400.0,
+        }
+    }
+}
+
+impl Settings {
+    /// Seconds of load in one run.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.warmup_s + self.closed_s + self.paced_warmup_s + self.paced_s
     }
 }
 
@@ -61,20 +81,18 @@ pub(crate) struct Observation {
 /// # Errors
 /// The load generator's reason, in a sentence.
 pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
-    let closed = |seconds: f64| {
-        let load = Load::closed_for(Duration::from_secs_f64(seconds));
-        subject.plan(&settings.path, load).map(|mut plan| {
-            plan.connections = settings.connections;
-            plan
-        })
-    };
-    Subject::load(&closed(settings.warmup_s)?)?;
-    let measured = subject.watched(&closed(settings.closed_s)?)?;
+    let load = Load::closed_for(Duration::from_secs_f64(settings.closed_s));
+    let mut closed = subject.plan(&settings.path, load)?;
+    closed.connections = settings.connections;
+    closed.warmup = Duration::from_secs_f64(settings.warmup_s);
+    let closed = subject.watched(&closed)?;
     let handlers = handlers(subject.root);
-    let paced =
+    let load =
         Load::constant(vec![Stage { duration: Duration::from_secs_f64(settings.paced_s), rate: settings.paced_rate }]);
-    let paced = subject.watched(&subject.plan(&settings.path, paced)?)?;
-    Ok(Observation { closed: measured, paced, handlers })
+    let mut paced = subject.plan(&settings.path, load)?;
+    paced.warmup = Duration::from_secs_f64(settings.paced_warmup_s);
+    let paced = subject.watched(&paced)?;
+    Ok(Observation { closed, paced, handlers })
 }
 
 fn handlers(root: i32) -> Vec<Handlers> {

@@ -151,13 +151,16 @@ fn cell(page: &mut String, row: &Row, figure: &Figure) {
         Figure::NotMeasured { reason } => {
             let _ = write!(page, "<td class=\"none\">not measured<small>{}</small></td>", escape(reason));
         }
-        Figure::Measured { ratio, .. } => {
+        Figure::Measured { ratio, invalid, replicates, .. } => {
             let class = match format::standing(row, figure) {
                 Standing::Better => " class=\"better\"",
                 Standing::Worse => " class=\"worse\"",
                 Standing::Open => "",
             };
             let _ = write!(page, "<td{class}>{}", format::figure(figure));
+            if *invalid > 0 {
+                let _ = write!(page, "<small class=\"invalid\">{invalid} of {} runs INVALID</small>", replicates.len());
+            }
             if let Some(ratio) = ratio {
                 let _ = write!(page, "<small>{}</small>", escape(&format::ratio(ratio)));
             }
