@@ -108,7 +108,7 @@ pub(crate) struct Worker {
     pub(crate) slot: u32,
     /// Its process.
     pub(crate) pid: u32,
-    /// Which template it was forked from, from 1.
+    /// Which of the server's workers it is, counted from 1 in the order of their starts.
     pub(crate) generation: u64,
     /// `starting`, `ready` or `draining`.
     pub(crate) phase: String,
