@@ -10,6 +10,7 @@ mod http;
 mod layering;
 mod lifecycle;
 mod load_errors;
+mod logs;
 mod scaling;
 mod signals;
 mod support;

@@ -77,6 +77,8 @@ fn adaptive_keeps_to_its_bounds() {
     let clients = waiting(&server, &gate, 20);
     let full = server.await_status("every thread has a call", |status| status.in_flight() == 6);
     assert_eq!((full.totals.total, full.totals.busy, full.totals.idle), (2, 2, 0), "{full:#?}");
+    let inside: u32 = full.workers.iter().map(|worker| worker.in_flight + worker.queued).sum();
+    assert!(inside <= full.connections(), "a connection has one request at a time: {full:#?}");
     gate.open();
     for mut client in clients {
         assert_eq!(client.answer().text(), "passed");

@@ -71,6 +71,8 @@ fn http_1_0_closes_unless_asked_to_keep_alive() {
     client.send("GET / HTTP/1.0\r\n\r\n");
     let response = client.answer();
     assert_eq!((response.text(), response.framing), ("Hello", Framing::Length(5)));
+    // A server answers with its own version, whatever the client's (RFC 9110 §2.5).
+    assert_eq!(response.head.version, "HTTP/1.1");
     client.expect_close();
 
     let mut client = server.connect();

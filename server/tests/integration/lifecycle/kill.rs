@@ -25,6 +25,9 @@ fn a_killed_worker_loses_only_what_was_inside_it() {
         let replaced = |status: &Status| status.settled(3) && !status.pids().contains(&victim);
         let status = server.await_status("the worker is replaced", replaced);
         assert_eq!((status.counters.spawned, status.counters.died, status.counters.retired), (4, 1, 0), "{status:#?}");
+        let mut generations: Vec<u64> = status.workers.iter().map(|worker| worker.generation).collect();
+        generations.sort_unstable();
+        assert_eq!(generations[2], 4, "the fourth worker has replaced one of the first three");
         load.await_answers(100);
         gate.open();
         for (pid, mut client) in held {

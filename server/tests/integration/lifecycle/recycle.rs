@@ -36,6 +36,21 @@ fn recycling_loses_no_answer() {
 }
 
 #[test]
+fn an_idle_connection_outlives_its_worker() {
+    let server = Launch::new("plain:app").fixed(2, 2).args("--max-requests 10").start();
+    let mut idle = server.connect();
+    let worker: i32 = idle.get("/pid").text().parse().expect("a number");
+    // Others wear the worker out; the connection goes over to one that stays.
+    while server.status().pids().contains(&worker) {
+        ask(&server, 10);
+    }
+    server.await_status("the connection is held", |status| status.connections() == 1);
+    let response = idle.get("/pid");
+    assert_ne!(response.text(), worker.to_string());
+    assert_eq!(server.status().counters.died, 0);
+}
+
+#[test]
 fn a_worker_that_can_not_leave_is_killed_and_counted() {
     let launch = Launch::new("plain:app").fixed(1, 4).args("--max-requests 1 --graceful-timeout 300ms");
     let server = launch.start();

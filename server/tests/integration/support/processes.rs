@@ -64,11 +64,6 @@ pub(crate) fn send(pid: i32, signal: Signal) {
     }
 }
 
-/// True while the process lives (a zombie does not).
-pub(crate) fn lives(pid: i32) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| !environment.is_empty())
-}
-
 /// A line of `/proc/PID/status`, e.g. `SigCgt`; `None` when the process is gone.
 pub(crate) fn status_field(pid: i32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

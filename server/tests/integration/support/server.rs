@@ -150,9 +150,9 @@ impl Server {
         self.stderr.text()
     }
 
-    /// What it has written to standard output.
+    /// What it has written to standard output, once it has ended.
     pub(crate) fn output(&self) -> String {
-        self.stdout.text()
+        self.stdout.whole()
     }
 
     /// Waits until standard error contains `text`.
@@ -169,13 +169,6 @@ impl Server {
     /// One GET on a connection of its own.
     pub(crate) fn get(&self, target: &str) -> Response {
         self.connect().get(target)
-    }
-
-    /// Sends `bytes` on a connection of its own: everything that comes until the server closes.
-    pub(crate) fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
-        let mut client = self.connect();
-        client.send(bytes);
-        String::from_utf8_lossy(&client.rest()).into_owned()
     }
 
     /// Runs `smarthttpd ctl` with these arguments against this server.
