@@ -217,9 +217,20 @@ impl Slot {
         self.words[Word::Phase as usize].store(phase.word(), Ordering::Release);
     }
 
-    /// Worker: its pid.
-    pub(crate) fn set_pid(self, pid: u32) {
-        self.store(Word::Pid, u64::from(pid));
+    /// Worker: moves in, for the life that the supervisor began. False when that life is over already, because the
+    /// template died before it could report the fork: the slot is somebody else's then.
+    pub(crate) fn move_in(self, generation: u64, pid: u32) -> bool {
+        // One total order with `disown`: either the worker sees that it is disowned, or the supervisor sees its pid.
+        self.words[Word::Pid as usize].store(u64::from(pid), Ordering::SeqCst);
+        self.words[Word::Generation as usize].load(Ordering::SeqCst) == generation
+    }
+
+    /// Supervisor: ends a life whose process it was never told of: the pid, if a worker has moved in.
+    pub(crate) fn disown(self) -> Option<i32> {
+        self.words[Word::Generation as usize].store(0, Ordering::SeqCst);
+        let pid = self.words[Word::Pid as usize].load(Ordering::SeqCst);
+        self.clear();
+        i32::try_from(pid).ok().filter(|pid| *pid > 0)
     }
 
     /// Worker: how many connections are open.
@@ -337,6 +348,18 @@ mod tests {
         let seen = board.slot(0).look();
         assert_eq!((seen.phase, seen.connections), (Phase::Starting, 0));
         assert!(!board.slot(0).kill_pending());
+    }
+
+    #[test]
+    fn a_worker_that_nobody_was_told_of_does_not_move_in_unseen() {
+        let (_fd, board) = board(1);
+        let slot = board.slot(0);
+        slot.begin(1, 0);
+        assert!(slot.move_in(1, 77));
+        assert_eq!(slot.disown(), Some(77));
+        slot.begin(2, 0);
+        assert_eq!(slot.disown(), None);
+        assert!(!slot.move_in(2, 78), "too late");
     }
 
     #[test]

@@ -264,6 +264,9 @@ fn bear(source: &Source) -> io::Result<Born> {
 /// The rest of a worker's life.
 fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
     log::set_role(&format!("worker {slot}"));
+    if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
+        return Exit::Ok;
+    }
     let (application, interpreter) = match source {
         Source::Loaded(application, interpreter) => (application, interpreter),
         Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, facts) {

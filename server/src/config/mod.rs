@@ -4,7 +4,7 @@
 //! The way there: [`options`] is the one table of options, which feeds the parser, the help, the completions and the
 //! file format; [`layers`] lays flags over environment over file and remembers where each value came from; [`resolve`]
 //! fills in the defaults, checks what only several values together can get wrong, and yields a [`Config`] whose types
-//! carry the guarantees; [`print`] goes the way back. [`command`] ties them together for `main`. [`machine`] reads what
+//! carry the guarantees; [`mod@print`] goes the way back. [`command`] ties them together for `main`. [`machine`] reads what
 //! the defaults depend on.
 //!
 //! It opens nothing and knows nothing about sockets, processes, Python or HTTP. `main` calls it; the roles receive a

@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
 
-    /// Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
+    /// Address to listen on: HOST:PORT (IPv6 in brackets), :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
     /// may be repeated [default: 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]

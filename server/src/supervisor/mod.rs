@@ -6,9 +6,12 @@
 
 mod backoff;
 mod control;
+mod lives;
 mod nursery;
+mod policy;
 mod roster;
 mod status;
+mod stopping;
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,18 +26,16 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::backoff::Backoff;
 use self::control::Control;
-use self::nursery::{Shared, Template};
-use self::roster::{Roster, Worker};
-use crate::config::machine::Machine;
+use self::nursery::Template;
+use self::roster::Roster;
 use crate::config::{AppSource, Config, Exit, Mpm};
 use crate::ctl;
 use crate::ctl::protocol::{Counters, Reply, Request, Status};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::Listener;
-use crate::scoreboard::{Phase as Published, Scoreboard};
+use crate::scoreboard::Scoreboard;
 use crate::sys::message::MOST_DESCRIPTORS;
-use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
 
 const SIGNALS: Token = Token(0);
@@ -53,8 +54,6 @@ const REMEMBERED: usize = 64;
 const TEMPLATE_PATIENCE: Duration = Duration::from_secs(1);
 /// A worker that dies younger than this makes its successor wait.
 const YOUNG: Duration = Duration::from_secs(1);
-/// What a worker is taken to need at least, to bound their number by memory: the private part of a small Flask app.
-const WORKER_BYTES: u64 = 16 << 20;
 
 /// All that can happen.
 #[derive(Debug)]
@@ -163,7 +162,8 @@ impl Supervisor {
         let listening: Vec<String> = listeners.iter().map(Listener::url).collect();
         // Workers whose template died become our children, not init's.
         nix::sys::prctl::set_child_subreaper(true).map_err(|error| system("becoming the subreaper")(error.into()))?;
-        let scoreboard_fd = Scoreboard::create(slots(&config.mpm)).map_err(system("creating the scoreboard"))?;
+        let scoreboard_fd =
+            Scoreboard::create(policy::slots(&config.mpm)).map_err(system("creating the scoreboard"))?;
         let scoreboard = Scoreboard::map(scoreboard_fd.as_fd()).map_err(system("mapping the scoreboard"))?;
         let (lifeline, lifeline_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
             .map_err(|error| system("creating the lifeline")(error.into()))?;
@@ -181,7 +181,7 @@ impl Supervisor {
             })?),
         };
         Ok(Supervisor {
-            policy: policy(&config.mpm),
+            policy: policy::policy(&config.mpm),
             roster: Roster::new(scoreboard),
             config,
             poll,
@@ -272,6 +272,7 @@ impl Supervisor {
         match event {
             Event::Tick => {
                 self.next_tick = self.now() + self.policy.tick();
+                self.bury_strangers();
                 self.read_news();
                 self.decide(Cause::Tick);
             }
@@ -342,223 +343,6 @@ impl Supervisor {
         Some(self.verdict.unwrap_or(Exit::Ok))
     }
 
-    // The template.
-
-    fn start_template(&mut self) -> io::Result<()> {
-        self.templates += 1;
-        let shared = Shared {
-            scoreboard: self.scoreboard_fd.as_fd(),
-            lifeline: self.lifeline.as_fd(),
-            wake: self.wake.as_fd(),
-            handoff: self.handoff.ends(),
-        };
-        let listeners: Vec<_> = self.listeners.iter().map(|listener| (listener.as_fd(), listener.address())).collect();
-        let template = Template::start(self.templates, &self.config, &shared, &listeners)?;
-        let watch = |fd: i32, token| self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE);
-        watch(template.pidfd().as_raw_fd(), TEMPLATE)?;
-        if let Some(link) = template.link() {
-            watch(link.as_raw_fd(), LINK)?;
-        }
-        tracing::debug!("template {} started (pid {})", template.number, template.pid());
-        self.template = Some(template);
-        Ok(())
-    }
-
-    fn listen_to_template(&mut self, message: FromTemplate, descriptors: Vec<OwnedFd>) {
-        match message {
-            FromTemplate::Ready => {
-                if let Some(template) = &mut self.template {
-                    template.ready = true;
-                }
-                if self.roster.workers().next().is_none() {
-                    self.spawn(self.policy.initial());
-                }
-            }
-            FromTemplate::LoadFailed => {
-                if self.phase == Phase::Starting {
-                    self.give_up(Exit::Application);
-                }
-            }
-            FromTemplate::Spawned { slot, generation, pid } => self.welcome(slot, generation, pid, descriptors),
-            FromTemplate::SpawnFailed { slot, generation, error } => {
-                self.roster.release(slot, generation);
-                tracing::error!("no worker could be forked: {error}");
-                let now = self.now();
-                self.policy.spawn_failed(now);
-                self.worker_backoff.failed(now);
-            }
-            FromTemplate::Exited { slot, generation, ending } => self.bury_worker(slot, generation, ending),
-        }
-    }
-
-    fn welcome(&mut self, slot: usize, generation: u64, pid: i32, descriptors: Vec<OwnedFd>) {
-        let Ok([pidfd, wake]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-            tracing::error!("the template forked worker {slot} but sent no way to reach it");
-            return;
-        };
-        let wake = Wakeup::from(wake);
-        let number = self.template.as_ref().map_or(0, |template| template.number);
-        let watched = self.poll.registry().register(
-            &mut SourceFd(&pidfd.as_raw_fd()),
-            Token(FIRST_WORKER + slot),
-            Interest::READABLE,
-        );
-        if let Err(error) = watched {
-            tracing::error!("the end of worker {slot} can't be watched: {error}");
-        }
-        self.counters.spawned += 1;
-        self.roster.settle(slot, generation, pid, pidfd, wake, number);
-        self.read_news();
-    }
-
-    fn bury_template(&mut self) {
-        let Some(ending) = self.template.as_mut().and_then(Template::ended) else { return };
-        // What it said before it died still counts.
-        while let Some((message, descriptors)) = self.template.as_mut().and_then(Template::receive) {
-            self.listen_to_template(message, descriptors);
-        }
-        self.template = None;
-        let forgotten = self.roster.forget_asked();
-        if forgotten {
-            self.end_strays();
-        }
-        self.bury_orphans();
-        match self.phase {
-            Phase::Starting if ending == Ending::Exited(i32::from(Exit::Application.code())) => {
-                self.give_up(Exit::Application);
-            }
-            Phase::Starting => {
-                eprintln!("smarthttpd: loading {} ended the process that tried it: {ending}", name(&self.config.app));
-                self.give_up(Exit::Application);
-            }
-            Phase::Serving => {
-                let pause = self.template_backoff.failed(self.now());
-                tracing::error!("the template has ended ({ending}); workers go on, a new one starts in {pause:?}");
-            }
-            Phase::Stopping { .. } | Phase::Draining => {}
-        }
-    }
-
-    /// Ends workers that a dying template forked but could not report: nobody could ever ask them to leave.
-    fn end_strays(&self) {
-        let own = std::process::id();
-        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-        for pid in children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
-            if !self.roster.workers().any(|(_, worker)| worker.pid == pid)
-                && let Ok(pidfd) = process::open(pid)
-                && process::kill(pidfd.as_fd()).is_ok()
-            {
-                tracing::warn!("a worker (pid {pid}) that the template could not report any more was killed");
-            }
-        }
-    }
-
-    // Workers.
-
-    fn spawn(&mut self, count: u32) {
-        let now = self.now();
-        if self.worker_backoff.holds(now) {
-            return;
-        }
-        let Some(template) = self.template.as_ref().filter(|template| template.ready) else { return };
-        for _ in 0..count {
-            let Some((slot, generation)) = self.roster.claim() else {
-                tracing::warn!("every slot is taken; no further worker is started until one leaves");
-                return;
-            };
-            if let Err(error) = template.spawn(slot, generation) {
-                // It is dying; its end is on its way to us and releases the slot.
-                tracing::debug!("the template can't be asked for a worker: {error}");
-                self.roster.release(slot, generation);
-                return;
-            }
-        }
-    }
-
-    fn read_news(&mut self) {
-        let now = self.now();
-        let news = self.roster.news(now);
-        if news.started {
-            self.template_backoff.succeeded();
-            if self.phase == Phase::Starting {
-                self.phase = Phase::Serving;
-                self.announce();
-            }
-            self.decide(Cause::Started);
-        }
-        if news.saturated {
-            self.decide(Cause::Saturated);
-        }
-    }
-
-    /// Tells the operator, once, that the server serves.
-    fn announce(&self) {
-        let (app, mpm) = (name(&self.config.app), self.policy.name());
-        let (places, pid) = (self.listening.join(", "), std::process::id());
-        eprintln!("smarthttpd {}: serving {app} on {places} ({mpm}, pid {pid})", env!("CARGO_PKG_VERSION"));
-        if let Some(control) = &self.control {
-            tracing::debug!("control socket {}", control.path().display());
-        }
-    }
-
-    fn bury_orphans(&mut self) {
-        let living = self.template.as_ref().map(|template| template.number);
-        for (slot, generation, ending) in self.roster.orphans_that_ended(living) {
-            self.bury_worker(slot, generation, ending);
-        }
-    }
-
-    fn bury_worker(&mut self, slot: usize, generation: u64, ending: Ending) {
-        // What it published before it died still counts.
-        self.read_news();
-        let now = self.now();
-        let seen = self.roster.look(slot);
-        let age = seen.age();
-        let Some(worker) = self.roster.release(slot, generation) else { return };
-        let Worker { pid, retired, killed, was_ready, .. } = worker;
-        // A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the
-        // application made them.
-        let left = ending == Ending::Exited(0) && matches!(seen.phase, Published::Draining | Published::Dead);
-        if retired || killed || left {
-            self.counters.retired += 1;
-            if !killed {
-                tracing::debug!("worker {slot} (pid {pid}) has left");
-            }
-            if was_ready {
-                self.worker_backoff.succeeded();
-            }
-        } else {
-            self.counters.died += 1;
-            if self.phase == Phase::Starting {
-                return self.give_up_on_worker(ending);
-            }
-            if was_ready && age >= YOUNG {
-                self.worker_backoff.succeeded();
-                tracing::error!("worker {slot} (pid {pid}) died: {ending}");
-            } else {
-                let pause = self.worker_backoff.failed(now);
-                tracing::error!(
-                    "worker {slot} (pid {pid}) died: {ending}, {age:.1?} old; the next one starts in {pause:?}"
-                );
-            }
-        }
-        self.decide(Cause::Exited);
-    }
-
-    /// A worker ended before any had served: the next one would fare no better.
-    fn give_up_on_worker(&mut self, ending: Ending) {
-        let ended_with = |exit: Exit| ending == Ending::Exited(i32::from(exit.code()));
-        // In the first two cases the worker has said why.
-        if ended_with(Exit::Application) {
-            self.give_up(Exit::Application);
-        } else if ended_with(Exit::Failure) {
-            self.give_up(Exit::Failure);
-        } else {
-            eprintln!("smarthttpd: {} ended the first worker before it could serve: {ending}", name(&self.config.app));
-            self.give_up(Exit::Application);
-        }
-    }
-
     // Decisions.
 
     fn decide(&mut self, cause: Cause) {
@@ -626,61 +410,6 @@ impl Supervisor {
             decisions: status::decisions(self.decisions.iter(), self.now()),
         }
     }
-
-    // The end.
-
-    /// Nothing can be served: leaves with `exit`.
-    fn give_up(&mut self, exit: Exit) {
-        if self.verdict.is_none() {
-            self.verdict = Some(exit);
-            self.begin_to_stop();
-        }
-    }
-
-    fn stop(&mut self, why: &str) {
-        match self.phase {
-            Phase::Starting | Phase::Serving => {
-                tracing::info!("{why}: finishing what is under way, then stopping; once more stops at once");
-                self.begin_to_stop();
-            }
-            Phase::Stopping { .. } | Phase::Draining => {
-                tracing::warn!("{why} again: stopping at once");
-                // Workers may not have been asked yet, because the template has not left.
-                let now = self.now();
-                self.roster.dismiss_all(now);
-                if let Some(template) = &self.template {
-                    template.kill();
-                }
-                for (slot, pid) in self.roster.kill_overdue(now, Duration::ZERO) {
-                    self.counters.killed += 1;
-                    tracing::warn!("worker {slot} (pid {pid}) was killed");
-                }
-            }
-        }
-    }
-
-    /// First the template goes, and with it and us all holders of the listeners but the workers; they then empty the
-    /// backlog before they close it, so that no connection that the kernel has accepted is reset.
-    fn begin_to_stop(&mut self) {
-        self.phase = Phase::Stopping { since: self.now() };
-        for listener in self.listeners.drain(..) {
-            listener.unlink();
-        }
-        self.dismiss_workers();
-    }
-
-    fn dismiss_workers(&mut self) {
-        if let Some(template) = &mut self.template {
-            if !self.roster.awaits_template() {
-                template.dismiss();
-            }
-            return;
-        }
-        self.phase = Phase::Draining;
-        self.scoreboard.set_stopping();
-        let now = self.now();
-        self.roster.dismiss_all(now);
-    }
 }
 
 /// The signals that stop the server, as a descriptor.
@@ -703,42 +432,6 @@ fn open_control(config: &Config, poll: &Poll) -> Result<Control, (String, io::Er
         }
     };
     Control::bind(&path, poll.registry(), CONTROL, FIRST_CLIENT).map_err(|error| (path.display().to_string(), error))
-}
-
-fn policy(mpm: &Mpm) -> Box<dyn Policy> {
-    match *mpm {
-        Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads } => {
-            let machine = Machine::read();
-            Box::new(mpm::Adaptive::new(mpm::Limits {
-                min_workers,
-                max_workers,
-                min_threads,
-                max_threads,
-                cpus: machine.cpus,
-                memory_workers: u32::try_from(machine.memory / WORKER_BYTES).unwrap_or(u32::MAX).max(1),
-            }))
-        }
-        Mpm::Prefork { start_servers, min_spare_servers, max_spare_servers, max_request_workers, .. } => {
-            Box::new(mpm::Prefork::new(mpm::PreforkConfig {
-                start_servers,
-                min_spare: min_spare_servers,
-                max_spare: max_spare_servers,
-                max_request_workers,
-            }))
-        }
-        Mpm::Static { workers, .. } => Box::new(mpm::Static::new(workers)),
-    }
-}
-
-/// How many workers may exist at once. Prefork counts those that leave, as Apache does; otherwise half as many again may
-/// leave while their successors serve.
-fn slots(mpm: &Mpm) -> usize {
-    let with_successors = |workers: u32| workers as usize + (workers as usize).div_ceil(2) + 1;
-    match *mpm {
-        Mpm::Adaptive { max_workers, .. } => with_successors(max_workers),
-        Mpm::Prefork { max_request_workers, .. } => max_request_workers as usize,
-        Mpm::Static { workers, .. } => with_successors(workers),
-    }
 }
 
 fn name(app: &AppSource) -> String {

@@ -118,17 +118,16 @@ impl Roster {
         }
     }
 
-    /// Forgets the spawns that a dead template can't answer any more. True when there were any.
-    pub(super) fn forget_asked(&mut self) -> bool {
-        let mut any = false;
+    /// Forgets the spawns that a dead template can't answer any more: the pids of workers that it has forked all the same.
+    pub(super) fn forget_asked(&mut self) -> Vec<i32> {
+        let mut strays = Vec::new();
         for (slot, place) in self.places.iter_mut().enumerate() {
             if matches!(place, Place::Asked { .. }) {
                 *place = Place::Free;
-                self.scoreboard.slot(slot).clear();
-                any = true;
+                strays.extend(self.scoreboard.slot(slot).disown());
             }
         }
-        any
+        strays
     }
 
     /// True while the template owes an answer.

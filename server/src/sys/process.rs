@@ -66,6 +66,23 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Option<Ending> {
     }
 }
 
+/// Reaps children that have ended, until the next one is `known`: that one is waited for by whoever knows it.
+pub(crate) fn reap_children_but(known: impl Fn(i32) -> bool) {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Ok(status) = waitid(Id::All, look) {
+        let Some(pid) = status.pid().filter(|pid| !known(pid.as_raw())) else { return };
+        if waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG).is_err() {
+            return;
+        }
+    }
+}
+
+/// Leaves at once, whatever other threads are doing.
+pub(crate) fn leave(status: i32) -> ! {
+    // SAFETY: _exit ends the process; no code of ours runs after it.
+    unsafe { libc::_exit(status) }
+}
+
 /// Forks a process that has one thread and no interpreter: 0 in the child, its pid in the parent.
 pub(crate) fn fork() -> io::Result<i32> {
     // SAFETY: the template is single-threaded (it checks), so no lock can be held by a thread that the child lacks.

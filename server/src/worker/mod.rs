@@ -1,6 +1,6 @@
 //! A worker: one process that accepts connections and answers their requests until it is asked to leave.
 //!
-//! [`Reactor`](reactor::Reactor) is the event loop's state, [`Pool`](pool::Pool) the threads that share it, `call` one
+//! [`Reactor`] is the event loop's state, [`Pool`] the threads that share it, `call` one
 //! call into the application. It is forked by the template, reads its orders from the scoreboard when its wake-up is
 //! written, and ends by itself when the lifeline closes. It knows the application only as a trait.
 
@@ -58,7 +58,6 @@ pub(crate) struct Outfit {
 pub(crate) fn run(outfit: Outfit) -> Exit {
     let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, handoff, listeners, generation } =
         outfit;
-    slot.set_pid(std::process::id());
     let access = match AccessLog::open(config.access_log.as_ref()) {
         Ok(access) => Arc::new(access),
         Err(error) => {
@@ -103,7 +102,7 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
         Mpm::Prefork { .. } => (1, 1, false),
     };
     let most_requests = config.max_requests.map_or(0, |most| most + scatter(generation, config.max_requests_jitter));
-    Bounds { min_threads, max_threads, followers, most_requests }
+    Bounds { min_threads, max_threads, followers, most_requests, graceful: config.timeouts.graceful }
 }
 
 /// A number from 0 to `most` that differs from worker to worker (splitmix64's mixing function).

@@ -17,7 +17,7 @@ pub(super) fn format(py: Python<'_>, error: &PyErr) -> String {
     })
 }
 
-/// The exception itself, of what [`format`] returned: Python prints it last.
+/// The exception itself, of what [`format()`] returned: Python prints it last.
 pub(super) fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
 }

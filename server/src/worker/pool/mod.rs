@@ -24,8 +24,8 @@ use super::call::{Caller, Measured, Tools};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
-use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
+use crate::sys::{clock, process};
 
 /// How often the number of calls to run at once is thought over.
 const REVIEW_NS: u64 = 100_000_000;
@@ -45,6 +45,8 @@ pub(super) struct Bounds {
     pub(super) followers: bool,
     /// Requests after which the worker leaves; 0: never.
     pub(super) most_requests: u64,
+    /// How long requests may take to finish when the worker is to leave.
+    pub(super) graceful: Duration,
 }
 
 /// A parked follower.
@@ -258,7 +260,10 @@ impl Pool {
         let turned = reactor.turn(patience, room, jobs);
         if turned.orphaned {
             // In the place of the supervisor, which is gone: nobody may count on a sibling any more.
-            self.scoreboard.set_stopping();
+            if !self.scoreboard.stopping() {
+                self.scoreboard.set_stopping();
+            }
+            self.leave_in_time();
             self.drain(reactor, true);
         }
         false
@@ -267,6 +272,19 @@ impl Pool {
     /// Has served as many requests as it may.
     fn is_worn(&self) -> bool {
         self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests
+    }
+
+    /// Without a supervisor there is nobody to end a worker whose calls never do.
+    fn leave_in_time(&self) {
+        let patience = self.bounds.graceful;
+        let timer = thread::Builder::new().name("last resort".to_owned()).spawn(move || {
+            thread::sleep(patience);
+            tracing::error!("requests did not finish within the graceful timeout, and the supervisor is gone: leaving");
+            process::leave(1);
+        });
+        if let Err(error) = timer {
+            tracing::error!("no thread to watch the graceful timeout: {error}");
+        }
     }
 
     fn drain(&self, reactor: &mut Reactor, backlog: bool) {

@@ -1,0 +1,61 @@
+//! How the server ends: the order in which everybody leaves.
+
+use std::time::Duration;
+
+use super::{Phase, Supervisor};
+use crate::config::Exit;
+
+impl Supervisor {
+    /// Nothing can be served: leaves with `exit`.
+    pub(super) fn give_up(&mut self, exit: Exit) {
+        if self.verdict.is_none() {
+            self.verdict = Some(exit);
+            self.begin_to_stop();
+        }
+    }
+
+    pub(super) fn stop(&mut self, why: &str) {
+        match self.phase {
+            Phase::Starting | Phase::Serving => {
+                tracing::info!("{why}: finishing what is under way, then stopping; once more stops at once");
+                self.begin_to_stop();
+            }
+            Phase::Stopping { .. } | Phase::Draining => {
+                tracing::warn!("{why} again: stopping at once");
+                // Workers may not have been asked yet, because the template has not left.
+                let now = self.now();
+                self.roster.dismiss_all(now);
+                if let Some(template) = &self.template {
+                    template.kill();
+                }
+                for (slot, pid) in self.roster.kill_overdue(now, Duration::ZERO) {
+                    self.counters.killed += 1;
+                    tracing::warn!("worker {slot} (pid {pid}) was killed");
+                }
+            }
+        }
+    }
+
+    /// First the template goes, and with it and us all holders of the listeners but the workers; they then empty the
+    /// backlog before they close it, so that no connection that the kernel has accepted is reset.
+    pub(super) fn begin_to_stop(&mut self) {
+        self.phase = Phase::Stopping { since: self.now() };
+        for listener in self.listeners.drain(..) {
+            listener.unlink();
+        }
+        self.dismiss_workers();
+    }
+
+    pub(super) fn dismiss_workers(&mut self) {
+        if let Some(template) = &mut self.template {
+            if !self.roster.awaits_template() {
+                template.dismiss();
+            }
+            return;
+        }
+        self.phase = Phase::Draining;
+        self.scoreboard.set_stopping();
+        let now = self.now();
+        self.roster.dismiss_all(now);
+    }
+}
