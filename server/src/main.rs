@@ -20,11 +20,9 @@ mod worker;
 mod wsgi;
 
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use config::{Command, Exit};
-use link::Link;
 
 fn main() -> ExitCode {
     run().into()
@@ -40,7 +38,7 @@ fn run() -> Exit {
     };
     match command {
         Command::Serve(config) => supervisor::run(*config),
-        Command::Template => be_template(),
+        Command::Template => template::be(),
         Command::Ctl(invocation) => match ctl::run(&invocation) {
             Ok(text) => print(&text),
             Err(error) => {
@@ -57,23 +55,4 @@ fn print(text: &str) -> Exit {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     Exit::Ok
-}
-
-/// The link is standard input, which Python must not find there: it gets an empty one.
-fn be_template() -> Exit {
-    // The supervisor's mask, which an exec inherits, is not for the application's own processes.
-    let unmasked = nix::sys::signal::SigSet::empty().thread_set_mask();
-    // Executed as /proc/self/exe, it would show as `exe` in process lists. Only a name: no failure matters.
-    let _ = nix::sys::prctl::set_name(c"smarthttpd");
-    let link = std::io::stdin().as_fd().try_clone_to_owned();
-    let nothing = std::fs::File::open("/dev/null");
-    match (link, nothing) {
-        (Ok(link), Ok(nothing)) if unmasked.is_ok() && nix::unistd::dup2_stdin(&nothing).is_ok() => {
-            template::run(Link::new(link))
-        }
-        _ => {
-            eprintln!("smarthttpd: __template is only for smarthttpd itself");
-            Exit::Usage
-        }
-    }
 }

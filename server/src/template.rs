@@ -47,8 +47,28 @@ struct Child {
     pidfd: OwnedFd,
 }
 
+/// Becomes the template that the supervisor has executed. The link is standard input, which Python must not find there: it
+/// gets an empty one.
+pub(crate) fn be() -> Exit {
+    // The supervisor's mask, which an exec inherits, is not for the application's own processes.
+    let unmasked = nix::sys::signal::SigSet::empty().thread_set_mask();
+    // Executed as /proc/self/exe, it would show as `exe` in process lists. Only a name: no failure matters.
+    let _ = nix::sys::prctl::set_name(c"smarthttpd");
+    let link = std::io::stdin().as_fd().try_clone_to_owned();
+    let nothing = std::fs::File::open("/dev/null");
+    match (link, nothing) {
+        (Ok(link), Ok(nothing)) if unmasked.is_ok() && nix::unistd::dup2_stdin(&nothing).is_ok() => {
+            run(Link::new(link))
+        }
+        _ => {
+            eprintln!("smarthttpd: __template is only for smarthttpd itself");
+            Exit::Usage
+        }
+    }
+}
+
 /// The template's whole life; `link` is its end. Also the whole life of the workers, which return from here as well.
-pub(crate) fn run(mut link: Link) -> Exit {
+fn run(mut link: Link) -> Exit {
     let inheritance = match set_up(&mut link) {
         Ok(inheritance) => inheritance,
         Err(error) => {
