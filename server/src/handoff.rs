@@ -88,6 +88,8 @@ impl Handoff {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -109,7 +111,7 @@ mod tests {
         assert_eq!(*moved, endpoints);
         assert_eq!(transport.write(b"still here").expect("open"), 10);
         let mut text = [0; 10];
-        std::io::Read::read_exact(&mut &client, &mut text).expect("arrives");
+        (&client).read_exact(&mut text).expect("arrives");
         assert_eq!(&text, b"still here");
     }
 }

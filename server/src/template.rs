@@ -54,7 +54,7 @@ pub(crate) fn be() -> Exit {
     let unmasked = nix::sys::signal::SigSet::empty().thread_set_mask();
     // Executed as /proc/self/exe, it would show as `exe` in process lists. Only a name: no failure matters.
     let _ = nix::sys::prctl::set_name(c"smarthttpd");
-    let link = std::io::stdin().as_fd().try_clone_to_owned();
+    let link = io::stdin().as_fd().try_clone_to_owned();
     let nothing = std::fs::File::open("/dev/null");
     match (link, nothing) {
         (Ok(link), Ok(nothing)) if unmasked.is_ok() && nix::unistd::dup2_stdin(&nothing).is_ok() => {
