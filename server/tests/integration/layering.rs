@@ -141,9 +141,12 @@ fn modules_use_only_what_lies_below_them() {
         let mut named = named_modules(source);
         if own == "main" {
             // The root names modules without a prefix.
-            named.extend(
-                known.iter().filter_map(|module| Some((source.code.find(&format!("{module}::"))?, module.clone()))),
-            );
+            let starts = |at: usize| !source.code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c));
+            for module in &known {
+                let path = format!("{module}::");
+                let found = source.code.match_indices(&path).find(|(at, _)| starts(*at));
+                named.extend(found.map(|(at, _)| (at, module.clone())));
+            }
         }
         for (at, used) in named.iter().filter(|(_, used)| known.contains(used) && *used != own) {
             assert!(allowed.contains(&&**used), "{own} must not use {used}\n{}", source.place(*at));

@@ -1,8 +1,10 @@
 //! Processes that are killed from outside, as the kernel does when memory runs out.
 
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 
-use crate::support::{Broken, Client, Gate, Launch, Load, Server, Status, processes};
+use crate::support::{Broken, Client, Gate, Launch, Load, Server, Status, processes, wait};
 
 /// A request that is inside the application: the worker that has it, and the connection.
 fn inside(server: &Server, gate: &Gate) -> (i32, Client) {
@@ -128,4 +130,20 @@ fn without_the_supervisor_all_finish_and_leave() {
         }
         server.await_end_of_all();
     }
+}
+
+#[test]
+fn what_the_application_leaves_behind_is_reaped() {
+    // The shell ends at once; its child lives on without it, and later ends without a parent that knows of it.
+    let source = "\
+import subprocess
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return [subprocess.check_output(['sh', '-c', 'sleep 0.1 >&- 2>&- & echo $!'])]
+";
+    let server = Launch::bare().with_module("leaves", source).args("leaves:app").fixed(1, 1).start();
+    let orphan = server.get("/").text().trim().to_owned();
+    let entry = Path::new("/proc").join(orphan);
+    wait::until_true("the end of the orphan, not even a zombie", || !entry.exists());
+    assert_eq!(server.status().counters.died, 0);
 }
