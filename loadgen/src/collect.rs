@@ -52,21 +52,12 @@ impl Collector {
 
     /// Takes a thread's tally from `from` to `until`; `last` when the thread sends no more. Returns
     /// the intervals that are now complete.
-    pub(crate) fn add(
-        &mut self,
-        thread: usize,
-        (from, until): (u64, u64),
-        last: bool,
-        tally: &Tally,
-    ) -> &[Interval] {
+    pub(crate) fn add(&mut self, thread: usize, (from, until): (u64, u64), last: bool, tally: &Tally) -> &[Interval] {
         self.covered[thread] = if last { u64::MAX } else { until };
         self.last = self.last.max(until);
         let threads = self.covered.len();
-        let merged = self.pending.entry(from).or_insert_with(|| Merged {
-            until,
-            tally: Tally::new(),
-            cpu: vec![0; threads],
-        });
+        let merged =
+            self.pending.entry(from).or_insert_with(|| Merged { until, tally: Tally::new(), cpu: vec![0; threads] });
         merged.until = merged.until.max(until);
         merged.tally.add(tally);
         merged.cpu[thread] = tally.cpu;
@@ -99,8 +90,7 @@ impl Collector {
         let nanos = merged.until - from;
         // A thread's last tally may be of no length, or of a drain in which nothing happened.
         if nanos > 0 && !(drain && tally.is_empty()) {
-            self.intervals
-                .push(self.interval(from, nanos, drain, merged));
+            self.intervals.push(self.interval(from, nanos, drain, merged));
         }
     }
 
@@ -126,34 +116,17 @@ impl Collector {
             latency: tally.latency.summarise(),
             service: tally.service.summarise(),
             send_lag: tally.send_lag.summarise(),
-            thread_cpu: merged
-                .cpu
-                .iter()
-                .map(|cpu| seconds(*cpu) / duration_s)
-                .collect(),
+            thread_cpu: merged.cpu.iter().map(|cpu| seconds(*cpu) / duration_s).collect(),
         }
     }
 
     /// The report, once every thread has sent its last tally.
-    pub(crate) fn report(
-        self,
-        setup: Setup,
-        started_unix_s: f64,
-        open: bool,
-        interrupted: bool,
-    ) -> Report {
-        let end = self
-            .timeline
-            .end
-            .map_or(self.last, |end| end.min(self.last));
+    pub(crate) fn report(self, setup: Setup, started_unix_s: f64, open: bool, interrupted: bool) -> Report {
+        let end = self.timeline.end.map_or(self.last, |end| end.min(self.last));
         let duration_s = seconds(end.saturating_sub(self.timeline.measured));
         // A run interrupted in its warm-up has measured nothing: its rates are 0, not 0/0.
         let rate = |count: u64| {
-            if duration_s > 0.0 {
-                count as f64 / duration_s
-            } else {
-                0.0
-            }
+            if duration_s > 0.0 { count as f64 / duration_s } else { 0.0 }
         };
         let total = &self.total;
         // The load was sent in the time that sending took, which is longer when the end was late.
@@ -168,11 +141,7 @@ impl Collector {
             answered: total.answered,
             abandoned: total.abandoned,
             offered_rate: open.then(|| rate(total.offered)),
-            achieved_rate: if sending_s > 0.0 {
-                total.started as f64 / sending_s
-            } else {
-                0.0
-            },
+            achieved_rate: if sending_s > 0.0 { total.started as f64 / sending_s } else { 0.0 },
             answered_rate: rate(self.answered),
             bytes_received: total.bytes_received,
             bytes_sent: total.bytes_sent,
@@ -189,11 +158,7 @@ impl Collector {
             threads: threads
                 .map(|(thread, (whole, measured))| ThreadReport {
                     cpu_s: seconds(*whole),
-                    cpu_share: if duration_s > 0.0 {
-                        seconds(*measured) / duration_s
-                    } else {
-                        0.0
-                    },
+                    cpu_share: if duration_s > 0.0 { seconds(*measured) / duration_s } else { 0.0 },
                     pinned_to: setup.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]),
                 })
                 .collect(),
@@ -227,12 +192,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_complete_when_every_thread_has_delivered_or_ended() {
-        let timeline = Timeline {
-            start: 0,
-            measured: 0,
-            end: Some(20),
-            interval: 10,
-        };
+        let timeline = Timeline { start: 0, measured: 0, end: Some(20), interval: 10 };
         let mut collector = Collector::new(timeline, 2);
         let starts = |done: &[Interval]| done.iter().map(|i| i.start_s * 1e9).collect::<Vec<_>>();
         assert!(collector.add(0, (0, 10), false, &tally(1)).is_empty());
@@ -250,12 +210,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_leaves_nothing_but_its_connections() {
-        let timeline = Timeline {
-            start: 0,
-            measured: 10,
-            end: Some(20),
-            interval: 10,
-        };
+        let timeline = Timeline { start: 0, measured: 10, end: Some(20), interval: 10 };
         let mut collector = Collector::new(timeline, 1);
         let mut warm = tally(3);
         warm.connects = 7;

@@ -84,12 +84,7 @@ impl Connection {
     /// # Errors
     /// The system's. On a unix socket `WouldBlock` means that the listener's backlog is full;
     /// unlike TCP, nobody queues then, and the attempt has to be made again.
-    pub(crate) fn open(
-        endpoint: &Endpoint,
-        bodiless: bool,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
+    pub(crate) fn open(endpoint: &Endpoint, bodiless: bool, registry: &Registry, token: Token) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let socket = match endpoint {
             Endpoint::Tcp(address) => {
@@ -105,11 +100,7 @@ impl Connection {
                 Socket::Unix(stream)
             }
         };
-        Ok(Self {
-            socket,
-            decoder: Decoder::new(bodiless),
-            written: 0,
-        })
+        Ok(Self { socket, decoder: Decoder::new(bodiless), written: 0 })
     }
 
     /// Expects a new request and its response.
@@ -134,18 +125,9 @@ impl Connection {
                 Ok(count) => self.written += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // A socket that is still connecting says either of the two.
-                Err(e)
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
-                    ) =>
-                {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected) => {
                     let count = self.written - before;
-                    return Ok(if count == 0 {
-                        Sent::Nothing
-                    } else {
-                        Sent::Part(count)
-                    });
+                    return Ok(if count == 0 { Sent::Nothing } else { Sent::Part(count) });
                 }
                 Err(e) => return Err(e),
             }
@@ -192,10 +174,9 @@ impl Connection {
                 ErrorKind::ClosedBeforeResponse,
                 "the connection was closed without a response".to_owned(),
             ),
-            End::Cut => Received::Failed(
-                ErrorKind::Truncated,
-                "the connection was closed inside a response".to_owned(),
-            ),
+            End::Cut => {
+                Received::Failed(ErrorKind::Truncated, "the connection was closed inside a response".to_owned())
+            }
         }
     }
 }

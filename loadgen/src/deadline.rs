@@ -40,19 +40,8 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     pub(crate) fn new(slots: usize) -> Self {
-        let free = Link {
-            previous: NONE,
-            next: NONE,
-            deadline: 0,
-            list: None,
-        };
-        Self {
-            links: vec![free; slots],
-            lists: [List {
-                first: NONE,
-                last: NONE,
-            }; 2],
-        }
+        let free = Link { previous: NONE, next: NONE, deadline: 0, list: None };
+        Self { links: vec![free; slots], lists: [List { first: NONE, last: NONE }; 2] }
     }
 
     /// Starts a wait, ending the slot's former one. Deadlines of one kind must not fall.
@@ -65,12 +54,7 @@ impl Deadlines {
         } else {
             self.links[last as usize].next = slot as u32;
         }
-        self.links[slot] = Link {
-            previous: last,
-            next: NONE,
-            deadline,
-            list: Some(wait),
-        };
+        self.links[slot] = Link { previous: last, next: NONE, deadline, list: Some(wait) };
     }
 
     /// Ends the slot's wait, if there is one.

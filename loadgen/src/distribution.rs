@@ -32,12 +32,8 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)
-            .expect("the constant bounds are valid");
-        Self {
-            histogram,
-            overflow: 0,
-        }
+        let histogram = Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS).expect("the constant bounds are valid");
+        Self { histogram, overflow: 0 }
     }
 
     /// Records a time in nanoseconds.
@@ -49,9 +45,7 @@ impl Recorder {
 
     /// Adds what another recorder counted.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.histogram
-            .add(&other.histogram)
-            .expect("all recorders have the same bounds");
+        self.histogram.add(&other.histogram).expect("all recorders have the same bounds");
         self.overflow += other.overflow;
     }
 
@@ -114,10 +108,7 @@ impl Distribution {
     #[must_use]
     pub fn of(histogram: &Histogram<u64>, overflow: u64) -> Self {
         if histogram.is_empty() {
-            return Self {
-                overflow,
-                ..Self::default()
-            };
+            return Self { overflow, ..Self::default() };
         }
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
@@ -151,9 +142,7 @@ impl Distribution {
             return Ok(Recorder::new().histogram);
         }
         let bytes = STANDARD.decode(&self.hdr)?;
-        Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|e| DecodeError::Histogram(format!("{e:?}")))
+        Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|e| DecodeError::Histogram(format!("{e:?}")))
     }
 
     /// One distribution of all the times in `parts`, for instance of the intervals of one stage.
@@ -163,9 +152,7 @@ impl Distribution {
     pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Self, DecodeError> {
         let mut sum = Recorder::new();
         for part in parts {
-            sum.histogram
-                .add(part.histogram()?)
-                .map_err(|e| DecodeError::Histogram(format!("{e:?}")))?;
+            sum.histogram.add(part.histogram()?).map_err(|e| DecodeError::Histogram(format!("{e:?}")))?;
             sum.overflow += part.overflow;
         }
         Ok(sum.summarise())
@@ -199,11 +186,7 @@ mod tests {
         let histogram = read.histogram().unwrap();
         assert_eq!(histogram.len(), 10_000);
         assert_eq!(histogram.value_at_quantile(0.99), stored.p99_ns);
-        assert!(
-            stored.p99_ns.abs_diff(9_900_000) <= 9_900,
-            "0.1 %: {}",
-            stored.p99_ns
-        );
+        assert!(stored.p99_ns.abs_diff(9_900_000) <= 9_900, "0.1 %: {}", stored.p99_ns);
     }
 
     #[test]
@@ -250,17 +233,8 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        let damaged = |hdr: &str| Distribution {
-            hdr: hdr.to_owned(),
-            ..Distribution::default()
-        };
-        assert!(matches!(
-            damaged("%").histogram(),
-            Err(DecodeError::Base64(_))
-        ));
-        assert!(matches!(
-            damaged("AAAA").histogram(),
-            Err(DecodeError::Histogram(_))
-        ));
+        let damaged = |hdr: &str| Distribution { hdr: hdr.to_owned(), ..Distribution::default() };
+        assert!(matches!(damaged("%").histogram(), Err(DecodeError::Base64(_))));
+        assert!(matches!(damaged("AAAA").histogram(), Err(DecodeError::Histogram(_))));
     }
 }

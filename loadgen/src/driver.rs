@@ -69,10 +69,7 @@ pub(crate) fn drive(task: Task<'_>, begin: &Receiver<Timeline>) {
     let tell = |message| {
         let _ = out.send(message);
     };
-    let broken = |what: &str, source| Message::Broken {
-        what: what.to_owned(),
-        source,
-    };
+    let broken = |what: &str, source| Message::Broken { what: what.to_owned(), source };
     let set_up = || -> io::Result<(Poll, Timer, Arc<Waker>)> {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
@@ -144,11 +141,7 @@ impl<'a> Driver<'a> {
                 break;
             }
             self.timer.set(self.next_wake())?;
-            let patience = if self.ready.is_empty() {
-                None
-            } else {
-                Some(Duration::ZERO)
-            };
+            let patience = if self.ready.is_empty() { None } else { Some(Duration::ZERO) };
             self.wait(&mut events, patience)?;
             self.drop_closed(&events);
             for event in &events {
@@ -182,25 +175,13 @@ impl<'a> Driver<'a> {
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
         let drain = self.drain_end().filter(|_| !self.queue.is_empty());
-        let times = [
-            Some(self.journal.border()),
-            self.due,
-            self.deadlines.earliest(),
-            rest,
-            drain,
-        ];
-        times
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(self.journal.border())
+        let times = [Some(self.journal.border()), self.due, self.deadlines.earliest(), rest, drain];
+        times.into_iter().flatten().min().unwrap_or(self.journal.border())
     }
 
     /// When requests that still have no connection are given up.
     fn drain_end(&self) -> Option<u64> {
-        self.timeline
-            .end
-            .map(|end| end.saturating_add(self.task.timeout))
+        self.timeline.end.map(|end| end.saturating_add(self.task.timeout))
     }
 
     /// Reads the clock and closes the intervals that are over.
@@ -228,9 +209,7 @@ impl<'a> Driver<'a> {
     fn finished(&self) -> bool {
         let issued = match self.task.source {
             Source::Closed { .. } => !self.more(),
-            Source::Open { .. } => {
-                self.due.is_none() && self.timeline.end.is_none_or(|end| self.now >= end)
-            }
+            Source::Open { .. } => self.due.is_none() && self.timeline.end.is_none_or(|end| self.now >= end),
         };
         issued && self.in_flight == 0 && self.queue.is_empty() && self.overdue.is_empty()
     }
@@ -261,11 +240,7 @@ impl<'a> Driver<'a> {
                 self.journal.tally.send_lag.record(self.now - due);
             }
             let job = Job::new(due, self.now, recorded);
-            let slot = if self.queue.is_empty() {
-                self.idle.pop().or_else(|| self.vacant.pop())
-            } else {
-                None
-            };
+            let slot = if self.queue.is_empty() { self.idle.pop().or_else(|| self.vacant.pop()) } else { None };
             match slot {
                 Some(slot) => self.take(slot, job),
                 None => self.queue.push_back(job),
@@ -316,10 +291,7 @@ impl<'a> Driver<'a> {
         }
         for event in events {
             let Token(slot) = event.token();
-            let idle = self
-                .slots
-                .get(slot)
-                .is_some_and(|slot| slot.phase == Phase::Idle);
+            let idle = self.slots.get(slot).is_some_and(|slot| slot.phase == Phase::Idle);
             if idle && (event.is_readable() || event.is_read_closed() || event.is_error()) {
                 self.lose(slot);
             }
@@ -339,20 +311,10 @@ impl<'a> Driver<'a> {
     /// Ends the waits whose time has come.
     fn expire(&mut self) {
         while let Some((slot, _)) = self.expired(Wait::Connect) {
-            self.fail(
-                slot,
-                ErrorKind::ConnectTimeout,
-                "no connection within the connect timeout",
-                None,
-            );
+            self.fail(slot, ErrorKind::ConnectTimeout, "no connection within the connect timeout", None);
         }
         while let Some((slot, _)) = self.expired(Wait::Answer) {
-            self.fail(
-                slot,
-                ErrorKind::Timeout,
-                "no answer within the timeout",
-                None,
-            );
+            self.fail(slot, ErrorKind::Timeout, "no answer within the timeout", None);
         }
         while let Some(Reverse((at, slot))) = self.resting.peek().copied() {
             if at > self.now {
@@ -366,11 +328,7 @@ impl<'a> Driver<'a> {
                     self.ready.push_back(slot);
                 }
                 // A retry that was overtaken by the connect timeout.
-                Phase::Vacant
-                | Phase::Connecting
-                | Phase::Sending
-                | Phase::Awaiting
-                | Phase::Idle => {}
+                Phase::Vacant | Phase::Connecting | Phase::Sending | Phase::Awaiting | Phase::Idle => {}
             }
         }
         if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {
@@ -381,18 +339,13 @@ impl<'a> Driver<'a> {
     }
 
     fn expired(&self, wait: Wait) -> Option<(usize, u64)> {
-        self.deadlines
-            .first(wait)
-            .filter(|(_, deadline)| *deadline <= self.now)
+        self.deadlines.first(wait).filter(|(_, deadline)| *deadline <= self.now)
     }
 
     /// Counts what is unfinished when the run is stopped from outside.
     fn abandon(&mut self) {
         let in_slots = self.slots.iter().filter_map(|slot| slot.job.as_ref());
-        let jobs = in_slots
-            .chain(&self.queue)
-            .filter(|job| job.recorded)
-            .count();
+        let jobs = in_slots.chain(&self.queue).filter(|job| job.recorded).count();
         let measured = self.timeline.measured;
         let overdue = self.overdue.iter().filter(|due| **due >= measured).count();
         self.journal.tally.abandoned += (jobs + overdue) as u64;

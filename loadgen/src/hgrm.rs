@@ -15,10 +15,8 @@ impl Distribution {
     /// When the stored histogram was damaged.
     pub fn hgrm(&self) -> Result<String, DecodeError> {
         let histogram = self.histogram()?;
-        let mut text = format!(
-            "{:>12} {:>14} {:>10} {:>14}\n\n",
-            "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-        );
+        let mut text =
+            format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
         let mut total = 0;
         for row in histogram.iter_quantiles(TICKS_PER_HALF) {
             total += row.count_since_last_iteration();
@@ -31,25 +29,11 @@ impl Distribution {
                 1.0 / (1.0 - quantile),
             );
         }
-        let _ = writeln!(
-            text,
-            "#[Mean    = {:>12.6}, StdDeviation   = {:>12.6}]",
-            self.mean_ns / 1e6,
-            self.stdev_ns / 1e6
-        );
-        let _ = writeln!(
-            text,
-            "#[Max     = {:>12.6}, Total count    = {:>12}]",
-            self.max_ns as f64 / 1e6,
-            self.count
-        );
+        let _ =
+            writeln!(text, "#[Mean    = {:>12.6}, StdDeviation   = {:>12.6}]", self.mean_ns / 1e6, self.stdev_ns / 1e6);
+        let _ = writeln!(text, "#[Max     = {:>12.6}, Total count    = {:>12}]", self.max_ns as f64 / 1e6, self.count);
         // 2048 sub-buckets are what three significant digits take.
-        let _ = writeln!(
-            text,
-            "#[Buckets = {:>12}, SubBuckets     = {:>12}]",
-            histogram.buckets(),
-            2048
-        );
+        let _ = writeln!(text, "#[Buckets = {:>12}, SubBuckets     = {:>12}]", histogram.buckets(), 2048);
         Ok(text)
     }
 }
@@ -69,18 +53,10 @@ mod tests {
             .lines()
             .skip(2)
             .filter(|line| !line.starts_with('#'))
-            .map(|line| {
-                line.split_whitespace()
-                    .map(|n| n.parse().unwrap())
-                    .collect()
-            })
+            .map(|line| line.split_whitespace().map(|n| n.parse().unwrap()).collect())
             .collect();
         assert!(rows.iter().all(|row| row.len() == 4), "{text}");
-        assert!(
-            rows.windows(2)
-                .all(|w| w[0][0] <= w[1][0] && w[0][2] <= w[1][2]),
-            "{text}"
-        );
+        assert!(rows.windows(2).all(|w| w[0][0] <= w[1][0] && w[0][2] <= w[1][2]), "{text}");
         let last = rows.last().unwrap();
         assert!((last[0] - 1000.0).abs() <= 1.0, "{last:?}");
         assert_eq!(last[1..], [1.0, 1000.0, f64::INFINITY]);

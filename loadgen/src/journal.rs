@@ -65,12 +65,6 @@ impl Journal {
         self.border = self.timeline.border_after(until);
         // A coordinator that is gone has already returned an error.
         let thread = self.thread;
-        let _ = self.out.send(Message::Interval {
-            thread,
-            from,
-            until,
-            last,
-            tally,
-        });
+        let _ = self.out.send(Message::Interval { thread, from, until, last, tally });
     }
 }

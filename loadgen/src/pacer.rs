@@ -32,57 +32,32 @@ pub(crate) struct Pacer {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Constant {
-        next: u64,
-        step: u64,
-    },
-    Poisson {
-        sum: f64,
-        threads: f64,
-        random: SplitMix,
-    },
+    Constant { next: u64, step: u64 },
+    Poisson { sum: f64, threads: f64, random: SplitMix },
 }
 
 impl Pacer {
     /// The share of `thread` (counted from 0) out of `threads`. Evenly spaced arrivals are dealt
     /// out in turn, so that together they are evenly spaced again; Poisson arrivals are one
     /// independent process per thread at a `threads`-th of the rate, whose sum is Poisson too.
-    pub(crate) fn new(
-        stages: &[Stage],
-        arrivals: Arrivals,
-        seed: u64,
-        thread: usize,
-        threads: usize,
-    ) -> Self {
+    pub(crate) fn new(stages: &[Stage], arrivals: Arrivals, seed: u64, thread: usize, threads: usize) -> Self {
         let (mut start, mut before) = (0.0, 0.0);
         let mut segments = Vec::with_capacity(stages.len());
         for stage in stages {
             let until = before + stage.rate * stage.duration.as_secs_f64();
-            segments.push(Segment {
-                start,
-                before,
-                until,
-                rate: stage.rate / NANOS,
-            });
+            segments.push(Segment { start, before, until, rate: stage.rate / NANOS });
             start += stage.duration.as_secs_f64() * NANOS;
             before = until;
         }
         let kind = match arrivals {
-            Arrivals::Constant => Kind::Constant {
-                next: thread as u64,
-                step: threads as u64,
-            },
+            Arrivals::Constant => Kind::Constant { next: thread as u64, step: threads as u64 },
             Arrivals::Poisson => Kind::Poisson {
                 sum: 0.0,
                 threads: threads as f64,
                 random: SplitMix(seed ^ (thread as u64).wrapping_mul(0xA24B_AED4_963E_E407)),
             },
         };
-        Self {
-            segments,
-            current: 0,
-            kind,
-        }
+        Self { segments, current: 0, kind }
     }
 
     /// The time at which `count` requests are due, in nanoseconds; `None` after the last stage.
@@ -109,11 +84,7 @@ impl Iterator for Pacer {
                 *next += *step;
                 count
             }
-            Kind::Poisson {
-                sum,
-                threads,
-                random,
-            } => {
+            Kind::Poisson { sum, threads, random } => {
                 *sum -= (1.0 - random.unit()).ln() * *threads;
                 *sum
             }
@@ -171,25 +142,16 @@ mod tests {
 
     #[test]
     fn counts_are_rate_times_duration() {
-        for (stages, count) in [
-            ("5s@20,15s@400,12s@20", 6340),
-            ("30s@20000", 600_000),
-            ("10s@333.3", 3333),
-            ("1m@100/m", 100),
-        ] {
-            assert_eq!(
-                due(stages, Arrivals::Constant, 0, 1).len(),
-                count,
-                "{stages}"
-            );
+        for (stages, count) in
+            [("5s@20,15s@400,12s@20", 6340), ("30s@20000", 600_000), ("10s@333.3", 3333), ("1m@100/m", 100)]
+        {
+            assert_eq!(due(stages, Arrivals::Constant, 0, 1).len(), count, "{stages}");
         }
     }
 
     #[test]
     fn threads_share_evenly_spaced_arrivals() {
-        let mut shared: Vec<u64> = (0..3)
-            .flat_map(|thread| due("2s@50,1s@7", Arrivals::Constant, thread, 3))
-            .collect();
+        let mut shared: Vec<u64> = (0..3).flat_map(|thread| due("2s@50,1s@7", Arrivals::Constant, thread, 3)).collect();
         shared.sort_unstable();
         assert_eq!(shared, due("2s@50,1s@7", Arrivals::Constant, 0, 1));
     }
@@ -197,9 +159,8 @@ mod tests {
     #[test]
     fn poisson_arrivals_have_the_rate_and_its_spread() {
         for threads in [1, 3] {
-            let mut times: Vec<u64> = (0..threads)
-                .flat_map(|thread| due("100s@200,100s@50", Arrivals::Poisson, thread, threads))
-                .collect();
+            let mut times: Vec<u64> =
+                (0..threads).flat_map(|thread| due("100s@200,100s@50", Arrivals::Poisson, thread, threads)).collect();
             times.sort_unstable();
             let first = times.iter().filter(|t| **t < 100_000_000_000).count() as f64;
             let second = times.len() as f64 - first;
@@ -207,18 +168,10 @@ mod tests {
             assert!((first - 20_000.0).abs() < 5.0 * 20_000f64.sqrt(), "{first}");
             assert!((second - 5_000.0).abs() < 5.0 * 5_000f64.sqrt(), "{second}");
             // Exponential gaps: their standard deviation equals their mean.
-            let gaps: Vec<f64> = times
-                .windows(2)
-                .take(first as usize - 1)
-                .map(|w| (w[1] - w[0]) as f64)
-                .collect();
+            let gaps: Vec<f64> = times.windows(2).take(first as usize - 1).map(|w| (w[1] - w[0]) as f64).collect();
             let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
             let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-            assert!(
-                (variance.sqrt() / mean - 1.0).abs() < 0.05,
-                "{}",
-                variance.sqrt() / mean
-            );
+            assert!((variance.sqrt() / mean - 1.0).abs() < 0.05, "{}", variance.sqrt() / mean);
         }
     }
 

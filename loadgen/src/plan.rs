@@ -32,19 +32,13 @@ impl Load {
     /// An open loop with evenly spaced arrivals.
     #[must_use]
     pub fn constant(stages: Vec<Stage>) -> Self {
-        Self::Open {
-            stages,
-            arrivals: Arrivals::Constant,
-            seed: 0,
-        }
+        Self::Open { stages, arrivals: Arrivals::Constant, seed: 0 }
     }
 
     /// A closed loop that starts requests for this long.
     #[must_use]
     pub fn closed_for(duration: Duration) -> Self {
-        Self::Closed {
-            stop: Stop::Duration(duration),
-        }
+        Self::Closed { stop: Stop::Duration(duration) }
     }
 }
 
@@ -157,12 +151,7 @@ impl Plan {
     /// # Errors
     /// The first field that makes no sense.
     pub fn check(&self) -> Result<(), PlanError> {
-        let wrong = |field, reason: &str| {
-            Err(PlanError {
-                field,
-                reason: reason.to_owned(),
-            })
-        };
+        let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
         if !is_token(&self.method) {
             return wrong("method", "must be a method name such as GET or POST");
         }
@@ -171,20 +160,12 @@ impl Plan {
                 return wrong("header", &format!("{name:?} is no field name"));
             }
             if value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
-                return wrong(
-                    "header",
-                    &format!("the value of {name} contains a line break"),
-                );
+                return wrong("header", &format!("the value of {name} contains a line break"));
             }
             if name.eq_ignore_ascii_case("transfer-encoding") {
-                return wrong(
-                    "header",
-                    "Transfer-Encoding is not supported; the body is sent whole",
-                );
+                return wrong("header", "Transfer-Encoding is not supported; the body is sent whole");
             }
-            if name.eq_ignore_ascii_case("content-length")
-                && value.parse::<usize>() != Ok(self.body.len())
-            {
+            if name.eq_ignore_ascii_case("content-length") && value.parse::<usize>() != Ok(self.body.len()) {
                 return wrong("header", "Content-Length differs from the body's length");
             }
         }
@@ -210,19 +191,12 @@ impl Plan {
     }
 
     fn check_load(&self) -> Result<(), PlanError> {
-        let wrong = |field, reason: &str| {
-            Err(PlanError {
-                field,
-                reason: reason.to_owned(),
-            })
-        };
+        let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
         match &self.load {
-            Load::Closed {
-                stop: Stop::Duration(duration),
-            } if duration.is_zero() => wrong("duration", "must be more than 0"),
-            Load::Closed {
-                stop: Stop::Requests(0),
-            } => wrong("requests", "must be at least 1"),
+            Load::Closed { stop: Stop::Duration(duration) } if duration.is_zero() => {
+                wrong("duration", "must be more than 0")
+            }
+            Load::Closed { stop: Stop::Requests(0) } => wrong("requests", "must be at least 1"),
             Load::Closed { .. } => Ok(()),
             Load::Open { stages, .. } => {
                 if stages.iter().any(|s| !s.rate.is_finite() || s.rate < 0.0) {
@@ -241,11 +215,7 @@ impl Plan {
 
     /// The bytes of one request, the same for every request of the run.
     pub(crate) fn request_bytes(&self) -> Vec<u8> {
-        let given = |name: &str| {
-            self.headers
-                .iter()
-                .any(|(given, _)| given.eq_ignore_ascii_case(name))
-        };
+        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target.path());
         let mut field = |name: &str, value: &str| {
             head.push_str(name);
@@ -279,10 +249,7 @@ impl Plan {
 
 /// RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]
@@ -296,136 +263,27 @@ mod tests {
 
     #[test]
     fn wrong_plans_name_the_field() {
-        let open = |rate| {
-            Load::constant(vec![Stage {
-                duration: Duration::from_secs(1),
-                rate,
-            }])
-        };
+        let open = |rate| Load::constant(vec![Stage { duration: Duration::from_secs(1), rate }]);
         let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         let rows: Vec<(Plan, Option<&str>)> = vec![
             (plan(), None),
-            (
-                Plan {
-                    method: "G T".into(),
-                    ..plan()
-                },
-                Some("method"),
-            ),
-            (
-                Plan {
-                    headers: header("X", "a\r\nY: b"),
-                    ..plan()
-                },
-                Some("header"),
-            ),
-            (
-                Plan {
-                    headers: header("X Y", "a"),
-                    ..plan()
-                },
-                Some("header"),
-            ),
-            (
-                Plan {
-                    headers: header("Transfer-Encoding", "chunked"),
-                    ..plan()
-                },
-                Some("header"),
-            ),
-            (
-                Plan {
-                    headers: header("Content-Length", "3"),
-                    ..plan()
-                },
-                Some("header"),
-            ),
-            (
-                Plan {
-                    connections: 0,
-                    ..plan()
-                },
-                Some("connections"),
-            ),
-            (
-                Plan {
-                    threads: 0,
-                    ..plan()
-                },
-                Some("threads"),
-            ),
-            (
-                Plan {
-                    timeout: Duration::ZERO,
-                    ..plan()
-                },
-                Some("timeout"),
-            ),
-            (
-                Plan {
-                    connect_timeout: Duration::ZERO,
-                    ..plan()
-                },
-                Some("connect-timeout"),
-            ),
-            (
-                Plan {
-                    interval: Duration::ZERO,
-                    ..plan()
-                },
-                Some("interval"),
-            ),
-            (
-                Plan {
-                    cpus: Some(vec![]),
-                    ..plan()
-                },
-                Some("cpus"),
-            ),
-            (
-                Plan {
-                    load: Load::closed_for(Duration::ZERO),
-                    ..plan()
-                },
-                Some("duration"),
-            ),
-            (
-                Plan {
-                    load: Load::Closed {
-                        stop: Stop::Requests(0),
-                    },
-                    ..plan()
-                },
-                Some("requests"),
-            ),
-            (
-                Plan {
-                    load: open(0.0),
-                    ..plan()
-                },
-                Some("stages"),
-            ),
-            (
-                Plan {
-                    load: open(f64::NAN),
-                    ..plan()
-                },
-                Some("stages"),
-            ),
-            (
-                Plan {
-                    load: open(5.0),
-                    ..plan()
-                },
-                None,
-            ),
-            (
-                Plan {
-                    load: Load::constant(vec![]),
-                    ..plan()
-                },
-                Some("stages"),
-            ),
+            (Plan { method: "G T".into(), ..plan() }, Some("method")),
+            (Plan { headers: header("X", "a\r\nY: b"), ..plan() }, Some("header")),
+            (Plan { headers: header("X Y", "a"), ..plan() }, Some("header")),
+            (Plan { headers: header("Transfer-Encoding", "chunked"), ..plan() }, Some("header")),
+            (Plan { headers: header("Content-Length", "3"), ..plan() }, Some("header")),
+            (Plan { connections: 0, ..plan() }, Some("connections")),
+            (Plan { threads: 0, ..plan() }, Some("threads")),
+            (Plan { timeout: Duration::ZERO, ..plan() }, Some("timeout")),
+            (Plan { connect_timeout: Duration::ZERO, ..plan() }, Some("connect-timeout")),
+            (Plan { interval: Duration::ZERO, ..plan() }, Some("interval")),
+            (Plan { cpus: Some(vec![]), ..plan() }, Some("cpus")),
+            (Plan { load: Load::closed_for(Duration::ZERO), ..plan() }, Some("duration")),
+            (Plan { load: Load::Closed { stop: Stop::Requests(0) }, ..plan() }, Some("requests")),
+            (Plan { load: open(0.0), ..plan() }, Some("stages")),
+            (Plan { load: open(f64::NAN), ..plan() }, Some("stages")),
+            (Plan { load: open(5.0), ..plan() }, None),
+            (Plan { load: Load::constant(vec![]), ..plan() }, Some("stages")),
         ];
         for (plan, field) in rows {
             assert_eq!(plan.check().err().map(|e| e.field), field, "{plan:?}");
@@ -436,18 +294,12 @@ mod tests {
     fn the_request_is_what_the_plan_says() {
         let text = |plan: &Plan| String::from_utf8(plan.request_bytes()).unwrap();
         let agent = concat!("User-Agent: loadgen/", env!("CARGO_PKG_VERSION"), "\r\n");
-        assert_eq!(
-            text(&plan()),
-            format!("GET /x HTTP/1.1\r\nHost: a:81\r\n{agent}\r\n")
-        );
+        assert_eq!(text(&plan()), format!("GET /x HTTP/1.1\r\nHost: a:81\r\n{agent}\r\n"));
 
         let post = Plan {
             method: "POST".into(),
             body: b"abc".to_vec(),
-            headers: vec![
-                ("host".into(), "b".into()),
-                ("User-Agent".into(), "u".into()),
-            ],
+            headers: vec![("host".into(), "b".into()), ("User-Agent".into(), "u".into())],
             reuse: Reuse::NewConnectionPerRequest,
             ..plan()
         };

@@ -31,13 +31,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(wrong)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
         let (value, after) = rest.split_at(digits);
-        let letters = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, next) = after.split_at(letters);
         let scale = match unit {
             "us" => 1e-6,
@@ -50,11 +46,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
         seconds += number(value).ok_or_else(wrong)? * scale;
         rest = next;
     }
-    if text.is_empty() {
-        Err(wrong())
-    } else {
-        seconds_to_duration(seconds).ok_or_else(wrong)
-    }
+    if text.is_empty() { Err(wrong()) } else { seconds_to_duration(seconds).ok_or_else(wrong) }
 }
 
 /// Reads a rate in requests per second: `500`, `500/s`, `30000/m`, `7200/h`.
@@ -62,9 +54,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
 /// # Errors
 /// Anything else, zero, or more than 100 million per second.
 pub fn parse_rate(text: &str) -> Result<f64, QuantityError> {
-    rate(text)
-        .filter(|rate| *rate > 0.0)
-        .ok_or_else(|| QuantityError::Rate(text.to_owned()))
+    rate(text).filter(|rate| *rate > 0.0).ok_or_else(|| QuantityError::Rate(text.to_owned()))
 }
 
 /// Reads stages, `DURATION@RATE` separated by commas: `5s@20,15s@400,12s@20`. A stage's rate may
@@ -79,11 +69,7 @@ pub fn parse_stages(text: &str) -> Result<Vec<Stage>, QuantityError> {
             let (duration, requests) = part.trim().split_once('@').ok_or_else(wrong)?;
             let duration = parse_duration(duration).map_err(|_| wrong())?;
             let rate = rate(requests).ok_or_else(wrong)?;
-            if duration.is_zero() {
-                Err(wrong())
-            } else {
-                Ok(Stage { duration, rate })
-            }
+            if duration.is_zero() { Err(wrong()) } else { Ok(Stage { duration, rate }) }
         })
         .collect()
 }
@@ -97,9 +83,7 @@ fn rate(text: &str) -> Option<f64> {
         Some(_) => return None,
     };
     // Above this, requests are due faster than the clock can tell them apart usefully.
-    number(value)
-        .map(|value| value / scale)
-        .filter(|rate| *rate <= 1e8)
+    number(value).map(|value| value / scale).filter(|rate| *rate <= 1e8)
 }
 
 /// A plain decimal number: digits with at most one dot. `f64`'s own parser also takes `inf`,
@@ -111,11 +95,7 @@ fn number(text: &str) -> Option<f64> {
 
 fn seconds_to_duration(seconds: f64) -> Option<Duration> {
     const YEAR: f64 = 365.0 * 86_400.0;
-    if seconds <= YEAR {
-        Duration::try_from_secs_f64(seconds).ok()
-    } else {
-        None
-    }
+    if seconds <= YEAR { Duration::try_from_secs_f64(seconds).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -176,15 +156,9 @@ mod tests {
 
     #[test]
     fn stages() {
-        let stage = |seconds, rate| Stage {
-            duration: Duration::from_secs(seconds),
-            rate,
-        };
+        let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
         let rows = [
-            (
-                "5s@20,15s@400,12s@20",
-                Some(vec![stage(5, 20.0), stage(15, 400.0), stage(12, 20.0)]),
-            ),
+            ("5s@20,15s@400,12s@20", Some(vec![stage(5, 20.0), stage(15, 400.0), stage(12, 20.0)])),
             ("1m@60/m", Some(vec![stage(60, 1.0)])),
             (" 5s@20 , 1s@0", Some(vec![stage(5, 20.0), stage(1, 0.0)])),
             ("", None),

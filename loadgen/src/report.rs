@@ -93,11 +93,7 @@ impl Report {
     /// Requests that got no whole answer (abandoned ones not included).
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.errors
-            .iter()
-            .filter(|(kind, _)| !kind.is_answer())
-            .map(|(_, count)| count)
-            .sum()
+        self.errors.iter().filter(|(kind, _)| !kind.is_answer()).map(|(_, count)| count).sum()
     }
 
     /// Count of one error kind.
@@ -109,18 +105,13 @@ impl Report {
     /// Answers of one status class, 1 to 5.
     #[must_use]
     pub fn status_class(&self, class: u16) -> u64 {
-        self.statuses
-            .iter()
-            .filter(|(code, _)| *code / 100 == class)
-            .map(|(_, count)| count)
-            .sum()
+        self.statuses.iter().filter(|(code, _)| *code / 100 == class).map(|(_, count)| count).sum()
     }
 
     /// Achieved over offered rate; `None` in a closed loop.
     #[must_use]
     pub fn achieved_over_offered(&self) -> Option<f64> {
-        self.offered_rate
-            .map(|offered| self.achieved_rate / offered)
+        self.offered_rate.map(|offered| self.achieved_rate / offered)
     }
 
     /// The text summary of the run, several lines.
@@ -239,10 +230,7 @@ pub(crate) mod tests {
 
     /// A plausible valid report of an open loop, for the tests of what reads reports.
     pub(crate) fn report() -> Report {
-        let stage = Stage {
-            duration: Duration::from_secs(10),
-            rate: 100.0,
-        };
+        let stage = Stage { duration: Duration::from_secs(10), rate: 100.0 };
         let mut histogram = Distribution::default().histogram().unwrap();
         for request in 0..1000 {
             histogram.record(2_000_000 + request * 1_000).unwrap();
@@ -258,11 +246,7 @@ pub(crate) mod tests {
                 body_bytes: 0,
                 connections: 64,
                 threads: 1,
-                load: Load::Open {
-                    stages: vec![stage],
-                    arrivals: Arrivals::Poisson,
-                    seed: 7,
-                },
+                load: Load::Open { stages: vec![stage], arrivals: Arrivals::Poisson, seed: 7 },
                 reuse: Reuse::KeepAlive,
                 timeout_s: 10.0,
                 connect_timeout_s: 5.0,
@@ -291,11 +275,7 @@ pub(crate) mod tests {
             connect: Distribution::default(),
             latency,
             intervals: Vec::new(),
-            threads: vec![ThreadReport {
-                cpu_s: 1.0,
-                cpu_share: 0.1,
-                pinned_to: Some(1),
-            }],
+            threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],
             interrupted: false,
             validity: Vec::new(),
         }

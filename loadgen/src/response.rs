@@ -112,10 +112,7 @@ impl Decoder {
         Self {
             state: State::Head,
             head: Vec::new(),
-            answer: Answer {
-                status: 0,
-                close: false,
-            },
+            answer: Answer { status: 0, close: false },
             chunk: 0,
             overhead: 0,
             touched: false,
@@ -144,11 +141,7 @@ impl Decoder {
                 }
                 State::ChunkData(left) => {
                     let taken = left.min(bytes.len() as u64);
-                    self.state = if taken == left {
-                        State::ChunkDataCr
-                    } else {
-                        State::ChunkData(left - taken)
-                    };
+                    self.state = if taken == left { State::ChunkDataCr } else { State::ChunkData(left - taken) };
                     (taken as usize, false)
                 }
                 State::UntilClose => (bytes.len(), false),
@@ -156,11 +149,7 @@ impl Decoder {
             };
             bytes = &bytes[taken..];
             if done {
-                return if bytes.is_empty() {
-                    Ok(Some(self.answer))
-                } else {
-                    Err(ProtocolError::Surplus)
-                };
+                return if bytes.is_empty() { Ok(Some(self.answer)) } else { Err(ProtocolError::Surplus) };
             }
         }
         Ok(None)
@@ -210,11 +199,7 @@ impl Decoder {
     fn parse(&mut self, bytes: &[u8]) -> Result<Option<(usize, bool)>, ProtocolError> {
         let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELD_LIMIT];
         let mut response = httparse::Response::new(&mut []);
-        let parsed = ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            bytes,
-            &mut fields,
-        )?;
+        let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields)?;
         let Status::Complete(length) = parsed else {
             return Ok(None);
         };
@@ -228,11 +213,7 @@ impl Decoder {
             other => return Err(ProtocolError::Status(other)),
         }
         let framing = Fields::read(response.headers, http10)?;
-        let body = if self.bodiless || matches!(status, 204 | 304) {
-            Body::None
-        } else {
-            framing.body
-        };
+        let body = if self.bodiless || matches!(status, 204 | 304) { Body::None } else { framing.body };
         self.state = match body {
             Body::None | Body::Fixed(0) => State::Head,
             Body::Fixed(length) => State::Fixed(length),
@@ -252,10 +233,7 @@ impl Decoder {
                 if digits == 16 {
                     return Err(ProtocolError::Chunk);
                 }
-                State::ChunkSize {
-                    size: size << 4 | digit,
-                    digits: digits + 1,
-                }
+                State::ChunkSize { size: size << 4 | digit, digits: digits + 1 }
             }
             (State::ChunkSize { digits: 0, .. }, _) => return Err(ProtocolError::Chunk),
             (State::ChunkSize { size, .. }, b'\r') => State::ChunkSizeLf { size },
@@ -280,11 +258,7 @@ impl Decoder {
                 if self.overhead > HEAD_LIMIT {
                     return Err(ProtocolError::TrailerTooLong);
                 }
-                if state == State::ChunkExtension {
-                    state
-                } else {
-                    State::TrailerLine
-                }
+                if state == State::ChunkExtension { state } else { State::TrailerLine }
             }
             _ => return Err(ProtocolError::Chunk),
         };
@@ -325,19 +299,12 @@ impl Fields {
             (Some(_), Some(_)) => return Err(ProtocolError::BothFramings),
             (Some(codings), None) => {
                 let last = codings.rsplit(|b| *b == b',').next().unwrap_or_default();
-                if last.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                    Body::Chunked
-                } else {
-                    Body::UntilClose
-                }
+                if last.trim_ascii().eq_ignore_ascii_case(b"chunked") { Body::Chunked } else { Body::UntilClose }
             }
             (None, Some(length)) => Body::Fixed(length),
             (None, None) => Body::UntilClose,
         };
-        Ok(Self {
-            body,
-            close: close || (http10 && !keep),
-        })
+        Ok(Self { body, close: close || (http10 && !keep) })
     }
 }
 

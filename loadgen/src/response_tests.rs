@@ -35,44 +35,20 @@ fn decode<'a>(bodiless: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> Out
 }
 
 const CASES: &[(&str, Outcome)] = &[
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-        Whole(200, false),
-    ),
-    (
-        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-        Whole(200, false),
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: Close\r\n\r\nhello",
-        Whole(200, true),
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x, close\r\n\r\nh",
-        Whole(200, true),
-    ),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", Whole(200, false)),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Whole(200, false)),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: Close\r\n\r\nhello", Whole(200, true)),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: x, close\r\n\r\nh", Whole(200, true)),
     // HTTP/1.0 closes unless it says otherwise (RFC 9112 §9.3).
-    (
-        "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nh",
-        Whole(200, true),
-    ),
-    (
-        "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nh",
-        Whole(200, false),
-    ),
+    ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nh", Whole(200, true)),
+    ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nh", Whole(200, false)),
     // No length: the body ends with the connection.
     ("HTTP/1.1 200 OK\r\n\r\nanything", Whole(200, true)),
     ("HTTP/1.1 404 Not Found\r\n\r\n", Whole(404, true)),
     // No body whatever the head says (RFC 9112 §6.3 rule 1).
     ("HTTP/1.1 204 No Content\r\n\r\n", Whole(204, false)),
-    (
-        "HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n",
-        Whole(304, false),
-    ),
-    (
-        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Whole(204, false),
-    ),
+    ("HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n", Whole(304, false)),
+    ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", Whole(204, false)),
     // Interim responses are skipped, several of them too.
     (
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
@@ -80,75 +56,30 @@ const CASES: &[(&str, Outcome)] = &[
         Whole(200, false),
     ),
     ("HTTP/1.1 100 Continue\r\n\r\n", Cut),
-    (
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-        Protocol,
-    ),
+    ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", Protocol),
     // Chunked: sizes in both cases, extensions, trailers.
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        Whole(200, false),
-    ),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", Whole(200, false)),
     (
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\
          A;n=v\r\n0123456789\r\n0a ; x\r\n0123456789\r\n000\r\nT: 1\r\nU: 2\r\n\r\n",
         Whole(200, false),
     ),
     // A coding list that does not end in chunked is delimited by the close (§6.3 rule 4).
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\nxyz",
-        Whole(200, true),
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n",
-        Protocol,
-    ),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\nxyz", Whole(200, true)),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n", Protocol),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", Protocol),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n", Protocol),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n", Protocol),
     // Seventeen digits would overflow 64 bits.
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000001\r\nx",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: 1\n\r\n",
-        Protocol,
-    ),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000001\r\nx", Protocol),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: 1\n\r\n", Protocol),
     // Two framings invite response splitting (§6.3 rule 3).
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        Protocol,
-    ),
-    (
-        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-        Whole(200, false),
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
-        Protocol,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        Protocol,
-    ),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Protocol),
+    ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Protocol),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", Whole(200, false)),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Protocol),
+    ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", Protocol),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", Protocol),
     ("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", Protocol),
     ("SSH-2.0-OpenSSH_9.6\r\n", Protocol),
     ("HTTP/2 200\r\n\r\n", Protocol),
@@ -156,29 +87,15 @@ const CASES: &[(&str, Outcome)] = &[
     ("", NoResponse),
     ("HTTP/1.1 20", Cut),
     ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", Cut),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        Cut,
-    ),
-    (
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-        Cut,
-    ),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Cut),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", Cut),
 ];
 
 #[test]
 fn fixtures_whole_and_byte_by_byte() {
     for (text, expected) in CASES {
-        assert_eq!(
-            decode(false, [text.as_bytes()]),
-            *expected,
-            "whole: {text:?}"
-        );
-        assert_eq!(
-            decode(false, text.as_bytes().chunks(1)),
-            *expected,
-            "bytes: {text:?}"
-        );
+        assert_eq!(decode(false, [text.as_bytes()]), *expected, "whole: {text:?}");
+        assert_eq!(decode(false, text.as_bytes().chunks(1)), *expected, "bytes: {text:?}");
     }
 }
 
@@ -215,10 +132,7 @@ fn a_decoder_reads_one_response_after_another() {
         decoder.begin();
         // Responses that leave the stream usable must leave the decoder usable.
         if let Whole(status, false) = expected {
-            let answer = Answer {
-                status: *status,
-                close: false,
-            };
+            let answer = Answer { status: *status, close: false };
             let (first, second) = text.as_bytes().split_at(text.len() / 2);
             assert_eq!(decoder.push(first), Ok(None), "{text:?}");
             assert_eq!(decoder.push(second), Ok(Some(answer)), "{text:?}");

@@ -47,11 +47,7 @@ const OTHER_FILES: u64 = 64;
 /// # Errors
 /// See [`RunError`]. Once the target has accepted one connection, failures of requests are counted
 /// in the report and are no errors of the run.
-pub fn run(
-    plan: &Plan,
-    progress: &mut dyn FnMut(&Interval),
-    stop: &AtomicBool,
-) -> Result<Report, RunError> {
+pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) -> Result<Report, RunError> {
     plan.check()?;
     ensure_files(plan.connections)?;
     let endpoint = resolve(plan)?;
@@ -84,12 +80,7 @@ pub fn run(
             begins.push(begin);
         }
         drop(out);
-        let threads = Threads {
-            inbox,
-            begins,
-            wakers: Vec::with_capacity(count),
-            flags: &flags,
-        };
+        let threads = Threads { inbox, begins, wakers: Vec::with_capacity(count), flags: &flags };
         threads.coordinate(plan, &endpoint, progress, stop)
     })
 }
@@ -98,15 +89,10 @@ pub fn run(
 fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
-        let pinned = set
-            .set(cpu)
-            .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+        let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
         if let Err(e) = pinned {
             let what = format!("pin a generator thread to CPU {cpu}");
-            let _ = task.out.send(Message::Broken {
-                what,
-                source: e.into(),
-            });
+            let _ = task.out.send(Message::Broken { what, source: e.into() });
             return;
         }
     }
@@ -143,25 +129,13 @@ impl Threads<'_> {
         let mut running = count;
         while running > 0 {
             match self.inbox.recv_timeout(STOP_CHECK) {
-                Ok(Message::Interval {
-                    thread,
-                    from,
-                    until,
-                    last,
-                    tally,
-                }) => {
-                    collector
-                        .add(thread, (from, until), last, &tally)
-                        .iter()
-                        .for_each(&mut *progress);
+                Ok(Message::Interval { thread, from, until, last, tally }) => {
+                    collector.add(thread, (from, until), last, &tally).iter().for_each(&mut *progress);
                     running -= usize::from(last);
                 }
                 Ok(Message::Down(source)) => {
                     self.halt();
-                    return Err(RunError::TargetDown {
-                        target: plan.target.to_string(),
-                        source,
-                    });
+                    return Err(RunError::TargetDown { target: plan.target.to_string(), source });
                 }
                 Ok(Message::Broken { what, source }) => {
                     self.halt();
@@ -177,12 +151,7 @@ impl Threads<'_> {
             }
         }
         let open = matches!(plan.load, Load::Open { .. });
-        Ok(collector.report(
-            setup(plan, endpoint, count),
-            started_unix_s,
-            open,
-            interrupted,
-        ))
+        Ok(collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted))
     }
 
     /// Waits until every thread is set up. On an error the dropped channels call the others off.
@@ -213,17 +182,11 @@ impl Threads<'_> {
 fn timeline(plan: &Plan, start: u64) -> Timeline {
     let measured = start.saturating_add(nanos(plan.warmup));
     let length = match &plan.load {
-        Load::Closed {
-            stop: Stop::Duration(duration),
-        } => Some(nanos(*duration)),
-        Load::Closed {
-            stop: Stop::Requests(_),
-        } => None,
-        Load::Open { stages, .. } => Some(
-            stages
-                .iter()
-                .fold(0u64, |sum, stage| sum.saturating_add(nanos(stage.duration))),
-        ),
+        Load::Closed { stop: Stop::Duration(duration) } => Some(nanos(*duration)),
+        Load::Closed { stop: Stop::Requests(_) } => None,
+        Load::Open { stages, .. } => {
+            Some(stages.iter().fold(0u64, |sum, stage| sum.saturating_add(nanos(stage.duration))))
+        }
     };
     Timeline {
         start,
@@ -236,32 +199,16 @@ fn timeline(plan: &Plan, start: u64) -> Timeline {
 /// A thread's part of the plan's load.
 fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
     match &plan.load {
-        Load::Closed {
-            stop: Stop::Duration(_),
-        } => Source::Closed { left: None },
-        Load::Closed {
-            stop: Stop::Requests(requests),
-        } => Source::Closed {
-            left: Some(share(*requests, thread, threads)),
-        },
-        Load::Open {
-            stages,
-            arrivals,
-            seed,
-        } => {
+        Load::Closed { stop: Stop::Duration(_) } => Source::Closed { left: None },
+        Load::Closed { stop: Stop::Requests(requests) } => {
+            Source::Closed { left: Some(share(*requests, thread, threads)) }
+        }
+        Load::Open { stages, arrivals, seed } => {
             let rate = stages.first().map_or(0.0, |stage| stage.rate);
-            let warm = Stage {
-                duration: plan.warmup,
-                rate,
-            };
-            let with_warmup: Vec<Stage> = (!plan.warmup.is_zero())
-                .then_some(warm)
-                .into_iter()
-                .chain(stages.iter().copied())
-                .collect();
-            Source::Open {
-                pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads),
-            }
+            let warm = Stage { duration: plan.warmup, rate };
+            let with_warmup: Vec<Stage> =
+                (!plan.warmup.is_zero()).then_some(warm).into_iter().chain(stages.iter().copied()).collect();
+            Source::Open { pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads) }
         }
     }
 }
@@ -277,19 +224,10 @@ fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
         Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
         Address::Tcp { host, port } => (host, *port),
     };
-    let failed = |source| RunError::Resolve {
-        host: host.clone(),
-        source,
-    };
-    let found: Vec<SocketAddr> = (host.as_str(), port)
-        .to_socket_addrs()
-        .map_err(failed)?
-        .collect();
+    let failed = |source| RunError::Resolve { host: host.clone(), source };
+    let found: Vec<SocketAddr> = (host.as_str(), port).to_socket_addrs().map_err(failed)?.collect();
     match found.as_slice() {
-        [] => Err(failed(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address",
-        ))),
+        [] => Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))),
         [only] => Ok(Endpoint::Tcp(*only)),
         // As a rule `localhost`, with a server on only one of ::1 and 127.0.0.1.
         several => first_reachable(several, plan),
@@ -304,10 +242,7 @@ fn first_reachable(addresses: &[SocketAddr], plan: &Plan) -> Result<Endpoint, Ru
             Err(e) => refusal = e,
         }
     }
-    Err(RunError::TargetDown {
-        target: plan.target.to_string(),
-        source: refusal,
-    })
+    Err(RunError::TargetDown { target: plan.target.to_string(), source: refusal })
 }
 
 /// Makes sure that so many connections can be open, raising the soft limit if need be.
@@ -319,20 +254,13 @@ fn ensure_files(connections: usize) -> Result<(), RunError> {
         return Ok(());
     }
     if hard < needed {
-        return Err(RunError::FileLimit {
-            connections,
-            needed,
-            limit: hard,
-        });
+        return Err(RunError::FileLimit { connections, needed, limit: hard });
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(failed)
 }
 
 fn set_up(what: &str, source: io::Error) -> RunError {
-    RunError::Setup {
-        what: what.to_owned(),
-        source,
-    }
+    RunError::Setup { what: what.to_owned(), source }
 }
 
 fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
@@ -356,9 +284,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
 
 fn unix_seconds(time: SystemTime) -> f64 {
     // A clock before 1970 is a clock that was never set; 0 says so plainly.
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

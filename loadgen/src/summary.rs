@@ -14,31 +14,11 @@ struct Percentile {
 }
 
 const PERCENTILES: [Percentile; 5] = [
-    Percentile {
-        name: "p50",
-        quantile: 0.5,
-        figure: |d| d.p50_ns,
-    },
-    Percentile {
-        name: "p90",
-        quantile: 0.9,
-        figure: |d| d.p90_ns,
-    },
-    Percentile {
-        name: "p95",
-        quantile: 0.95,
-        figure: |d| d.p95_ns,
-    },
-    Percentile {
-        name: "p99",
-        quantile: 0.99,
-        figure: |d| d.p99_ns,
-    },
-    Percentile {
-        name: "p99.9",
-        quantile: 0.999,
-        figure: |d| d.p99_9_ns,
-    },
+    Percentile { name: "p50", quantile: 0.5, figure: |d| d.p50_ns },
+    Percentile { name: "p90", quantile: 0.9, figure: |d| d.p90_ns },
+    Percentile { name: "p95", quantile: 0.95, figure: |d| d.p95_ns },
+    Percentile { name: "p99", quantile: 0.99, figure: |d| d.p99_ns },
+    Percentile { name: "p99.9", quantile: 0.999, figure: |d| d.p99_9_ns },
 ];
 
 /// Renders `report` for people.
@@ -73,17 +53,9 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
             report.achieved_over_offered().unwrap_or_default() * 100.0,
             report.answered_rate,
         )?,
-        None => writeln!(
-            text,
-            "  rate          answered {:.2}/s",
-            report.answered_rate
-        )?,
+        None => writeln!(text, "  rate          answered {:.2}/s", report.answered_rate)?,
     }
-    let per_second = if report.duration_s > 0.0 {
-        report.duration_s
-    } else {
-        1.0
-    };
+    let per_second = if report.duration_s > 0.0 { report.duration_s } else { 1.0 };
     writeln!(
         text,
         "  transfer      {} received ({}/s), {} sent",
@@ -109,11 +81,7 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
 /// The table of distributions, one row each.
 fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     write!(text, "  {:<13}", "time")?;
-    for name in PERCENTILES
-        .map(|percentile| percentile.name)
-        .iter()
-        .chain(&["max", "mean"])
-    {
+    for name in PERCENTILES.map(|percentile| percentile.name).iter().chain(&["max", "mean"]) {
         write!(text, " {name:>10}")?;
     }
     writeln!(text)?;
@@ -128,44 +96,22 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     let mut overflow = 0;
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
         write!(text, "  {name:<13}")?;
-        for Percentile {
-            quantile, figure, ..
-        } in PERCENTILES
-        {
+        for Percentile { quantile, figure, .. } in PERCENTILES {
             let mark = if times.supports(quantile) { "" } else { "*" };
             unsupported |= !times.supports(quantile);
-            write!(
-                text,
-                " {:>10}",
-                format!("{}{mark}", time(figure(times) as f64))
-            )?;
+            write!(text, " {:>10}", format!("{}{mark}", time(figure(times) as f64)))?;
         }
-        writeln!(
-            text,
-            " {:>10} {:>10}",
-            time(times.max_ns as f64),
-            time(times.mean_ns)
-        )?;
+        writeln!(text, " {:>10} {:>10}", time(times.max_ns as f64), time(times.mean_ns))?;
         overflow += times.overflow;
     }
     if unsupported {
-        writeln!(
-            text,
-            "  * fewer than ten requests lie beyond this percentile: not reliable"
-        )?;
+        writeln!(text, "  * fewer than ten requests lie beyond this percentile: not reliable")?;
     }
     if overflow > 0 {
-        writeln!(
-            text,
-            "  {overflow} times of more than an hour are not in this table"
-        )?;
+        writeln!(text, "  {overflow} times of more than an hour are not in this table")?;
     }
     if report.failed() > 0 {
-        writeln!(
-            text,
-            "  the {} failed requests have no latency",
-            report.failed()
-        )?;
+        writeln!(text, "  the {} failed requests have no latency", report.failed())?;
     }
     Ok(())
 }
@@ -173,54 +119,28 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
 fn write_outcomes(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text)?;
     if !report.statuses.is_empty() {
-        let codes = report
-            .statuses
-            .iter()
-            .map(|(code, count)| format!("{code}: {count}"));
-        writeln!(
-            text,
-            "  status        {}",
-            codes.collect::<Vec<_>>().join(", ")
-        )?;
+        let codes = report.statuses.iter().map(|(code, count)| format!("{code}: {count}"));
+        writeln!(text, "  status        {}", codes.collect::<Vec<_>>().join(", "))?;
     }
     if report.errors.is_empty() {
         writeln!(text, "  errors        none")?;
     } else {
         let share = report.errors_total() as f64 / report.requests.max(1) as f64 * 100.0;
-        writeln!(
-            text,
-            "  errors        {} ({share:.2} %)",
-            report.errors_total()
-        )?;
+        writeln!(text, "  errors        {} ({share:.2} %)", report.errors_total())?;
     }
     for (kind, count) in &report.errors {
-        let example = report
-            .error_examples
-            .get(kind)
-            .map(|e| format!("  (e.g. {e})"));
-        writeln!(
-            text,
-            "    {:<30} {count}{}",
-            kind.label(),
-            example.unwrap_or_default()
-        )?;
+        let example = report.error_examples.get(kind).map(|e| format!("  (e.g. {e})"));
+        writeln!(text, "    {:<30} {count}{}", kind.label(), example.unwrap_or_default())?;
     }
     Ok(())
 }
 
 fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
-    let threads = report
-        .threads
-        .iter()
-        .map(|thread| format!("{:.0} %", thread.cpu_share * 100.0));
+    let threads = report.threads.iter().map(|thread| format!("{:.0} %", thread.cpu_share * 100.0));
     let threads = threads.collect::<Vec<_>>().join(", ");
     writeln!(text, "  generator     CPU per thread {threads}")?;
     if report.interrupted {
-        writeln!(
-            text,
-            "  interrupted   the figures cover {:.2} s",
-            report.duration_s
-        )?;
+        writeln!(text, "  interrupted   the figures cover {:.2} s", report.duration_s)?;
     }
     if report.is_valid() {
         writeln!(text, "  validity      valid")?;
@@ -248,20 +168,11 @@ fn load(report: &Report) -> String {
                 Stop::Duration(duration) => format!("{} s", duration.as_secs_f64()),
                 Stop::Requests(count) => format!("{count} requests"),
             };
-            format!(
-                "closed loop, {} connections, {stop}, {reuse}, {threads}",
-                setup.connections
-            )
+            format!("closed loop, {} connections, {stop}, {reuse}, {threads}", setup.connections)
         }
-        Load::Open {
-            stages,
-            arrivals,
-            seed,
-        } => {
-            let stages: Vec<String> = stages
-                .iter()
-                .map(|stage| format!("{}s@{}", stage.duration.as_secs_f64(), stage.rate))
-                .collect();
+        Load::Open { stages, arrivals, seed } => {
+            let stages: Vec<String> =
+                stages.iter().map(|stage| format!("{}s@{}", stage.duration.as_secs_f64(), stage.rate)).collect();
             let arrivals = match arrivals {
                 Arrivals::Constant => "evenly spaced".to_owned(),
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),
@@ -335,16 +246,8 @@ mod tests {
 
     #[test]
     fn times_and_bytes_have_readable_units() {
-        let times = [
-            (0.0, "0 ns"),
-            (999.0, "999 ns"),
-            (1_500.0, "1.5 µs"),
-            (2e6, "2.00 ms"),
-        ];
-        for (nanos, text) in times
-            .into_iter()
-            .chain([(1.5e9, "1500.00 ms"), (12e9, "12.00 s")])
-        {
+        let times = [(0.0, "0 ns"), (999.0, "999 ns"), (1_500.0, "1.5 µs"), (2e6, "2.00 ms")];
+        for (nanos, text) in times.into_iter().chain([(1.5e9, "1500.00 ms"), (12e9, "12.00 s")]) {
             assert_eq!(time(nanos), text);
         }
         for (count, text) in [(10.0, "10 B"), (2048.0, "2.0 KiB"), (3e6, "2.9 MiB")] {
@@ -366,16 +269,10 @@ mod tests {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
         // 1000 samples support p99 and not p99.9, which is marked and explained.
-        let latency = text
-            .lines()
-            .find(|line| line.starts_with("  latency"))
-            .unwrap();
+        let latency = text.lines().find(|line| line.starts_with("  latency")).unwrap();
         assert_eq!(latency.matches('*').count(), 1, "{latency}");
         assert!(text.contains("* fewer than ten"), "{text}");
-        assert!(
-            !text.contains("INVALID") && !text.contains("interrupted"),
-            "{text}"
-        );
+        assert!(!text.contains("INVALID") && !text.contains("interrupted"), "{text}");
     }
 
     #[test]
@@ -384,9 +281,7 @@ mod tests {
         report.validity = vec!["the reason".to_owned()];
         report.interrupted = true;
         report.errors.insert(ErrorKind::Read, 3);
-        report
-            .error_examples
-            .insert(ErrorKind::Read, "Connection reset".to_owned());
+        report.error_examples.insert(ErrorKind::Read, "Connection reset".to_owned());
         let text = report.summary();
         for part in [
             "INVALID       the reason",

@@ -134,26 +134,19 @@ impl Tally {
 
     /// Errors per kind that occurred.
     pub(crate) fn errors(&self) -> BTreeMap<ErrorKind, u64> {
-        let kinds = ErrorKind::ALL
-            .into_iter()
-            .map(|kind| (kind, self.errors[kind as usize]));
+        let kinds = ErrorKind::ALL.into_iter().map(|kind| (kind, self.errors[kind as usize]));
         kinds.filter(|(_, count)| *count > 0).collect()
     }
 
     /// What the first error of each kind said.
     pub(crate) fn examples(&self) -> BTreeMap<ErrorKind, String> {
         let kinds = ErrorKind::ALL.into_iter();
-        kinds
-            .filter_map(|kind| Some((kind, self.examples[kind as usize].clone()?)))
-            .collect()
+        kinds.filter_map(|kind| Some((kind, self.examples[kind as usize].clone()?))).collect()
     }
 
     /// True when nothing happened that an interval would show.
     pub(crate) fn is_empty(&self) -> bool {
-        self.offered == 0
-            && self.started == 0
-            && self.answered == 0
-            && self.errors.iter().all(|count| *count == 0)
+        self.offered == 0 && self.started == 0 && self.answered == 0 && self.errors.iter().all(|count| *count == 0)
     }
 }
 
@@ -178,16 +171,9 @@ mod tests {
         two.error(ErrorKind::Timeout, "");
         one.add(&two);
         assert_eq!(one.statuses(), BTreeMap::from([(200, 1), (503, 1)]));
-        let errors = [
-            (ErrorKind::Read, 2),
-            (ErrorKind::Timeout, 1),
-            (ErrorKind::Status5xx, 1),
-        ];
+        let errors = [(ErrorKind::Read, 2), (ErrorKind::Timeout, 1), (ErrorKind::Status5xx, 1)];
         assert_eq!(one.errors(), BTreeMap::from(errors));
-        assert_eq!(
-            one.examples(),
-            BTreeMap::from([(ErrorKind::Read, "first".to_owned())])
-        );
+        assert_eq!(one.examples(), BTreeMap::from([(ErrorKind::Read, "first".to_owned())]));
         assert_eq!(one.latency.summarise().count, 2);
     }
 }

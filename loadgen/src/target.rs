@@ -33,9 +33,7 @@ pub struct Target {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// `https://` is not there yet.
-    #[error(
-        "{0:?}: https is not supported yet; use http://, or terminate TLS in front of the target"
-    )]
+    #[error("{0:?}: https is not supported yet; use http://, or terminate TLS in front of the target")]
     Https(String),
     /// Neither `http://` nor `unix:`.
     #[error("{0:?} is no target; write http://HOST:PORT/PATH or unix:/path/to/socket")]
@@ -50,9 +48,7 @@ pub enum TargetError {
     #[error("{0:?}: credentials in the target are not supported; send a header instead")]
     Credentials(String),
     /// Spaces, control characters or characters outside ASCII.
-    #[error(
-        "{0:?} contains a space, a control character or a character outside ASCII; percent-encode it"
-    )]
+    #[error("{0:?} contains a space, a control character or a character outside ASCII; percent-encode it")]
     Character(String),
 }
 
@@ -75,10 +71,7 @@ impl Target {
     /// # Errors
     /// A path that needs percent-encoding.
     pub fn with_path(&self, path: &str) -> Result<Self, TargetError> {
-        Ok(Self {
-            path: request_target(path, path)?,
-            ..self.clone()
-        })
+        Ok(Self { path: request_target(path, path)?, ..self.clone() })
     }
 
     /// Where to connect.
@@ -115,10 +108,7 @@ impl FromStr for Target {
         if !lower.starts_with("http://") {
             return Err(TargetError::Scheme(text.to_owned()));
         }
-        let rest = text["http://".len()..]
-            .split('#')
-            .next()
-            .unwrap_or_default();
+        let rest = text["http://".len()..].split('#').next().unwrap_or_default();
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
         if authority.contains('@') {
@@ -132,21 +122,10 @@ impl FromStr for Target {
         if !printable(authority) {
             return Err(TargetError::Character(text.to_owned()));
         }
-        let written = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
+        let written = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Ok(Self {
-            host: if port == 80 {
-                written
-            } else {
-                format!("{written}:{port}")
-            },
-            address: Address::Tcp {
-                host: host.to_owned(),
-                port,
-            },
+            host: if port == 80 { written } else { format!("{written}:{port}") },
+            address: Address::Tcp { host: host.to_owned(), port },
             path,
         })
     }
@@ -181,9 +160,7 @@ fn unix(text: &str, rest: &str) -> Result<Target, TargetError> {
 fn authority_parts<'a>(text: &str, authority: &'a str) -> Result<(&'a str, u16), TargetError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
-            let (host, after) = bracketed
-                .split_once(']')
-                .ok_or_else(|| TargetError::Host(text.to_owned()))?;
+            let (host, after) = bracketed.split_once(']').ok_or_else(|| TargetError::Host(text.to_owned()))?;
             match after.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
                 None if after.is_empty() => (host, None),
@@ -197,11 +174,9 @@ fn authority_parts<'a>(text: &str, authority: &'a str) -> Result<(&'a str, u16),
     };
     let port = match port {
         None | Some("") => 80,
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
-            .parse::<u16>()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or_else(|| TargetError::Port(text.to_owned()))?,
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| TargetError::Port(text.to_owned()))?
+        }
         Some(_) => return Err(TargetError::Port(text.to_owned())),
     };
     Ok((host, port))
@@ -213,11 +188,7 @@ fn request_target(text: &str, path: &str) -> Result<String, TargetError> {
     if !printable(path) {
         return Err(TargetError::Character(text.to_owned()));
     }
-    Ok(if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    })
+    Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
 }
 
 fn printable(text: &str) -> bool {
@@ -232,12 +203,7 @@ mod tests {
     fn targets_parse_and_print() {
         // text, host field, path, printed
         let rows = [
-            (
-                "http://a:8000/x?y=1",
-                "a:8000",
-                "/x?y=1",
-                "http://a:8000/x?y=1",
-            ),
+            ("http://a:8000/x?y=1", "a:8000", "/x?y=1", "http://a:8000/x?y=1"),
             ("HTTP://a/", "a", "/", "http://a/"),
             // The default port is left out of Host, as browsers do (RFC 9110 §7.2).
             ("http://a:80", "a", "/", "http://a/"),
@@ -248,12 +214,7 @@ mod tests {
             ("http://[::1]:90/", "[::1]:90", "/", "http://[::1]:90/"),
             ("http://[::1]", "[::1]", "/", "http://[::1]/"),
             ("unix:/run/a.sock", "localhost", "/", "unix:/run/a.sock"),
-            (
-                "unix:/run/a.sock:/p?q",
-                "localhost",
-                "/p?q",
-                "unix:/run/a.sock:/p?q",
-            ),
+            ("unix:/run/a.sock:/p?q", "localhost", "/p?q", "unix:/run/a.sock:/p?q"),
             ("unix:rel.sock", "localhost", "/", "unix:rel.sock"),
         ];
         for (text, host, path, printed) in rows {
@@ -276,25 +237,13 @@ mod tests {
             ("http://:80/", TargetError::Host(quoted("http://:80/"))),
             ("http://[::1/", TargetError::Host(quoted("http://[::1/"))),
             ("http://a:0/", TargetError::Port(quoted("http://a:0/"))),
-            (
-                "http://a:65536/",
-                TargetError::Port(quoted("http://a:65536/")),
-            ),
+            ("http://a:65536/", TargetError::Port(quoted("http://a:65536/"))),
             // u16's own parser would accept the sign.
             ("http://a:+80/", TargetError::Port(quoted("http://a:+80/"))),
-            (
-                "http://[::1]x/",
-                TargetError::Port(quoted("http://[::1]x/")),
-            ),
-            (
-                "http://u:p@a/",
-                TargetError::Credentials(quoted("http://u:p@a/")),
-            ),
+            ("http://[::1]x/", TargetError::Port(quoted("http://[::1]x/"))),
+            ("http://u:p@a/", TargetError::Credentials(quoted("http://u:p@a/"))),
             // A line break would let the target write header fields.
-            (
-                "http://a/\r\nX: 1",
-                TargetError::Character(quoted("http://a/\r\nX: 1")),
-            ),
+            ("http://a/\r\nX: 1", TargetError::Character(quoted("http://a/\r\nX: 1"))),
             ("http://a b/", TargetError::Character(quoted("http://a b/"))),
         ];
         for (text, error) in rows {
@@ -306,10 +255,7 @@ mod tests {
     fn parts_make_the_same_target_as_their_url() {
         assert_eq!(Target::tcp("::1", 90, "/x"), "http://[::1]:90/x".parse());
         let target = Target::tcp("a", 80, "/").unwrap();
-        assert_eq!(
-            target.with_path("/y?z").unwrap().to_string(),
-            "http://a/y?z"
-        );
+        assert_eq!(target.with_path("/y?z").unwrap().to_string(), "http://a/y?z");
         assert!(target.with_path("/y z").is_err());
     }
 }

@@ -58,11 +58,5 @@ pub(crate) enum Message {
     /// No connection of the run has succeeded, and this thread's first one failed.
     Down(io::Error),
     /// An interval is over; `last` when the thread is.
-    Interval {
-        thread: usize,
-        from: u64,
-        until: u64,
-        last: bool,
-        tally: Box<Tally>,
-    },
+    Interval { thread: usize, from: u64, until: u64, last: bool, tally: Box<Tally> },
 }

@@ -29,8 +29,7 @@ impl Timeline {
             None => (self.measured, u64::MAX),
         };
         let number = (from - base) / self.interval + 1;
-        base.saturating_add(number.saturating_mul(self.interval))
-            .min(limit)
+        base.saturating_add(number.saturating_mul(self.interval)).min(limit)
     }
 }
 
@@ -40,18 +39,8 @@ mod tests {
 
     #[test]
     fn borders() {
-        let timed = Timeline {
-            start: 100,
-            measured: 150,
-            end: Some(175),
-            interval: 10,
-        };
-        let endless = Timeline {
-            start: 150,
-            measured: 150,
-            end: None,
-            interval: 10,
-        };
+        let timed = Timeline { start: 100, measured: 150, end: Some(175), interval: 10 };
+        let endless = Timeline { start: 150, measured: 150, end: None, interval: 10 };
         let rows = [
             // The warm-up is one interval, however long.
             (timed, 100, 150),

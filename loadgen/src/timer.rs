@@ -23,10 +23,7 @@ impl Timer {
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         let fd = timer.as_fd().as_raw_fd();
         registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-        Ok(Self {
-            timer,
-            set_to: None,
-        })
+        Ok(Self { timer, set_to: None })
     }
 
     /// Sets the timer, unless it is set to an earlier time already: then it fires early, once, and
@@ -38,10 +35,7 @@ impl Timer {
         self.set_to = Some(at);
         let time = TimeSpec::new((at / 1_000_000_000) as i64, (at % 1_000_000_000) as i64);
         // Setting it also resets what is readable, so nothing ever has to be read from it.
-        self.timer.set(
-            Expiration::OneShot(time),
-            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
-        )?;
+        self.timer.set(Expiration::OneShot(time), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         Ok(())
     }
 
@@ -70,8 +64,7 @@ mod tests {
             timer.set(at).unwrap();
             // A later time does not move it.
             timer.set(at + 1_000_000_000_000).unwrap();
-            poll.poll(&mut events, Some(Duration::from_secs(60)))
-                .unwrap();
+            poll.poll(&mut events, Some(Duration::from_secs(60))).unwrap();
             assert!(clock::now() >= at);
             assert_eq!(events.iter().count(), 1, "it fired, not the 60 s");
             timer.fired();

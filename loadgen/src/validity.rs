@@ -17,10 +17,7 @@ pub(crate) fn reasons(report: &Report) -> Vec<String> {
     if report.answered == 0 {
         reasons.push("no request was answered".to_owned());
     }
-    if let Some(ratio) = report
-        .achieved_over_offered()
-        .filter(|ratio| *ratio < LEAST_ACHIEVED)
-    {
+    if let Some(ratio) = report.achieved_over_offered().filter(|ratio| *ratio < LEAST_ACHIEVED) {
         reasons.push(format!(
             "only {:.1} % of the offered rate was achieved ({:.1}/s of {:.1}/s): the target did \
              not free connections fast enough (raise --connections) or the generator was too slow",
@@ -70,11 +67,7 @@ mod tests {
     #[test]
     fn each_rule_speaks_up_by_itself() {
         let milli = 1_000_000;
-        let thread = |cpu_share| ThreadReport {
-            cpu_s: 1.0,
-            cpu_share,
-            pinned_to: None,
-        };
+        let thread = |cpu_share| ThreadReport { cpu_s: 1.0, cpu_share, pinned_to: None };
         assert_eq!(reasons_of(|_| {}), Vec::<String>::new());
         let rows: Vec<(&str, Vec<String>)> = vec![
             ("no request", reasons_of(|r| r.answered = 0)),
@@ -87,10 +80,7 @@ mod tests {
                     r.latency.p99_ns = 10 * milli;
                 }),
             ),
-            (
-                "thread 1 used 95 %",
-                reasons_of(|r| r.threads = vec![thread(0.5), thread(0.95)]),
-            ),
+            ("thread 1 used 95 %", reasons_of(|r| r.threads = vec![thread(0.5), thread(0.95)])),
         ];
         for (expected, reasons) in rows {
             assert_eq!(reasons.len(), 1, "{expected}: {reasons:?}");
@@ -115,12 +105,7 @@ mod tests {
         // The p99 of 999 samples is not reliable; their p90 is.
         let short = |p90_ns| {
             reasons_of(|r| {
-                r.send_lag = Distribution {
-                    count: 999,
-                    p90_ns,
-                    p99_ns: 50 * milli,
-                    ..Distribution::default()
-                };
+                r.send_lag = Distribution { count: 999, p90_ns, p99_ns: 50 * milli, ..Distribution::default() };
                 r.latency.p90_ns = 10 * milli;
             })
         };

@@ -70,12 +70,7 @@ pub(super) struct Slot {
 impl Slot {
     /// A slot that has never been used.
     pub(super) fn vacant() -> Self {
-        Self {
-            phase: Phase::Vacant,
-            connection: None,
-            job: None,
-            established: false,
-        }
+        Self { phase: Phase::Vacant, connection: None, job: None, established: false }
     }
 }
 
@@ -83,13 +78,7 @@ impl Job {
     /// A request that nobody has taken up: its latency begins at `from`, and the generator acts on
     /// it at `seen`.
     pub(super) fn new(from: u64, seen: u64, recorded: bool) -> Self {
-        Self {
-            from,
-            seen,
-            taken: seen,
-            written: seen,
-            recorded,
-        }
+        Self { from, seen, taken: seen, written: seen, recorded }
     }
 }
 
@@ -106,23 +95,17 @@ impl Driver<'_> {
             }
         }
         let place = &mut self.slots[slot];
-        place.job = Some(Job {
-            taken: now,
-            written: now,
-            ..job
-        });
+        place.job = Some(Job { taken: now, written: now, ..job });
         match &mut place.connection {
             Some(connection) => {
                 connection.begin();
                 place.phase = Phase::Sending;
-                self.deadlines
-                    .start(slot, Wait::Answer, now.saturating_add(self.task.timeout));
+                self.deadlines.start(slot, Wait::Answer, now.saturating_add(self.task.timeout));
                 self.send(slot);
             }
             None => {
                 self.journal.tally.connects += 1;
-                self.journal.tally.reconnects +=
-                    u64::from(place.established && self.task.keep_alive);
+                self.journal.tally.reconnects += u64::from(place.established && self.task.keep_alive);
                 let deadline = now.saturating_add(self.task.connect_timeout);
                 self.deadlines.start(slot, Wait::Connect, deadline);
                 self.connect(slot);
@@ -132,12 +115,7 @@ impl Driver<'_> {
 
     pub(super) fn connect(&mut self, slot: usize) {
         let registry = self.poll.registry();
-        match Connection::open(
-            self.task.endpoint,
-            self.task.bodiless,
-            registry,
-            Token(slot),
-        ) {
+        match Connection::open(self.task.endpoint, self.task.bodiless, registry, Token(slot)) {
             Ok(mut connection) => {
                 connection.begin();
                 let place = &mut self.slots[slot];
@@ -173,22 +151,14 @@ impl Driver<'_> {
             Err(e) => return self.write_failed(slot, connecting, e),
         };
         self.journal.tally.bytes_sent += count as u64;
-        place.phase = if whole {
-            Phase::Awaiting
-        } else {
-            Phase::Sending
-        };
+        place.phase = if whole { Phase::Awaiting } else { Phase::Sending };
         if connecting {
             place.established = true;
             job.written = self.now;
             if job.recorded {
                 self.journal.tally.connect.record(self.now - job.taken);
             }
-            self.deadlines.start(
-                slot,
-                Wait::Answer,
-                self.now.saturating_add(self.task.timeout),
-            );
+            self.deadlines.start(slot, Wait::Answer, self.now.saturating_add(self.task.timeout));
             // Written once: a shared line that every connect touched would be a bottleneck.
             if !self.task.flags.reached.load(Ordering::Relaxed) {
                 self.task.flags.reached.store(true, Ordering::Relaxed);
@@ -197,11 +167,7 @@ impl Driver<'_> {
     }
 
     fn write_failed(&mut self, slot: usize, connecting: bool, error: io::Error) {
-        let kind = if connecting {
-            connect_failure(&error)
-        } else {
-            ErrorKind::Write
-        };
+        let kind = if connecting { connect_failure(&error) } else { ErrorKind::Write };
         // A target may answer and close without reading the whole request, for instance with 413.
         if kind == ErrorKind::Write && self.receive_early(slot) {
             return;
@@ -214,19 +180,9 @@ impl Driver<'_> {
         let Some(connection) = &mut self.slots[slot].connection else {
             return false;
         };
-        match connection.read(
-            &mut self.buffer,
-            true,
-            &mut self.journal.tally.bytes_received,
-        ) {
+        match connection.read(&mut self.buffer, true, &mut self.journal.tally.bytes_received) {
             Received::Answer(answer) => {
-                self.finish(
-                    slot,
-                    Answer {
-                        close: true,
-                        ..answer
-                    },
-                );
+                self.finish(slot, Answer { close: true, ..answer });
                 true
             }
             Received::Partly | Received::Failed(..) => false,
@@ -259,20 +215,10 @@ impl Driver<'_> {
             return;
         };
         let unsent = place.phase == Phase::Sending;
-        match connection.read(
-            &mut self.buffer,
-            ending,
-            &mut self.journal.tally.bytes_received,
-        ) {
+        match connection.read(&mut self.buffer, ending, &mut self.journal.tally.bytes_received) {
             Received::Partly => {}
             Received::Answer(answer) => {
-                self.finish(
-                    slot,
-                    Answer {
-                        close: answer.close || unsent,
-                        ..answer
-                    },
-                );
+                self.finish(slot, Answer { close: answer.close || unsent, ..answer });
             }
             Received::Failed(kind, detail) => self.fail(slot, kind, &detail, None),
         }
@@ -287,9 +233,7 @@ impl Driver<'_> {
         self.deadlines.clear(slot);
         self.in_flight -= 1;
         if job.recorded {
-            self.journal
-                .tally
-                .answer(answer.status, now - job.from, now - job.written);
+            self.journal.tally.answer(answer.status, now - job.from, now - job.written);
         }
         if self.task.keep_alive && !answer.close {
             self.slots[slot].phase = Phase::Idle;
@@ -300,13 +244,7 @@ impl Driver<'_> {
     }
 
     /// The slot's request will never be answered. `source` is the system's error, if there is one.
-    pub(super) fn fail(
-        &mut self,
-        slot: usize,
-        kind: ErrorKind,
-        detail: &str,
-        source: Option<io::Error>,
-    ) {
+    pub(super) fn fail(&mut self, slot: usize, kind: ErrorKind, detail: &str, source: Option<io::Error>) {
         let now = self.observe();
         let Some(job) = self.slots[slot].job.take() else {
             return;
@@ -317,10 +255,8 @@ impl Driver<'_> {
             self.journal.tally.error(kind, detail);
         }
         self.disconnect(slot);
-        let unconnected = matches!(
-            kind,
-            ErrorKind::ConnectRefused | ErrorKind::ConnectTimeout | ErrorKind::ConnectFailed
-        );
+        let unconnected =
+            matches!(kind, ErrorKind::ConnectRefused | ErrorKind::ConnectTimeout | ErrorKind::ConnectFailed);
         if unconnected && !self.told_down && !self.task.flags.reached.load(Ordering::Relaxed) {
             self.told_down = true;
             let error = source.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, detail));

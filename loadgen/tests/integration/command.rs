@@ -29,10 +29,7 @@ fn without_arguments_it_shows_how_to_use_it() {
     let output = loadgen(&[]);
     assert_eq!(output.status.code(), Some(2));
     let shown = text(&output.stderr);
-    assert!(
-        shown.contains("loadgen --target http://") && shown.contains("--help"),
-        "{shown}"
-    );
+    assert!(shown.contains("loadgen --target http://") && shown.contains("--help"), "{shown}");
 }
 
 #[test]
@@ -43,10 +40,7 @@ fn help_version_and_completions() {
         assert!(text(&help.stdout).contains(part), "{part}");
     }
     let version = loadgen(&["--version"]);
-    assert_eq!(
-        text(&version.stdout),
-        concat!("loadgen ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(text(&version.stdout), concat!("loadgen ", env!("CARGO_PKG_VERSION"), "\n"));
     let completions = loadgen(&["--completions", "bash"]);
     assert_eq!(completions.status.code(), Some(0));
     assert!(text(&completions.stdout).contains("--connect-timeout"));
@@ -57,22 +51,10 @@ fn wrong_usage_is_refused_in_words() {
     let rows: &[(&[&str], &str)] = &[
         (&["--target", "https://a/"], "https is not supported yet"),
         (&["--target", "a:80"], "is no target"),
-        (
-            &["--target", "http://a/", "--duration", "5x"],
-            "is no duration",
-        ),
-        (
-            &["--target", "http://a/", "--connections", "0"],
-            "--connections: must be at least 1",
-        ),
-        (
-            &["--target", "http://a/", "--interval", "1us"],
-            "--interval: must be at least 10ms",
-        ),
-        (
-            &["--target", "http://a/", "--body-file", "/nonexistent"],
-            "cannot read --body-file",
-        ),
+        (&["--target", "http://a/", "--duration", "5x"], "is no duration"),
+        (&["--target", "http://a/", "--connections", "0"], "--connections: must be at least 1"),
+        (&["--target", "http://a/", "--interval", "1us"], "--interval: must be at least 10ms"),
+        (&["--target", "http://a/", "--body-file", "/nonexistent"], "cannot read --body-file"),
         (&["--rate", "5"], "--target"),
     ];
     for (words, message) in rows {
@@ -92,10 +74,7 @@ fn a_target_that_is_down_has_its_own_exit_code() {
         let output = loadgen(words);
         let shown = text(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{shown}");
-        assert!(
-            shown.contains(&url) && shown.contains("is a server listening there?"),
-            "{shown}"
-        );
+        assert!(shown.contains(&url) && shown.contains("is a server listening there?"), "{shown}");
         assert_eq!(shown.lines().count(), 1, "{shown}");
         assert!(output.stdout.is_empty());
     }
@@ -118,36 +97,21 @@ fn a_run_writes_summary_progress_json_and_percentiles() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (json, hdr) = (path("report.json"), path("latency.hgrm"));
     let url = server.target().to_string();
-    let words = [
-        "--target", &url, "-n", "300", "-c", "2", "--json", &json, "--hdr", &hdr,
-    ];
+    let words = ["--target", &url, "-n", "300", "-c", "2", "--json", &json, "--hdr", &hdr];
     let output = loadgen(&words);
     // A busy machine may make the generator the bottleneck; the run is then INVALID, as it should.
     assert!(matches!(output.status.code(), Some(0 | 5)), "{output:?}");
-    assert!(
-        text(&output.stdout).contains("300 answered, 0 failed"),
-        "{output:?}"
-    );
-    assert!(
-        text(&output.stderr).contains("answered"),
-        "progress: {output:?}"
-    );
+    assert!(text(&output.stdout).contains("300 answered, 0 failed"), "{output:?}");
+    assert!(text(&output.stderr).contains("answered"), "progress: {output:?}");
     let report: Report = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     check(&report);
     assert_eq!(report.requests, 300);
-    assert!(
-        std::fs::read_to_string(&hdr)
-            .unwrap()
-            .contains("Percentile")
-    );
+    assert!(std::fs::read_to_string(&hdr).unwrap().contains("Percentile"));
 
     let output = loadgen(&["--target", &url, "-n", "5", "-q", "--json"]);
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report.answered, 5);
-    assert!(
-        text(&output.stderr).contains("5 answered"),
-        "the summary makes way: {output:?}"
-    );
+    assert!(text(&output.stderr).contains("5 answered"), "the summary makes way: {output:?}");
 }
 
 #[test]
@@ -156,10 +120,7 @@ fn a_run_that_measures_nothing_is_invalid() {
     let url = server.target().to_string();
     let output = loadgen(&["--target", &url, "-n", "4"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
-    assert!(
-        text(&output.stdout).contains("INVALID       no request was answered"),
-        "{output:?}"
-    );
+    assert!(text(&output.stdout).contains("INVALID       no request was answered"), "{output:?}");
 }
 
 #[test]
@@ -167,22 +128,8 @@ fn ctrl_c_ends_the_run_with_a_report() {
     let server = Server::answering(OK);
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let url = server.target().to_string();
-        let words = [
-            "--target",
-            &url,
-            "--rate",
-            "50",
-            "-d",
-            "60s",
-            "--interval",
-            "100ms",
-            "--json",
-        ];
-        let mut child = command(&words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let words = ["--target", &url, "--rate", "50", "-d", "60s", "--interval", "100ms", "--json"];
+        let mut child = command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut progress = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         // The first line of progress: it is running.
@@ -192,12 +139,7 @@ fn ctrl_c_ends_the_run_with_a_report() {
         let mut rest = String::new();
         progress.read_to_string(&mut rest).unwrap();
         let mut json = String::new();
-        child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut json)
-            .unwrap();
+        child.stdout.take().unwrap().read_to_string(&mut json).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130));
         assert!(rest.contains("interrupted"), "{rest}");
         let report: Report = serde_json::from_str(&json).unwrap();

@@ -17,18 +17,10 @@ const COUNT: u64 = 12;
 fn all_fail(kind: ErrorKind, serve: impl Fn(&mut Client) + Send + Sync + 'static) {
     let server = Server::start(serve);
     let report = run(&Plan {
-        timeout: Duration::from_millis(if kind == ErrorKind::Timeout {
-            150
-        } else {
-            20_000
-        }),
+        timeout: Duration::from_millis(if kind == ErrorKind::Timeout { 150 } else { 20_000 }),
         ..requests(server.target(), COUNT, 3)
     });
-    assert_eq!(
-        report.errors.clone().into_iter().collect::<Vec<_>>(),
-        [(kind, COUNT)],
-        "{kind:?}"
-    );
+    assert_eq!(report.errors.clone().into_iter().collect::<Vec<_>>(), [(kind, COUNT)], "{kind:?}");
     assert_eq!(report.answered, if kind.is_answer() { COUNT } else { 0 });
     // A run without one answer measures nothing.
     assert_eq!(report.is_valid(), kind.is_answer(), "{:?}", report.validity);
@@ -55,10 +47,7 @@ fn cut_in_the_head() {
 
 #[test]
 fn cut_in_the_body() {
-    all_fail(
-        ErrorKind::Truncated,
-        once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"),
-    );
+    all_fail(ErrorKind::Truncated, once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"));
 }
 
 #[test]
@@ -74,10 +63,7 @@ fn not_http() {
 
 #[test]
 fn more_than_announced() {
-    all_fail(
-        ErrorKind::Protocol,
-        once(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello"),
-    );
+    all_fail(ErrorKind::Protocol, once(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello"));
 }
 
 #[test]
@@ -121,11 +107,7 @@ fn a_request_that_cannot_be_written() {
     let server = Server::start(Client::peek);
     // More than the socket buffers of both sides hold, so that the reset comes in mid-write.
     let body = vec![b'x'; 32 << 20];
-    let plan = Plan {
-        method: "POST".into(),
-        body,
-        ..requests(server.target(), 4, 1)
-    };
+    let plan = Plan { method: "POST".into(), body, ..requests(server.target(), 4, 1) };
     let report = run(&plan);
     assert_eq!(report.errors_of(ErrorKind::Write), 4, "{:?}", report.errors);
 }
@@ -140,18 +122,9 @@ fn an_answer_before_the_request_is_written() {
         }
     });
     let body = vec![b'x'; 32 << 20];
-    let plan = Plan {
-        method: "POST".into(),
-        body,
-        ..requests(server.target(), 3, 1)
-    };
+    let plan = Plan { method: "POST".into(), body, ..requests(server.target(), 3, 1) };
     let report = run(&plan);
-    assert_eq!(
-        report.errors_of(ErrorKind::Status4xx),
-        3,
-        "{:?}",
-        report.errors
-    );
+    assert_eq!(report.errors_of(ErrorKind::Status4xx), 3, "{:?}", report.errors);
     // What is left of a request cannot be followed by another one on the same connection.
     assert_eq!(report.connects, 3);
 }
@@ -162,28 +135,15 @@ fn a_target_that_is_down_is_an_error_of_the_run() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let target = Target::tcp("127.0.0.1", port, "/x").unwrap();
-    for plan in [
-        requests(target.clone(), 100, 4),
-        stages(target.clone(), "5s@100"),
-    ] {
+    for plan in [requests(target.clone(), 100, 4), stages(target.clone(), "5s@100")] {
         let error = loadgen::run(&plan, &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
         assert!(matches!(error, RunError::TargetDown { .. }), "{error}");
         let text = error.to_string();
-        assert!(
-            text.contains(&target.to_string()) && !text.contains('\n'),
-            "{text}"
-        );
+        assert!(text.contains(&target.to_string()) && !text.contains('\n'), "{text}");
     }
     let missing: Target = "unix:/nonexistent/socket".parse().unwrap();
-    let error = loadgen::run(
-        &requests(missing, 1, 1),
-        &mut |_| {},
-        &AtomicBool::new(false),
-    );
-    assert!(
-        matches!(error, Err(RunError::TargetDown { .. })),
-        "{error:?}"
-    );
+    let error = loadgen::run(&requests(missing, 1, 1), &mut |_| {}, &AtomicBool::new(false));
+    assert!(matches!(error, Err(RunError::TargetDown { .. })), "{error:?}");
 }
 
 #[test]
@@ -196,20 +156,12 @@ fn a_target_that_goes_down_is_counted() {
         let mut request = [0; 1024];
         std::io::Read::read(&mut stream, &mut request).unwrap();
         drop(listener);
-        std::io::Write::write_all(&mut stream, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
-            .unwrap();
+        std::io::Write::write_all(&mut stream, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
-    let report = run(&requests(
-        Target::tcp("127.0.0.1", port, "/").unwrap(),
-        5,
-        1,
-    ));
+    let report = run(&requests(Target::tcp("127.0.0.1", port, "/").unwrap(), 5, 1));
     server.join().unwrap();
     assert_eq!(report.answered, 1);
-    assert_eq!(
-        report.errors.into_iter().collect::<Vec<_>>(),
-        [(ErrorKind::ConnectRefused, 4)]
-    );
+    assert_eq!(report.errors.into_iter().collect::<Vec<_>>(), [(ErrorKind::ConnectRefused, 4)]);
 }
 
 /// Four connections to a listener that accepts none and queues one.
@@ -220,21 +172,9 @@ fn full_backlog(target: Target) {
         ..requests(target, 4, 4)
     });
     let kinds = [ErrorKind::ConnectTimeout, ErrorKind::Timeout];
-    assert!(
-        report.errors.keys().all(|kind| kinds.contains(kind)),
-        "{:?}",
-        report.errors
-    );
-    assert!(
-        report.errors_of(ErrorKind::ConnectTimeout) >= 1,
-        "{:?}",
-        report.errors
-    );
-    assert!(
-        report.errors_of(ErrorKind::Timeout) >= 1,
-        "{:?}",
-        report.errors
-    );
+    assert!(report.errors.keys().all(|kind| kinds.contains(kind)), "{:?}", report.errors);
+    assert!(report.errors_of(ErrorKind::ConnectTimeout) >= 1, "{:?}", report.errors);
+    assert!(report.errors_of(ErrorKind::Timeout) >= 1, "{:?}", report.errors);
 }
 
 #[test]
@@ -257,28 +197,13 @@ fn a_unix_socket_with_a_full_backlog() {
 #[test]
 fn requests_without_a_connection_are_counted_as_never_sent() {
     let server = Server::start(Client::hold);
-    let report = run(&Plan {
-        connections: 1,
-        timeout: Duration::from_millis(300),
-        ..stages(server.target(), "1s@20")
-    });
+    let report = run(&Plan { connections: 1, timeout: Duration::from_millis(300), ..stages(server.target(), "1s@20") });
     assert_eq!(report.requests, 20);
     let kinds: Vec<ErrorKind> = report.errors.keys().copied().collect();
     assert_eq!(kinds, [ErrorKind::Timeout, ErrorKind::Unsent]);
     // One request at a time, 300 ms each, in 1.3 s.
-    assert!(
-        report.errors_of(ErrorKind::Unsent) >= 14,
-        "{:?}",
-        report.errors
-    );
-    assert!(
-        report
-            .validity
-            .iter()
-            .any(|r| r.contains("of the offered rate")),
-        "{:?}",
-        report.validity
-    );
+    assert!(report.errors_of(ErrorKind::Unsent) >= 14, "{:?}", report.errors);
+    assert!(report.validity.iter().any(|r| r.contains("of the offered rate")), "{:?}", report.validity);
 }
 
 #[test]
@@ -318,33 +243,18 @@ fn stopping_a_run_reports_what_was_measured() {
 fn stopping_before_the_first_request_is_no_crash() {
     let server = Server::answering(OK);
     let stop = AtomicBool::new(true);
-    for plan in [
-        requests(server.target(), 1_000_000, 2),
-        stages(server.target(), "60s@10"),
-    ] {
+    for plan in [requests(server.target(), 1_000_000, 2), stages(server.target(), "60s@10")] {
         let report = loadgen::run(&plan, &mut |_| {}, &stop).unwrap();
         check(&report);
-        assert!(
-            report.interrupted && report.duration_s < 30.0,
-            "{}",
-            report.summary()
-        );
+        assert!(report.interrupted && report.duration_s < 30.0, "{}", report.summary());
     }
 }
 
 #[test]
 fn a_cpu_that_is_not_there_is_named() {
     let server = Server::answering(OK);
-    let plan = Plan {
-        cpus: Some(vec![1000]),
-        ..requests(server.target(), 1, 1)
-    };
+    let plan = Plan { cpus: Some(vec![1000]), ..requests(server.target(), 1, 1) };
     let error = loadgen::run(&plan, &mut |_| {}, &AtomicBool::new(false)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("pin a generator thread to CPU 1000"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("pin a generator thread to CPU 1000"), "{error}");
     assert_eq!(server.accepted(), 0);
 }

@@ -12,12 +12,7 @@ use crate::server::{OK, Request, Server, requests, run, stages};
 /// All requests must be answered 200; the report is returned for more.
 fn all_well(plan: &Plan) -> loadgen::Report {
     let report = run(plan);
-    assert!(
-        report.errors.is_empty(),
-        "{:?} {:?}",
-        report.errors,
-        report.error_examples
-    );
+    assert!(report.errors.is_empty(), "{:?} {:?}", report.errors, report.error_examples);
     assert_eq!(report.status_class(2), report.requests);
     report
 }
@@ -26,10 +21,7 @@ fn all_well(plan: &Plan) -> loadgen::Report {
 fn keep_alive_uses_exactly_the_connections_asked_for() {
     let server = Server::answering(OK);
     let report = all_well(&requests(server.target(), 100, 5));
-    assert_eq!(
-        (report.requests, report.connects, report.reconnects),
-        (100, 5, 0)
-    );
+    assert_eq!((report.requests, report.connects, report.reconnects), (100, 5, 0));
     assert_eq!(server.accepted(), 5);
     assert_eq!(report.bytes_received, 100 * OK.len() as u64);
 }
@@ -37,19 +29,10 @@ fn keep_alive_uses_exactly_the_connections_asked_for() {
 #[test]
 fn requests_are_counted_exactly_over_threads() {
     let server = Server::answering(OK);
-    let report = all_well(&Plan {
-        threads: 3,
-        ..requests(server.target(), 100, 7)
-    });
-    assert_eq!(
-        (report.requests, report.connects, report.threads.len()),
-        (100, 7, 3)
-    );
+    let report = all_well(&Plan { threads: 3, ..requests(server.target(), 100, 7) });
+    assert_eq!((report.requests, report.connects, report.threads.len()), (100, 7, 3));
     // More threads than connections would have nothing to do.
-    let report = all_well(&Plan {
-        threads: 8,
-        ..requests(server.target(), 10, 2)
-    });
+    let report = all_well(&Plan { threads: 8, ..requests(server.target(), 10, 2) });
     assert_eq!((report.requests, report.threads.len()), (10, 2));
 }
 
@@ -60,23 +43,14 @@ fn a_new_connection_per_request() {
     // Answers as if connections could be kept: closing is up to the generator.
     let server = Server::start(move |client| {
         while let Some(Request { head, .. }) = client.request() {
-            count.fetch_add(
-                u64::from(head.contains("\r\nConnection: close\r\n")),
-                Ordering::SeqCst,
-            );
+            count.fetch_add(u64::from(head.contains("\r\nConnection: close\r\n")), Ordering::SeqCst);
             client.send(OK);
         }
     });
     let reuse = Reuse::NewConnectionPerRequest;
-    let report = all_well(&Plan {
-        reuse,
-        ..requests(server.target(), 60, 4)
-    });
+    let report = all_well(&Plan { reuse, ..requests(server.target(), 60, 4) });
     assert_eq!((report.connects, report.reconnects), (60, 0));
-    let report = all_well(&Plan {
-        reuse,
-        ..stages(server.target(), "1s@60")
-    });
+    let report = all_well(&Plan { reuse, ..stages(server.target(), "1s@60") });
     assert_eq!((report.connects, report.reconnects), (60, 0));
     assert_eq!(server.accepted(), 120);
     assert_eq!(said_close.load(Ordering::SeqCst), 120);
@@ -147,23 +121,13 @@ fn a_response_in_single_bytes() {
 #[test]
 fn head_and_bodiless_statuses_keep_the_connection() {
     let head = Server::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
-    let report = all_well(&Plan {
-        method: "HEAD".into(),
-        ..requests(head.target(), 10, 1)
-    });
+    let report = all_well(&Plan { method: "HEAD".into(), ..requests(head.target(), 10, 1) });
     assert_eq!(report.connects, 1);
     let empty = Server::answering(b"HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(all_well(&requests(empty.target(), 10, 1)).connects, 1);
     let fresh = Server::answering(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
     let report = run(&requests(fresh.target(), 10, 1));
-    assert_eq!(
-        (
-            report.status_class(3),
-            report.errors_total(),
-            report.connects
-        ),
-        (10, 0, 1)
-    );
+    assert_eq!((report.status_class(3), report.errors_total(), report.connects), (10, 0, 1));
 }
 
 #[test]
@@ -171,20 +135,13 @@ fn large_bodies_go_both_ways() {
     let server = Server::start(|client| {
         while let Some(request) = client.request() {
             assert!(request.body.iter().all(|byte| *byte == b'z'));
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-                request.body.len()
-            );
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len());
             client.send(head.as_bytes());
             client.send(&request.body);
         }
     });
     let body = vec![b'z'; 3 << 20];
-    let plan = Plan {
-        method: "PUT".into(),
-        body,
-        ..requests(server.target(), 6, 2)
-    };
+    let plan = Plan { method: "PUT".into(), body, ..requests(server.target(), 6, 2) };
     let report = all_well(&plan);
     assert!(report.bytes_sent > 6 * (3 << 20) && report.bytes_received > 6 * (3 << 20));
 }
@@ -205,16 +162,11 @@ fn unix_sockets() {
         }
         seen
     });
-    let target = format!("unix:{}:/some/path?x", path.display())
-        .parse()
-        .unwrap();
+    let target = format!("unix:{}:/some/path?x", path.display()).parse().unwrap();
     let report = all_well(&requests(target, 10, 1));
     assert_eq!(report.connects, 1);
     let seen = server.join().unwrap();
-    assert!(
-        seen.starts_with("GET /some/path?x HTTP/1.1\r\nHost: localhost\r\n"),
-        "{seen}"
-    );
+    assert!(seen.starts_with("GET /some/path?x HTTP/1.1\r\nHost: localhost\r\n"), "{seen}");
 }
 
 #[test]
@@ -228,10 +180,7 @@ fn an_open_loop_opens_only_the_connections_it_needs() {
     // 40/s × 100 ms = 4 at a time; a busy machine may need some more, never the 4096 allowed.
     let report = all_well(&stages(server.target(), "1s@40"));
     assert!((4..=40).contains(&report.connects), "{}", report.connects);
-    let limited = all_well(&Plan {
-        connections: 2,
-        ..stages(server.target(), "1s@40")
-    });
+    let limited = all_well(&Plan { connections: 2, ..stages(server.target(), "1s@40") });
     assert_eq!(limited.connects, 2);
     assert!(limited.intervals.iter().any(|i| i.queued > 0));
 }

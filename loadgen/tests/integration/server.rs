@@ -96,12 +96,7 @@ impl Server {
         let (count, stop) = (Arc::clone(&accepted), Arc::clone(&stopping));
         let serve = Arc::new(serve);
         let thread = thread::spawn(move || accept(&listener, &count, &stop, &serve));
-        Self {
-            port,
-            accepted,
-            stopping,
-            thread: Some(thread),
-        }
+        Self { port, accepted, stopping, thread: Some(thread) }
     }
 
     /// A server that answers every request with the same bytes.
@@ -150,11 +145,7 @@ fn accept<S: Fn(&mut Client) + Send + Sync + 'static>(
             let Ok(reading) = registered.try_clone() else {
                 return;
             };
-            serve(&mut Client {
-                stream,
-                reader: BufReader::new(reading),
-                stopping,
-            });
+            serve(&mut Client { stream, reader: BufReader::new(reading), stopping });
         });
         connections.push((weak, thread));
     }
@@ -181,14 +172,8 @@ impl Drop for Server {
 
 /// A closed loop of so many requests.
 pub(crate) fn requests(target: Target, count: u64, connections: usize) -> Plan {
-    let load = Load::Closed {
-        stop: Stop::Requests(count),
-    };
-    Plan {
-        connections,
-        timeout: Duration::from_secs(20),
-        ..Plan::new(target, load)
-    }
+    let load = Load::Closed { stop: Stop::Requests(count) };
+    Plan { connections, timeout: Duration::from_secs(20), ..Plan::new(target, load) }
 }
 
 /// An open loop.
@@ -207,21 +192,10 @@ pub(crate) fn run(plan: &Plan) -> Report {
 
 /// Nothing is counted twice or lost.
 pub(crate) fn check(report: &Report) {
-    let sum =
-        |count: fn(&loadgen::Interval) -> u64| report.intervals.iter().map(count).sum::<u64>();
-    assert_eq!(
-        report.requests,
-        report.answered + report.failed() + report.abandoned,
-        "{report:#?}"
-    );
-    assert_eq!(
-        report.answered,
-        report.latency.count + report.latency.overflow
-    );
-    assert_eq!(
-        report.answered,
-        report.service.count + report.service.overflow
-    );
+    let sum = |count: fn(&loadgen::Interval) -> u64| report.intervals.iter().map(count).sum::<u64>();
+    assert_eq!(report.requests, report.answered + report.failed() + report.abandoned, "{report:#?}");
+    assert_eq!(report.answered, report.latency.count + report.latency.overflow);
+    assert_eq!(report.answered, report.service.count + report.service.overflow);
     assert_eq!(report.answered, report.statuses.values().sum::<u64>());
     assert_eq!(report.answered, sum(|i| i.answered));
     assert_eq!(report.requests, sum(|i| i.offered));

@@ -41,9 +41,7 @@ impl BodyDecoder {
     pub fn new(framing: Framing, limits: &Limits) -> BodyDecoder {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Complete,
-            Framing::Length(length) if length > limits.body => {
-                State::Refused(Refusal::BodyTooLarge)
-            }
+            Framing::Length(length) if length > limits.body => State::Refused(Refusal::BodyTooLarge),
             Framing::Length(remaining) => State::Length { remaining },
             Framing::Chunked => State::Chunked(Chunked::new(limits)),
         };
@@ -81,10 +79,7 @@ impl BodyDecoder {
                 }
             },
         };
-        Ok(Decoded {
-            consumed,
-            complete: self.is_complete(),
-        })
+        Ok(Decoded { consumed, complete: self.is_complete() })
     }
 
     /// Whether the whole body has been decoded; at once when there is none.
@@ -102,12 +97,7 @@ pub(crate) fn at_most(bytes: &[u8], count: u64) -> &[u8] {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        request_line: 0,
-        header_count: 0,
-        header_bytes: 16,
-        body: 8,
-    };
+    const LIMITS: Limits = Limits { request_line: 0, header_count: 0, header_bytes: 16, body: 8 };
 
     /// One call: consumed, complete, payload.
     fn decode(framing: Framing, input: &str) -> Result<(usize, bool, String), Refusal> {
@@ -133,19 +123,9 @@ mod tests {
             (Chunked, "3\r\nabc\r\n0\r\n\r\nnext", 13, true, "abc"),
             (Chunked, "0\r\n\r\n0\r\n\r\n", 5, true, ""),
             (Chunked, "0\r\nA: b\r\nC:d\r\n\r\nnext", 16, true, ""),
-            (
-                Chunked,
-                "8;a=b\r\n01234567\r\n0\r\n\r\n",
-                22,
-                true,
-                "01234567",
-            ),
+            (Chunked, "8;a=b\r\n01234567\r\n0\r\n\r\n", 22, true, "01234567"),
         ] {
-            assert_eq!(
-                decode(framing, input),
-                Ok((consumed, complete, body.to_owned())),
-                "{framing:?} {input:?}"
-            );
+            assert_eq!(decode(framing, input), Ok((consumed, complete, body.to_owned())), "{framing:?} {input:?}");
         }
     }
 
@@ -159,23 +139,12 @@ mod tests {
             (Chunked, "8\r\n01234567\r\n1\r\n", Refusal::BodyTooLarge),
             (Chunked, "ffffffffffffffff\r\n", Refusal::BodyTooLarge),
             // 17 bytes, line ends included, without the empty line.
-            (
-                Chunked,
-                "0\r\nA: 1\r\nB: 234567\r\n",
-                Refusal::TrailersTooLarge,
-            ),
+            (Chunked, "0\r\nA: 1\r\nB: 234567\r\n", Refusal::TrailersTooLarge),
         ] {
-            assert_eq!(
-                decode(framing, input),
-                Err(refusal),
-                "{framing:?} {input:?}"
-            );
+            assert_eq!(decode(framing, input), Err(refusal), "{framing:?} {input:?}");
         }
         let exactly = "0\r\nA: 1\r\nB: 23456\r\n\r\n";
-        assert_eq!(
-            decode(Chunked, exactly),
-            Ok((exactly.len(), true, String::new()))
-        );
+        assert_eq!(decode(Chunked, exactly), Ok((exactly.len(), true, String::new())));
     }
 
     #[test]
@@ -186,10 +155,7 @@ mod tests {
         for _ in 0..16 {
             assert!(decoder.decode(chunk.as_bytes(), &mut body).is_ok());
         }
-        assert_eq!(
-            decoder.decode(chunk.as_bytes(), &mut body),
-            Err(Refusal::ChunkExtension)
-        );
+        assert_eq!(decoder.decode(chunk.as_bytes(), &mut body), Err(Refusal::ChunkExtension));
         assert_eq!(body.len(), 16);
     }
 }

@@ -98,10 +98,9 @@ impl Chunked {
     fn framing_byte(&mut self, byte: u8) -> Result<State, Refusal> {
         Ok(match (self.state, byte) {
             (State::Size { size, digits }, _) => match (char::from(byte).to_digit(16), byte) {
-                (Some(digit), _) if digits < SIZE_DIGITS => State::Size {
-                    size: size << 4 | u64::from(digit),
-                    digits: digits + 1,
-                },
+                (Some(digit), _) if digits < SIZE_DIGITS => {
+                    State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
+                }
                 _ if digits == 0 => return Err(Refusal::ChunkSize),
                 (_, b'\r') => State::SizeLineFeed { size },
                 (_, b';') => State::Extension { size },
@@ -109,12 +108,8 @@ impl Chunked {
                 _ => return Err(Refusal::ChunkSize),
             },
             // §7.1.1: whitespace is bad, but allowed before `;`. Before the line end it is not.
-            (State::ExtensionSpace { size }, b' ' | b'\t') => {
-                self.extension_byte(State::ExtensionSpace { size })?
-            }
-            (State::ExtensionSpace { size }, b';') => {
-                self.extension_byte(State::Extension { size })?
-            }
+            (State::ExtensionSpace { size }, b' ' | b'\t') => self.extension_byte(State::ExtensionSpace { size })?,
+            (State::ExtensionSpace { size }, b';') => self.extension_byte(State::Extension { size })?,
             (State::ExtensionSpace { .. }, _) => return Err(Refusal::ChunkSize),
             // What extensions say is ignored (§7.1.1), so their inner grammar is not checked beyond what could pass
             // for a line end elsewhere.
@@ -126,10 +121,7 @@ impl Chunked {
 
             (State::SizeLineFeed { size: 0 }, b'\n') => State::TrailerStart,
             (State::SizeLineFeed { size }, b'\n') => {
-                self.body_room = self
-                    .body_room
-                    .checked_sub(size)
-                    .ok_or(Refusal::BodyTooLarge)?;
+                self.body_room = self.body_room.checked_sub(size).ok_or(Refusal::BodyTooLarge)?;
                 State::Data { remaining: size }
             }
             (State::SizeLineFeed { .. }, _) => return Err(Refusal::ChunkSize),
@@ -139,17 +131,11 @@ impl Chunked {
             (State::DataReturn | State::DataLineFeed, _) => return Err(Refusal::ChunkEnd),
 
             (State::TrailerStart, b'\r') => State::LastLineFeed,
-            (State::TrailerStart, _) if grammar::is_token_byte(byte) => {
-                self.trailer_byte(State::TrailerName)?
-            }
+            (State::TrailerStart, _) if grammar::is_token_byte(byte) => self.trailer_byte(State::TrailerName)?,
             (State::TrailerName, b':') => self.trailer_byte(State::TrailerValue)?,
-            (State::TrailerName, _) if grammar::is_token_byte(byte) => {
-                self.trailer_byte(State::TrailerName)?
-            }
+            (State::TrailerName, _) if grammar::is_token_byte(byte) => self.trailer_byte(State::TrailerName)?,
             (State::TrailerValue, b'\r') => self.trailer_byte(State::TrailerLineFeed)?,
-            (State::TrailerValue, _) if grammar::is_text_byte(byte) => {
-                self.trailer_byte(State::TrailerValue)?
-            }
+            (State::TrailerValue, _) if grammar::is_text_byte(byte) => self.trailer_byte(State::TrailerValue)?,
             (State::TrailerLineFeed, b'\n') => self.trailer_byte(State::TrailerStart)?,
             (State::LastLineFeed, b'\n') => State::Complete,
             (
@@ -167,18 +153,12 @@ impl Chunked {
     }
 
     fn extension_byte(&mut self, next: State) -> Result<State, Refusal> {
-        self.extension_room = self
-            .extension_room
-            .checked_sub(1)
-            .ok_or(Refusal::ChunkExtension)?;
+        self.extension_room = self.extension_room.checked_sub(1).ok_or(Refusal::ChunkExtension)?;
         Ok(next)
     }
 
     fn trailer_byte(&mut self, next: State) -> Result<State, Refusal> {
-        self.trailer_room = self
-            .trailer_room
-            .checked_sub(1)
-            .ok_or(Refusal::TrailersTooLarge)?;
+        self.trailer_room = self.trailer_room.checked_sub(1).ok_or(Refusal::TrailersTooLarge)?;
         Ok(next)
     }
 }

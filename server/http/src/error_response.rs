@@ -23,9 +23,7 @@ pub fn error_response(
     out.extend_from_slice(status.as_bytes());
     out.extend_from_slice(b"\r\nServer: smarthttpd\r\nDate: ");
     out.extend_from_slice(date.as_bytes());
-    out.extend_from_slice(
-        b"\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
-    );
+    out.extend_from_slice(b"\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
     write_number(out, body.iter().map(|part| part.len() as u64).sum());
     for (name, value) in extra {
         for part in ["\r\n", name, ": ", value] {

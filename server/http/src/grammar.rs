@@ -7,20 +7,7 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
         )
 }
 
@@ -47,9 +34,7 @@ pub(crate) const fn is_text_byte(byte: u8) -> bool {
 
 /// Only [text bytes](is_text_byte); may be empty. Does not stop at the first offender, so that it vectorises.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .fold(true, |text, &byte| text & is_text_byte(byte))
+    bytes.iter().fold(true, |text, &byte| text & is_text_byte(byte))
 }
 
 /// `1*DIGIT` as a number; `None` for anything else (sign, space, `0x`, empty) or above `u64::MAX`. Unlike
@@ -71,10 +56,7 @@ pub(crate) fn trim_ows(bytes: &[u8]) -> &[u8] {
     let Some(start) = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\t')) else {
         return &[];
     };
-    let end = bytes
-        .iter()
-        .rposition(|byte| !matches!(byte, b' ' | b'\t'))
-        .unwrap_or(start);
+    let end = bytes.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(start);
     &bytes[start..=end]
 }
 
@@ -127,13 +109,7 @@ mod tests {
 
     #[test]
     fn whitespace_is_trimmed_to_nothing_or_to_the_visible() {
-        for (from, to) in [
-            ("", ""),
-            (" \t ", ""),
-            (" a ", "a"),
-            ("\ta b\t", "a b"),
-            ("\u{b}a", "\u{b}a"),
-        ] {
+        for (from, to) in [("", ""), (" \t ", ""), (" a ", "a"), ("\ta b\t", "a b"), ("\u{b}a", "\u{b}a")] {
             assert_eq!(trim_ows(from.as_bytes()), to.as_bytes(), "{from:?}");
         }
     }

@@ -30,17 +30,12 @@ pub struct Span {
 impl Span {
     /// Heads are bounded to `u32::MAX` bytes by `lines`, so nothing is truncated.
     fn new(range: Range<usize>) -> Self {
-        Span {
-            start: range.start as u32,
-            end: range.end as u32,
-        }
+        Span { start: range.start as u32, end: range.end as u32 }
     }
 
     /// The bytes it stands for; empty if `bytes` are not those that were parsed.
     fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// The same as text. What is asked for as text was text when it was parsed.
@@ -118,37 +113,17 @@ impl RequestHead {
                 self.read(&as_if_1_1, skipped, Version::Http11, limits)?;
             }
         }
-        Ok(Parse::Complete {
-            head_len: skipped + length,
-        })
+        Ok(Parse::Complete { head_len: skipped + length })
     }
 
     /// Reads a whole head that starts at `skipped` in the caller's bytes.
-    fn read(
-        &mut self,
-        head: &[u8],
-        skipped: usize,
-        version: Version,
-        limits: &Limits,
-    ) -> Result<(), Refusal> {
+    fn read(&mut self, head: &[u8], skipped: usize, version: Version, limits: &Limits) -> Result<(), Refusal> {
         let mut few = [const { MaybeUninit::uninit() }; ON_STACK];
-        match self.read_into(
-            &mut few[..limits.header_count.min(ON_STACK)],
-            head,
-            skipped,
-            version,
-            limits,
-        ) {
+        match self.read_into(&mut few[..limits.header_count.min(ON_STACK)], head, skipped, version, limits) {
             Err(Refusal::TooManyHeaders) if limits.header_count > ON_STACK => {
                 // The shortest field is `a:` and its line end.
                 let most = limits.header_count.min(head.len() / 4);
-                self.read_into(
-                    &mut vec![MaybeUninit::uninit(); most],
-                    head,
-                    skipped,
-                    version,
-                    limits,
-                )
+                self.read_into(&mut vec![MaybeUninit::uninit(); most], head, skipped, version, limits)
             }
             verdict => verdict,
         }
@@ -189,9 +164,7 @@ impl RequestHead {
         };
         self.method = Span::new(place(method.as_bytes()));
         let target_place = place(target.as_bytes());
-        let within = |range: Range<usize>| {
-            Span::new(target_place.start + range.start..target_place.start + range.end)
-        };
+        let within = |range: Range<usize>| Span::new(target_place.start + range.start..target_place.start + range.end);
         let parts = target::split(method, target)?;
         self.authority = parts.authority.map(within);
         self.path = match parts.path {
@@ -208,10 +181,8 @@ impl RequestHead {
         let mut steering = Steering::new();
         for header in request.headers.iter() {
             steering.field(header.name, header.value)?;
-            self.fields.push(Field {
-                name: Span::new(place(header.name.as_bytes())),
-                value: Span::new(place(header.value)),
-            });
+            self.fields
+                .push(Field { name: Span::new(place(header.name.as_bytes())), value: Span::new(place(header.value)) });
         }
         self.semantics = steering.conclude(version, limits)?;
         Ok(())
@@ -255,9 +226,7 @@ impl RequestHead {
     /// All fields in the order sent: the name as sent (a token), the value without whitespace around it (any bytes but
     /// control characters).
     pub fn headers<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.fields
-            .iter()
-            .map(|field| (field.name.text(bytes), field.value.of(bytes)))
+        self.fields.iter().map(|field| (field.name.text(bytes), field.value.of(bytes)))
     }
 
     /// The first field of that name, whatever its case.
@@ -306,40 +275,14 @@ fn version_of(head: &[u8]) -> Result<Spoken, Refusal> {
     let line_end = memchr::memchr(b'\r', head).unwrap_or(head.len());
     let line = &head[..line_end];
     match line {
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'] => {
-            Ok(Spoken::Exactly(Version::Http11))
-        }
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'] => {
-            Ok(Spoken::Exactly(Version::Http10))
-        }
-        [
-            ..,
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'2'..=b'9',
-        ] => {
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'] => Ok(Spoken::Exactly(Version::Http11)),
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'] => Ok(Spoken::Exactly(Version::Http10)),
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
             let mut as_if_1_1 = head.to_vec();
             as_if_1_1[line_end - 1] = b'1';
             Ok(Spoken::LaterMinor(as_if_1_1))
         }
-        [
-            ..,
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'0'..=b'9',
-            b'.',
-            b'0'..=b'9',
-        ] => Err(Refusal::Version),
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal::Version),
         _ => Err(Refusal::RequestLine),
     }
 }

@@ -29,29 +29,17 @@ fn spans_hold_in_a_copy_of_the_bytes() {
     assert_eq!(head.authority(&copy), Some("c"));
     assert_eq!(head.path(&copy), "/a");
     assert_eq!(head.query(&copy), "b");
-    assert_eq!(
-        head.headers(&copy).collect::<Vec<_>>(),
-        [("Host", &b"d"[..])]
-    );
+    assert_eq!(head.headers(&copy).collect::<Vec<_>>(), [("Host", &b"d"[..])]);
 }
 
 #[test]
 fn names_are_found_in_any_case_and_the_first_counts() {
     let bytes = b"GET / HTTP/1.1\r\nHost: a\r\nX-Y: 1\r\nx-y: 2\r\nX-Y-Z: 3\r\n\r\n";
     let (head, _) = parsed(bytes);
-    for (name, expected) in [
-        ("X-Y", Some("1")),
-        ("x-Y", Some("1")),
-        ("HOST", Some("a")),
-        ("X-Y-Z", Some("3")),
-        ("X", None),
-        ("", None),
-    ] {
-        assert_eq!(
-            head.header(bytes, name),
-            expected.map(str::as_bytes),
-            "{name}"
-        );
+    for (name, expected) in
+        [("X-Y", Some("1")), ("x-Y", Some("1")), ("HOST", Some("a")), ("X-Y-Z", Some("3")), ("X", None), ("", None)]
+    {
+        assert_eq!(head.header(bytes, name), expected.map(str::as_bytes), "{name}");
     }
 }
 
@@ -59,22 +47,14 @@ fn names_are_found_in_any_case_and_the_first_counts() {
 fn nothing_of_one_request_shows_in_the_next() {
     let mut head = RequestHead::default();
     let limits = Limits::default();
-    let first =
-        b"HEAD http://c/a?b HTTP/1.0\r\nHost: d\r\nConnection: keep-alive\r\nContent-Length: 3\r\nX: y\r\n\r\n";
-    let put =
-        b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let first = b"HEAD http://c/a?b HTTP/1.0\r\nHost: d\r\nConnection: keep-alive\r\nContent-Length: 3\r\nX: y\r\n\r\n";
+    let put = b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
     let plain = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     for bytes in [&first[..], put] {
-        assert!(matches!(
-            head.parse(bytes, 0, &limits),
-            Ok(Parse::Complete { .. })
-        ));
+        assert!(matches!(head.parse(bytes, 0, &limits), Ok(Parse::Complete { .. })));
     }
     assert!(head.expects_continue() && !head.is_head());
-    assert!(matches!(
-        head.parse(plain, 0, &limits),
-        Ok(Parse::Complete { .. })
-    ));
+    assert!(matches!(head.parse(plain, 0, &limits), Ok(Parse::Complete { .. })));
     assert_eq!(head.authority(plain), None);
     assert_eq!((head.path(plain), head.query(plain)), ("/", ""));
     assert_eq!(head.version(), Version::Http11);
@@ -101,27 +81,9 @@ fn the_wrong_bytes_give_nothing_and_no_panic() {
 #[test]
 fn no_limits_of_zero_or_of_everything_break_it() {
     let bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let none = Limits {
-        request_line: 0,
-        header_count: 0,
-        header_bytes: 0,
-        body: 0,
-    };
-    let all = Limits {
-        request_line: usize::MAX,
-        header_count: usize::MAX,
-        header_bytes: usize::MAX,
-        body: u64::MAX,
-    };
+    let none = Limits { request_line: 0, header_count: 0, header_bytes: 0, body: 0 };
+    let all = Limits { request_line: usize::MAX, header_count: usize::MAX, header_bytes: usize::MAX, body: u64::MAX };
     let mut head = RequestHead::default();
-    assert_eq!(
-        head.parse(bytes, 0, &none),
-        Err(Refusal::RequestLineTooLong)
-    );
-    assert_eq!(
-        head.parse(bytes, 0, &all),
-        Ok(Parse::Complete {
-            head_len: bytes.len()
-        })
-    );
+    assert_eq!(head.parse(bytes, 0, &none), Err(Refusal::RequestLineTooLong));
+    assert_eq!(head.parse(bytes, 0, &all), Ok(Parse::Complete { head_len: bytes.len() }));
 }

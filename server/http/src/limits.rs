@@ -17,11 +17,6 @@ pub struct Limits {
 impl Default for Limits {
     /// Apache httpd's request line and header count, 64 KiB of headers, any body.
     fn default() -> Self {
-        Limits {
-            request_line: 8190,
-            header_count: 100,
-            header_bytes: 64 * 1024,
-            body: u64::MAX,
-        }
+        Limits { request_line: 8190, header_count: 100, header_bytes: 64 * 1024, body: u64::MAX }
     }
 }

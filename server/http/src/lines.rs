@@ -32,18 +32,10 @@ pub(crate) fn leading_empty_lines(bytes: &[u8]) -> Result<Option<usize>, Refusal
 
 /// Length of the head (request line to the empty line, both included) at the start of `bytes`, which must begin with the
 /// request line. The first `seen` bytes were searched by an earlier call and held no end. `None` while there is none.
-pub(crate) fn head_length(
-    bytes: &[u8],
-    seen: usize,
-    limits: &Limits,
-) -> Result<Option<usize>, Refusal> {
+pub(crate) fn head_length(bytes: &[u8], seen: usize, limits: &Limits) -> Result<Option<usize>, Refusal> {
     let line_bound = limits.request_line.saturating_add(2);
     let Some(line_feed) = memchr(b'\n', &bytes[..bytes.len().min(line_bound)]) else {
-        return if bytes.len() >= line_bound {
-            Err(Refusal::RequestLineTooLong)
-        } else {
-            Ok(None)
-        };
+        return if bytes.len() >= line_bound { Err(Refusal::RequestLineTooLong) } else { Ok(None) };
     };
     if line_feed == 0 || bytes[line_feed - 1] != b'\r' {
         return Err(Refusal::BareLineFeed);
@@ -51,9 +43,7 @@ pub(crate) fn head_length(
 
     let fields = line_feed + 1;
     // Offsets are kept as u32.
-    let bound = fields
-        .saturating_add(limits.header_bytes)
-        .min(u32::MAX as usize);
+    let bound = fields.saturating_add(limits.header_bytes).min(u32::MAX as usize);
     let from = seen.max(fields);
     let searched = bytes.get(from..bytes.len().min(bound)).unwrap_or_default();
     for line_feed in memchr_iter(b'\n', searched).map(|offset| from + offset) {
@@ -74,12 +64,7 @@ pub(crate) fn head_length(
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        request_line: 16,
-        header_count: 100,
-        header_bytes: 12,
-        body: 0,
-    };
+    const LIMITS: Limits = Limits { request_line: 16, header_count: 100, header_bytes: 12, body: 0 };
 
     #[test]
     fn heads_end_at_the_empty_line() {
@@ -102,21 +87,11 @@ mod tests {
             ("GET /abc HTTP/1.1", Ok(None)),
             ("GET /abc HTTP/1.1\r", Err(Refusal::RequestLineTooLong)),
             ("GET / HTTP/1.1\r\nA: bcdef\r\n\r\n", Ok(Some(28))),
-            (
-                "GET / HTTP/1.1\r\nA: bcdefg\r\n\r",
-                Err(Refusal::HeadersTooLarge),
-            ),
+            ("GET / HTTP/1.1\r\nA: bcdefg\r\n\r", Err(Refusal::HeadersTooLarge)),
             // The limit comes before the bare line feed, so it wins, however the bytes arrive.
-            (
-                "GET / HTTP/1.1\r\nA: bcdefghijk\n",
-                Err(Refusal::HeadersTooLarge),
-            ),
+            ("GET / HTTP/1.1\r\nA: bcdefghijk\n", Err(Refusal::HeadersTooLarge)),
         ] {
-            assert_eq!(
-                head_length(bytes.as_bytes(), 0, &LIMITS),
-                expected,
-                "{bytes:?}"
-            );
+            assert_eq!(head_length(bytes.as_bytes(), 0, &LIMITS), expected, "{bytes:?}");
         }
     }
 
@@ -125,11 +100,7 @@ mod tests {
         let bytes = b"GET / HTTP/1.1\r\nA: b\r\n\r\n";
         for seen in 0..bytes.len() {
             assert_eq!(head_length(&bytes[..seen], 0, &LIMITS), Ok(None));
-            assert_eq!(
-                head_length(bytes, seen, &LIMITS),
-                Ok(Some(24)),
-                "{seen} seen"
-            );
+            assert_eq!(head_length(bytes, seen, &LIMITS), Ok(Some(24)), "{seen} seen");
         }
     }
 

@@ -115,9 +115,7 @@ impl Refusal {
             Refusal::BodyTooLarge => "413 Content Too Large",
             Refusal::RequestLineTooLong => "414 URI Too Long",
             Refusal::Expectation => "417 Expectation Failed",
-            Refusal::TooManyHeaders | Refusal::HeadersTooLarge => {
-                "431 Request Header Fields Too Large"
-            }
+            Refusal::TooManyHeaders | Refusal::HeadersTooLarge => "431 Request Header Fields Too Large",
             Refusal::Connect | Refusal::UnknownTransferCoding => "501 Not Implemented",
             Refusal::Version => "505 HTTP Version Not Supported",
         }

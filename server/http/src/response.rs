@@ -93,11 +93,7 @@ impl ResponseEncoder {
     /// An encoder to be [`reset`](Self::reset) before each response.
     pub fn new() -> Self {
         ResponseEncoder {
-            facts: RequestFacts {
-                head: false,
-                version: Version::Http11,
-                keep_alive: false,
-            },
+            facts: RequestFacts { head: false, version: Version::Http11, keep_alive: false },
             state: State::Idle,
             head: Vec::new(),
             status_code: 0,
@@ -117,11 +113,7 @@ impl ResponseEncoder {
         *self = ResponseEncoder {
             facts,
             head,
-            persistence: if facts.keep_alive {
-                Persistence::KeepAlive
-            } else {
-                Persistence::Close
-            },
+            persistence: if facts.keep_alive { Persistence::KeepAlive } else { Persistence::Close },
             ..Self::new()
         };
     }
@@ -136,13 +128,10 @@ impl ResponseEncoder {
         if self.committed() {
             return Err(ResponseError::Committed);
         }
-        let code = status_code(status.as_bytes()).ok_or_else(|| ResponseError::InvalidStatus {
-            status: status.to_owned(),
-        })?;
+        let code =
+            status_code(status.as_bytes()).ok_or_else(|| ResponseError::InvalidStatus { status: status.to_owned() })?;
         if code < 200 {
-            return Err(ResponseError::InterimStatus {
-                status: status.to_owned(),
-            });
+            return Err(ResponseError::InterimStatus { status: status.to_owned() });
         }
         self.reset(self.facts);
         self.state = State::Collecting;
@@ -172,10 +161,7 @@ impl ResponseEncoder {
             return Err(ResponseError::InvalidHeaderName { name: lossy(name) });
         }
         if !grammar::is_text(value) {
-            return Err(ResponseError::InvalidHeaderValue {
-                name: lossy(name),
-                value: lossy(value),
-            });
+            return Err(ResponseError::InvalidHeaderValue { name: lossy(name), value: lossy(value) });
         }
         match Special::of(name) {
             Special::None => {}
@@ -194,14 +180,10 @@ impl ResponseEncoder {
 
     fn take_content_length(&mut self, value: &[u8]) -> Result<(), ResponseError> {
         let Some(second) = grammar::decimal(grammar::trim_ows(value)) else {
-            return Err(ResponseError::InvalidContentLength {
-                value: lossy(value),
-            });
+            return Err(ResponseError::InvalidContentLength { value: lossy(value) });
         };
         match self.content_length.replace(second) {
-            Some(first) if first != second => {
-                Err(ResponseError::ConflictingContentLength { first, second })
-            }
+            Some(first) if first != second => Err(ResponseError::ConflictingContentLength { first, second }),
             _ => Ok(()),
         }
     }
@@ -211,12 +193,7 @@ impl ResponseEncoder {
     ///
     /// # Errors
     /// [`NotStarted`](ResponseError::NotStarted), [`Finished`](ResponseError::Finished).
-    pub fn whole(
-        &mut self,
-        out: &mut Vec<u8>,
-        body: &[u8],
-        date: &str,
-    ) -> Result<(), ResponseError> {
+    pub fn whole(&mut self, out: &mut Vec<u8>, body: &[u8], date: &str) -> Result<(), ResponseError> {
         self.commit(out, Extent::Exactly(body.len() as u64), body.len(), date)?;
         self.write(out, body)
     }
@@ -228,12 +205,7 @@ impl ResponseEncoder {
     /// # Errors
     /// [`NotStarted`](ResponseError::NotStarted), [`Finished`](ResponseError::Finished), and
     /// [`Committed`](ResponseError::Committed) when pieces came before, whose framing the caller can't continue.
-    pub fn head_for(
-        &mut self,
-        out: &mut Vec<u8>,
-        len: u64,
-        date: &str,
-    ) -> Result<u64, ResponseError> {
+    pub fn head_for(&mut self, out: &mut Vec<u8>, len: u64, date: &str) -> Result<u64, ResponseError> {
         if self.committed() {
             return Err(ResponseError::Committed);
         }
@@ -247,12 +219,7 @@ impl ResponseEncoder {
     ///
     /// # Errors
     /// [`NotStarted`](ResponseError::NotStarted), [`Finished`](ResponseError::Finished).
-    pub fn piece(
-        &mut self,
-        out: &mut Vec<u8>,
-        body: &[u8],
-        date: &str,
-    ) -> Result<(), ResponseError> {
+    pub fn piece(&mut self, out: &mut Vec<u8>, body: &[u8], date: &str) -> Result<(), ResponseError> {
         match self.state {
             State::Idle => return Err(ResponseError::NotStarted),
             State::Finished => return Err(ResponseError::Finished),
@@ -283,14 +250,9 @@ impl ResponseEncoder {
             }
         }
         match self.state {
-            State::Body(Framing::Length {
-                remaining: owed @ 1..,
-            }) => {
+            State::Body(Framing::Length { remaining: owed @ 1.. }) => {
                 self.persistence = Persistence::Close;
-                return Err(ResponseError::TooShort {
-                    promised: self.sent + owed,
-                    sent: self.sent,
-                });
+                return Err(ResponseError::TooShort { promised: self.sent + owed, sent: self.sent });
             }
             State::Body(Framing::Chunked) => out.extend_from_slice(b"0\r\n\r\n"),
             _ => {}
@@ -342,13 +304,7 @@ impl ResponseEncoder {
     }
 
     /// Writes the head unless it has been, and settles the framing. `room` is how much body follows at once.
-    fn commit(
-        &mut self,
-        out: &mut Vec<u8>,
-        extent: Extent,
-        room: usize,
-        date: &str,
-    ) -> Result<(), ResponseError> {
+    fn commit(&mut self, out: &mut Vec<u8>, extent: Extent, room: usize, date: &str) -> Result<(), ResponseError> {
         match self.state {
             State::Idle => return Err(ResponseError::NotStarted),
             State::Finished => return Err(ResponseError::Finished),
@@ -408,9 +364,7 @@ impl ResponseEncoder {
             (Some(length), _) | (None, Extent::Exactly(length)) => {
                 (Framing::Length { remaining: length }, Some(length))
             }
-            (None, Extent::Open) if self.facts.version == Version::Http11 => {
-                (Framing::Chunked, None)
-            }
+            (None, Extent::Open) if self.facts.version == Version::Http11 => (Framing::Chunked, None),
             (None, Extent::Open) => (Framing::UntilClose, None),
         }
     }
@@ -491,9 +445,7 @@ fn status_code(status: &[u8]) -> Option<u16> {
         [b' ', reason @ ..] => grammar::is_text(reason),
         _ => false,
     };
-    u16::try_from(code)
-        .ok()
-        .filter(|&code| code >= 100 && reason_is_valid)
+    u16::try_from(code).ok().filter(|&code| code >= 100 && reason_is_valid)
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -508,11 +460,7 @@ pub(crate) fn write_number(out: &mut Vec<u8>, number: u64) {
 /// Appends a chunk size.
 fn write_hexadecimal(out: &mut Vec<u8>, number: usize) {
     let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    out.extend(
-        (0..digits)
-            .rev()
-            .map(|digit| b"0123456789abcdef"[number >> (4 * digit) & 0xf]),
-    );
+    out.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[number >> (4 * digit) & 0xf]));
 }
 
 #[cfg(test)]

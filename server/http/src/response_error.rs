@@ -15,9 +15,7 @@ pub enum ResponseError {
     #[error("the application sent a body after the end of the response")]
     Finished,
     /// Not three digits from 100 to 999, a space and a reason without control characters.
-    #[error(
-        "invalid status {status:?}: three digits, a space and a reason are needed, e.g. \"200 OK\""
-    )]
+    #[error("invalid status {status:?}: three digits, a space and a reason are needed, e.g. \"200 OK\"")]
     InvalidStatus {
         /// As given.
         status: String,
@@ -43,9 +41,7 @@ pub enum ResponseError {
         value: String,
     },
     /// A header about the connection, which is the server's business (PEP 3333, "Other HTTP Features").
-    #[error(
-        "header {name} belongs to the server: applications may not send hop-by-hop headers (PEP 3333)"
-    )]
+    #[error("header {name} belongs to the server: applications may not send hop-by-hop headers (PEP 3333)")]
     HopByHop {
         /// The header.
         name: String,

@@ -3,24 +3,11 @@
 use super::*;
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-const GET: RequestFacts = RequestFacts {
-    head: false,
-    version: Version::Http11,
-    keep_alive: true,
-};
+const GET: RequestFacts = RequestFacts { head: false, version: Version::Http11, keep_alive: true };
 const HEAD: RequestFacts = RequestFacts { head: true, ..GET };
-const CLOSING: RequestFacts = RequestFacts {
-    keep_alive: false,
-    ..GET
-};
-const OLD: RequestFacts = RequestFacts {
-    version: Version::Http10,
-    ..CLOSING
-};
-const OLD_KEEPING: RequestFacts = RequestFacts {
-    version: Version::Http10,
-    ..GET
-};
+const CLOSING: RequestFacts = RequestFacts { keep_alive: false, ..GET };
+const OLD: RequestFacts = RequestFacts { version: Version::Http10, ..CLOSING };
+const OLD_KEEPING: RequestFacts = RequestFacts { version: Version::Http10, ..GET };
 
 /// How the application gives its body.
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +52,7 @@ fn encode(
         encoder.finish(&mut out, DATE)
     })();
     let text = String::from_utf8(out).unwrap();
-    (
-        text.replace("Server: smarthttpd\r\n", "")
-            .replace(&format!("Date: {DATE}\r\n"), ""),
-        ended,
-    )
+    (text.replace("Server: smarthttpd\r\n", "").replace(&format!("Date: {DATE}\r\n"), ""), ended)
 }
 
 #[test]
@@ -136,31 +119,11 @@ fn responses_are_framed_for_request_and_body() {
 #[test]
 fn headers_that_the_application_may_not_send_are_refused() {
     for (name, value, expected) in [
-        (
-            "A",
-            "b\r\nC: d",
-            "control character in the value of header A: \"b\\r\\nC: d\"",
-        ),
-        (
-            "A",
-            "b\nC: d",
-            "control character in the value of header A: \"b\\nC: d\"",
-        ),
-        (
-            "A",
-            "b\r",
-            "control character in the value of header A: \"b\\r\"",
-        ),
-        (
-            "A",
-            "\0",
-            "control character in the value of header A: \"\\0\"",
-        ),
-        (
-            "A",
-            "\u{7f}",
-            "control character in the value of header A: \"\\u{7f}\"",
-        ),
+        ("A", "b\r\nC: d", "control character in the value of header A: \"b\\r\\nC: d\""),
+        ("A", "b\nC: d", "control character in the value of header A: \"b\\nC: d\""),
+        ("A", "b\r", "control character in the value of header A: \"b\\r\""),
+        ("A", "\0", "control character in the value of header A: \"\\0\""),
+        ("A", "\u{7f}", "control character in the value of header A: \"\\u{7f}\""),
         ("", "b", "invalid header name \"\""),
         ("A B", "c", "invalid header name \"A B\""),
         ("A:", "c", "invalid header name \"A:\""),
@@ -173,9 +136,7 @@ fn headers_that_the_application_may_not_send_are_refused() {
     ] {
         let mut encoder = ResponseEncoder::new();
         encoder.begin("200 OK").unwrap();
-        let error = encoder
-            .header(name.as_bytes(), value.as_bytes())
-            .unwrap_err();
+        let error = encoder.header(name.as_bytes(), value.as_bytes()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
     for name in [
@@ -191,31 +152,15 @@ fn headers_that_the_application_may_not_send_are_refused() {
     ] {
         let mut encoder = ResponseEncoder::new();
         encoder.begin("200 OK").unwrap();
-        assert_eq!(
-            encoder.header(name.as_bytes(), b"close"),
-            Err(ResponseError::HopByHop {
-                name: name.to_owned()
-            })
-        );
+        assert_eq!(encoder.header(name.as_bytes(), b"close"), Err(ResponseError::HopByHop { name: name.to_owned() }));
     }
 }
 
 #[test]
 fn differing_lengths_conflict() {
-    let (text, ended) = encode(
-        GET,
-        "200 OK",
-        &[("Content-Length", "1"), ("Content-Length", "2")],
-        Body::Whole("a"),
-    );
+    let (text, ended) = encode(GET, "200 OK", &[("Content-Length", "1"), ("Content-Length", "2")], Body::Whole("a"));
     assert_eq!(text, "");
-    assert_eq!(
-        ended,
-        Err(ResponseError::ConflictingContentLength {
-            first: 1,
-            second: 2
-        })
-    );
+    assert_eq!(ended, Err(ResponseError::ConflictingContentLength { first: 1, second: 2 }));
 }
 
 #[test]
@@ -238,18 +183,14 @@ fn statuses_are_three_digits_and_final() {
     ] {
         assert_eq!(
             ResponseEncoder::new().begin(status),
-            Err(ResponseError::InvalidStatus {
-                status: status.to_owned()
-            }),
+            Err(ResponseError::InvalidStatus { status: status.to_owned() }),
             "{status:?}"
         );
     }
     for status in ["100 Continue", "101 Switching Protocols", "199"] {
         assert_eq!(
             ResponseEncoder::new().begin(status),
-            Err(ResponseError::InterimStatus {
-                status: status.to_owned()
-            })
+            Err(ResponseError::InterimStatus { status: status.to_owned() })
         );
     }
 }
@@ -257,22 +198,12 @@ fn statuses_are_three_digits_and_final() {
 #[test]
 fn a_body_shorter_than_promised_is_an_error_at_the_end() {
     let promise: Headers = &[("Content-Length", "5")];
-    for (body, sent) in [
-        (Body::Whole("abc"), 3),
-        (Body::Pieces(&["a", "b"]), 2),
-        (Body::Elsewhere(4), 4),
-        (Body::Whole(""), 0),
-    ] {
+    for (body, sent) in
+        [(Body::Whole("abc"), 3), (Body::Pieces(&["a", "b"]), 2), (Body::Elsewhere(4), 4), (Body::Whole(""), 0)]
+    {
         let (text, ended) = encode(GET, "200 OK", promise, body);
-        assert!(
-            text.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
-            "{body:?}: {text}"
-        );
-        assert_eq!(
-            ended,
-            Err(ResponseError::TooShort { promised: 5, sent }),
-            "{body:?}"
-        );
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), "{body:?}: {text}");
+        assert_eq!(ended, Err(ResponseError::TooShort { promised: 5, sent }), "{body:?}");
     }
 }
 
@@ -284,13 +215,7 @@ fn a_promised_body_that_never_began_leaves_room_for_an_error_response() {
     encoder.begin("200 OK").unwrap();
     encoder.header(b"Content-Length", b"5").unwrap();
     encoder.piece(&mut out, b"", DATE).unwrap();
-    assert_eq!(
-        encoder.finish(&mut out, DATE),
-        Err(ResponseError::TooShort {
-            promised: 5,
-            sent: 0
-        })
-    );
+    assert_eq!(encoder.finish(&mut out, DATE), Err(ResponseError::TooShort { promised: 5, sent: 0 }));
     assert!(out.is_empty() && !encoder.committed());
     encoder.begin("500 Internal Server Error").unwrap();
     assert_eq!(encoder.finish(&mut out, DATE), Ok(Persistence::KeepAlive));
@@ -336,9 +261,7 @@ fn a_second_begin_forgets_the_first() {
     assert_eq!(encoder.finish(&mut out, DATE), Ok(Persistence::KeepAlive));
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        format!(
-            "HTTP/1.1 500 Oh\r\nServer: smarthttpd\r\nDate: {DATE}\r\nContent-Length: 2\r\n\r\nno"
-        )
+        format!("HTTP/1.1 500 Oh\r\nServer: smarthttpd\r\nDate: {DATE}\r\nContent-Length: 2\r\n\r\nno")
     );
     assert_eq!(encoder.status_code(), 500);
 }
@@ -348,45 +271,24 @@ fn calls_out_of_order_are_refused() {
     let mut encoder = ResponseEncoder::new();
     let mut out = Vec::new();
     assert_eq!(encoder.header(b"A", b"b"), Err(ResponseError::NotStarted));
-    assert_eq!(
-        encoder.whole(&mut out, b"a", DATE),
-        Err(ResponseError::NotStarted)
-    );
-    assert_eq!(
-        encoder.piece(&mut out, b"", DATE),
-        Err(ResponseError::NotStarted)
-    );
-    assert_eq!(
-        encoder.head_for(&mut out, 1, DATE),
-        Err(ResponseError::NotStarted)
-    );
-    assert_eq!(
-        encoder.finish(&mut out, DATE),
-        Err(ResponseError::NotStarted)
-    );
+    assert_eq!(encoder.whole(&mut out, b"a", DATE), Err(ResponseError::NotStarted));
+    assert_eq!(encoder.piece(&mut out, b"", DATE), Err(ResponseError::NotStarted));
+    assert_eq!(encoder.head_for(&mut out, 1, DATE), Err(ResponseError::NotStarted));
+    assert_eq!(encoder.finish(&mut out, DATE), Err(ResponseError::NotStarted));
     assert!(out.is_empty());
 
     encoder.begin("200 OK").unwrap();
     encoder.piece(&mut out, b"a", DATE).unwrap();
     assert_eq!(encoder.begin("500 Oh"), Err(ResponseError::Committed));
     assert_eq!(encoder.header(b"A", b"b"), Err(ResponseError::Committed));
-    assert_eq!(
-        encoder.head_for(&mut out, 1, DATE),
-        Err(ResponseError::Committed)
-    );
+    assert_eq!(encoder.head_for(&mut out, 1, DATE), Err(ResponseError::Committed));
     // One more piece after all.
     encoder.whole(&mut out, b"b", DATE).unwrap();
     encoder.finish(&mut out, DATE).unwrap();
 
     let length = out.len();
-    assert_eq!(
-        encoder.piece(&mut out, b"a", DATE),
-        Err(ResponseError::Finished)
-    );
-    assert_eq!(
-        encoder.whole(&mut out, b"a", DATE),
-        Err(ResponseError::Finished)
-    );
+    assert_eq!(encoder.piece(&mut out, b"a", DATE), Err(ResponseError::Finished));
+    assert_eq!(encoder.whole(&mut out, b"a", DATE), Err(ResponseError::Finished));
     assert_eq!(encoder.header(b"A", b"b"), Err(ResponseError::Committed));
     assert_eq!(encoder.finish(&mut out, DATE), Ok(Persistence::Close));
     assert_eq!(out.len(), length, "nothing is written after the end");
@@ -397,23 +299,11 @@ fn the_access_log_learns_what_was_sent() {
     for (facts, headers, body, sent, overran) in [
         (GET, &[] as Headers, Body::Whole("abc"), 3, false),
         (GET, &[], Body::Pieces(&["ab", "c"]), 3, false),
-        (
-            GET,
-            &[("Content-Length", "2")],
-            Body::Pieces(&["ab", "c"]),
-            2,
-            true,
-        ),
+        (GET, &[("Content-Length", "2")], Body::Pieces(&["ab", "c"]), 2, true),
         (GET, &[("Content-Length", "2")], Body::Whole("abc"), 2, true),
         (GET, &[("Content-Length", "2")], Body::Elsewhere(3), 2, true),
         // Nobody expects the application to know that HEAD has no body.
-        (
-            HEAD,
-            &[("Content-Length", "3")],
-            Body::Whole("abc"),
-            0,
-            false,
-        ),
+        (HEAD, &[("Content-Length", "3")], Body::Whole("abc"), 0, false),
     ] {
         let mut encoder = ResponseEncoder::new();
         let mut out = Vec::new();
@@ -435,11 +325,7 @@ fn the_access_log_learns_what_was_sent() {
             }
         }
         assert_eq!(
-            (
-                encoder.sent_body_bytes(),
-                encoder.overran(),
-                encoder.status_code()
-            ),
+            (encoder.sent_body_bytes(), encoder.overran(), encoder.status_code()),
             (sent, overran, 200),
             "{body:?}"
         );
@@ -448,11 +334,9 @@ fn the_access_log_learns_what_was_sent() {
 
 #[test]
 fn a_server_about_to_stop_says_so_if_there_is_time() {
-    for (facts, early, expected) in [
-        (GET, true, "Connection: close\r\n"),
-        (OLD_KEEPING, true, "Connection: close\r\n"),
-        (GET, false, ""),
-    ] {
+    for (facts, early, expected) in
+        [(GET, true, "Connection: close\r\n"), (OLD_KEEPING, true, "Connection: close\r\n"), (GET, false, "")]
+    {
         let mut encoder = ResponseEncoder::new();
         let mut out = Vec::new();
         encoder.reset(facts);
@@ -466,10 +350,7 @@ fn a_server_about_to_stop_says_so_if_there_is_time() {
         }
         assert_eq!(encoder.finish(&mut out, DATE), Ok(Persistence::Close));
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.ends_with(&format!("Content-Length: 0\r\n{expected}\r\n")),
-            "{text}"
-        );
+        assert!(text.ends_with(&format!("Content-Length: 0\r\n{expected}\r\n")), "{text}");
         // It holds for one response.
         encoder.reset(facts);
         assert_eq!(encoder.persistence(), Persistence::KeepAlive);
@@ -478,20 +359,7 @@ fn a_server_about_to_stop_says_so_if_there_is_time() {
 
 #[test]
 fn chunk_sizes_are_hexadecimal_without_padding() {
-    for number in [
-        0,
-        1,
-        9,
-        10,
-        15,
-        16,
-        255,
-        256,
-        4096,
-        65_535,
-        65_536,
-        usize::MAX,
-    ] {
+    for number in [0, 1, 9, 10, 15, 16, 255, 256, 4096, 65_535, 65_536, usize::MAX] {
         let mut out = Vec::new();
         write_hexadecimal(&mut out, number);
         assert_eq!(String::from_utf8(out).unwrap(), format!("{number:x}"));

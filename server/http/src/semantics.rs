@@ -147,9 +147,7 @@ impl Steering {
         for option in grammar::list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.connection = Connection::Close;
-            } else if option.eq_ignore_ascii_case(b"keep-alive")
-                && self.connection == Connection::Unsaid
-            {
+            } else if option.eq_ignore_ascii_case(b"keep-alive") && self.connection == Connection::Unsaid {
                 self.connection = Connection::KeepAlive;
             }
         }

@@ -43,18 +43,10 @@ pub(crate) fn split(method: &str, target: &str) -> Result<Target, Refusal> {
     }
     if target.starts_with('/') {
         let (path, query) = path_and_query(target, 0);
-        return Ok(Target {
-            authority: None,
-            path: Path::Sent(path),
-            query,
-        });
+        return Ok(Target { authority: None, path: Path::Sent(path), query });
     }
     if target == "*" {
-        return if method == "OPTIONS" {
-            Ok(asterisk(None))
-        } else {
-            Err(Refusal::Target)
-        };
+        return if method == "OPTIONS" { Ok(asterisk(None)) } else { Err(Refusal::Target) };
     }
     absolute(method, target)
 }
@@ -76,23 +68,11 @@ fn absolute(method: &str, target: &str) -> Result<Target, Refusal> {
         return Ok(asterisk(Some(authority)));
     }
     let (path, query) = path_and_query(target, authority.end);
-    Ok(Target {
-        authority: Some(authority),
-        path: if path.is_empty() {
-            Path::Root
-        } else {
-            Path::Sent(path)
-        },
-        query,
-    })
+    Ok(Target { authority: Some(authority), path: if path.is_empty() { Path::Root } else { Path::Sent(path) }, query })
 }
 
 fn asterisk(authority: Option<Range<usize>>) -> Target {
-    Target {
-        authority,
-        path: Path::Asterisk,
-        query: 0..0,
-    }
+    Target { authority, path: Path::Asterisk, query: 0..0 }
 }
 
 fn path_and_query(target: &str, start: usize) -> (Range<usize>, Range<usize>) {
@@ -117,9 +97,7 @@ pub(crate) fn is_host_and_port(bytes: &[u8]) -> bool {
     host_is_valid
         && match port {
             [] | [b':'] => true, // RFC 3986 §3.2.3: the port may be empty
-            [b':', digits @ ..] => {
-                grammar::decimal(digits).is_some_and(|port| port <= u64::from(u16::MAX))
-            }
+            [b':', digits @ ..] => grammar::decimal(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
             _ => false,
         }
 }
@@ -137,11 +115,7 @@ fn is_reg_name(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
-            (b'%', [high, low, after @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                after
-            }
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
             _ if is_unreserved_or_sub_delim(*byte) => after,
             _ => return false,
         };
@@ -154,20 +128,7 @@ fn is_unreserved_or_sub_delim(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
         )
 }
 
@@ -176,10 +137,7 @@ mod tests {
     use super::*;
 
     /// Authority, path and query as text.
-    fn parts<'a>(
-        method: &str,
-        target: &'a str,
-    ) -> Result<(Option<&'a str>, &'a str, &'a str), Refusal> {
+    fn parts<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &'a str, &'a str), Refusal> {
         let split = split(method, target)?;
         Ok((
             split.authority.map(|range| &target[range]),

@@ -83,11 +83,7 @@ impl ExpectedMessage {
     fn check(&self, message: &Message) {
         assert_eq!(self.method, message.method, "method");
         assert_eq!(self.target, message.target, "target");
-        assert_eq!(
-            self.path.as_ref().unwrap_or(&self.target),
-            &message.path,
-            "path"
-        );
+        assert_eq!(self.path.as_ref().unwrap_or(&self.target), &message.path, "path");
         assert_eq!(self.query, message.query, "query");
         assert_eq!(self.authority, message.authority, "authority");
         let version = match message.version {
@@ -110,10 +106,7 @@ impl ExpectedMessage {
         };
         assert_eq!(self.framing, framing, "framing");
         assert_eq!(self.keep_alive, message.keep_alive, "keep_alive");
-        assert_eq!(
-            self.expects_continue, message.expects_continue,
-            "expects_continue"
-        );
+        assert_eq!(self.expects_continue, message.expects_continue, "expects_continue");
         assert_eq!(self.method == "HEAD", message.is_head, "is_head");
         assert_eq!(self.body, String::from_utf8_lossy(&message.body), "body");
     }
@@ -174,25 +167,15 @@ fn the_start_of_a_valid_request_is_never_refused() {
         let expected: Valid = expectation(&path);
         let bytes = fs::read(&path).unwrap();
         for length in 0..bytes.len() {
-            let (_, end) = read(
-                &bytes[..length],
-                &[usize::MAX],
-                &expected.limits.or_default(),
-            );
-            assert!(
-                matches!(end, End::Clean | End::Within),
-                "{} cut to {length}: {end:?}",
-                path.display()
-            );
+            let (_, end) = read(&bytes[..length], &[usize::MAX], &expected.limits.or_default());
+            assert!(matches!(end, End::Clean | End::Within), "{} cut to {length}: {end:?}", path.display());
         }
     }
 }
 
 /// The `.http` files of a folder, in order. There must be some, and each with its expectation.
 fn fixtures(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("cases")
-        .join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(folder);
     let with_extension = |extension: &str| {
         let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
             .unwrap()
@@ -204,19 +187,12 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
     };
     let (requests, expectations) = (with_extension("http"), with_extension("toml"));
     assert!(!requests.is_empty());
-    let stems = |paths: &[PathBuf]| -> Vec<PathBuf> {
-        paths.iter().map(|path| path.with_extension("")).collect()
-    };
-    assert_eq!(
-        stems(&requests),
-        stems(&expectations),
-        "each request has an expectation"
-    );
+    let stems = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| path.with_extension("")).collect() };
+    assert_eq!(stems(&requests), stems(&expectations), "each request has an expectation");
     requests
 }
 
 fn expectation<T: serde::de::DeserializeOwned>(request: &Path) -> T {
     let path = request.with_extension("toml");
-    toml::from_str(&fs::read_to_string(&path).unwrap())
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

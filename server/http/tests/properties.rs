@@ -4,8 +4,8 @@
 mod reader;
 
 use http1::{
-    BodyDecoder, CONTINUE, Decoded, Framing, Limits, Persistence, Refusal, RequestFacts,
-    ResponseEncoder, Version, error_response,
+    BodyDecoder, CONTINUE, Decoded, Framing, Limits, Persistence, Refusal, RequestFacts, ResponseEncoder, Version,
+    error_response,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -39,14 +39,9 @@ fn almost_requests() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
-    (10usize..40, 1usize..6, 20usize..120, 0u64..12).prop_map(
-        |(request_line, header_count, header_bytes, body)| Limits {
-            request_line,
-            header_count,
-            header_bytes,
-            body,
-        },
-    )
+    (10usize..40, 1usize..6, 20usize..120, 0u64..12).prop_map(|(request_line, header_count, header_bytes, body)| {
+        Limits { request_line, header_count, header_bytes, body }
+    })
 }
 
 /// The chunked coding as its grammar reads: everything at once, without extensions and trailers. `None` when there is
@@ -78,27 +73,13 @@ struct Received<'a> {
 }
 
 fn receive(bytes: &[u8], to_head: bool) -> Received<'_> {
-    let head_len = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .expect("a head")
-        + 4;
-    let mut lines = str::from_utf8(&bytes[..head_len - 4])
-        .unwrap()
-        .split("\r\n");
+    let head_len = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let mut lines = str::from_utf8(&bytes[..head_len - 4]).unwrap().split("\r\n");
     let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap();
     let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
-    let value = |name: &str| {
-        headers
-            .iter()
-            .find(|(found, _)| *found == name)
-            .map(|(_, value)| *value)
-    };
+    let value = |name: &str| headers.iter().find(|(found, _)| *found == name).map(|(_, value)| *value);
     let rest = &bytes[head_len..];
-    assert!(
-        value("Content-Length").is_none() || value("Transfer-Encoding").is_none(),
-        "two framings"
-    );
+    assert!(value("Content-Length").is_none() || value("Transfer-Encoding").is_none(), "two framings");
     let (body, rest) = if to_head || status.starts_with("204") || status.starts_with("304") {
         (Vec::new(), rest)
     } else if let Some(length) = value("Content-Length") {
@@ -107,32 +88,16 @@ fn receive(bytes: &[u8], to_head: bool) -> Received<'_> {
     } else if value("Transfer-Encoding") == Some("chunked") {
         let (body, after) = reference(rest).expect("well-formed chunks");
         let mut decoded = Vec::new();
-        let verdict =
-            BodyDecoder::new(Framing::Chunked, &Limits::default()).decode(rest, &mut decoded);
+        let verdict = BodyDecoder::new(Framing::Chunked, &Limits::default()).decode(rest, &mut decoded);
         let consumed = rest.len() - after.len();
-        assert_eq!(
-            verdict,
-            Ok(Decoded {
-                consumed,
-                complete: true
-            })
-        );
+        assert_eq!(verdict, Ok(Decoded { consumed, complete: true }));
         assert_eq!(decoded, body);
         (body, after)
     } else {
-        assert_eq!(
-            value("Connection"),
-            Some("close"),
-            "no framing on a connection that stays open"
-        );
+        assert_eq!(value("Connection"), Some("close"), "no framing on a connection that stays open");
         (rest.to_vec(), &[][..])
     };
-    Received {
-        status,
-        headers,
-        body,
-        rest,
-    }
+    Received { status, headers, body, rest }
 }
 
 proptest! {
@@ -329,11 +294,7 @@ fn error_responses_are_whole() {
                 ("Retry-After", "1"),
             ]
         );
-        let body: &[u8] = if head_only {
-            b""
-        } else {
-            b"400 Bad Request: missing Host\n"
-        };
+        let body: &[u8] = if head_only { b"" } else { b"400 Bad Request: missing Host\n" };
         assert_eq!(received.body, body);
         assert!(received.rest.is_empty());
     }

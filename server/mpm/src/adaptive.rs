@@ -44,11 +44,7 @@ impl Adaptive {
     /// Stays within `limits`: `min_workers` wins over `max_workers` and `memory_workers`, there is always one worker, and
     /// a CPU quota that is no positive number counts as one core.
     pub fn new(limits: Limits) -> Self {
-        let cpus = if limits.cpus.is_finite() && limits.cpus > 0.0 {
-            limits.cpus
-        } else {
-            1.0
-        };
+        let cpus = if limits.cpus.is_finite() && limits.cpus > 0.0 { limits.cpus } else { 1.0 };
         Self {
             limits: Limits { cpus, ..limits },
             meter: Meter::default(),
@@ -95,41 +91,26 @@ impl Policy for Adaptive {
         let (by_cpu, symptom) = self.contention.observe(now, &demand, serving, &self.limits);
         let staffing = staffing::staff(&demand, by_cpu, serving, &self.limits);
         let needed_lately = self.shrink.observe(now, staffing.kept);
-        let inputs = Inputs {
-            demand: &demand,
-            staffing: &staffing,
-            symptom,
-            limits: &self.limits,
-            serving,
-            starting,
-        };
+        let inputs = Inputs { demand: &demand, staffing: &staffing, symptom, limits: &self.limits, serving, starting };
 
         let missing = staffing.wanted.saturating_sub(serving);
         if missing > 0 {
             let count = self.startable(missing, serving, living);
-            return (count > 0 && !self.pause.active(now))
-                .then(|| Decision::spawn(now, count, inputs.summary()));
+            return (count > 0 && !self.pause.active(now)).then(|| Decision::spawn(now, count, inputs.summary()));
         }
         let slots = self.shrink.retire(snapshot, serving, needed_lately);
         if !slots.is_empty() {
-            let reason = format!(
-                "{}, needed {needed_lately} at most for {} s",
-                inputs.summary(),
-                PATIENCE.as_secs()
-            );
+            let reason = format!("{}, needed {needed_lately} at most for {} s", inputs.summary(), PATIENCE.as_secs());
             return Some(Decision::retire(now, &slots, reason));
         }
         let ceiling = staffing::ceiling(&self.limits);
-        let reason = self
-            .capped
-            .newly(staffing.needed > ceiling, needed_lately >= ceiling)
-            .then(|| {
-                format!(
-                    "{}, but at most {} may run: raise the maximum or the memory limit",
-                    inputs.summary(),
-                    Workers(ceiling)
-                )
-            });
+        let reason = self.capped.newly(staffing.needed > ceiling, needed_lately >= ceiling).then(|| {
+            format!(
+                "{}, but at most {} may run: raise the maximum or the memory limit",
+                inputs.summary(),
+                Workers(ceiling)
+            )
+        });
         reason.map(|reason| Decision::note(now, reason))
     }
 

@@ -37,11 +37,7 @@ impl Decision {
     /// Starts `count` workers; the reason gets the arrow and the count.
     pub(crate) fn spawn(at: Duration, count: u32, mut reason: String) -> Self {
         append_outcome(&mut reason, format_args!("+{count} {}", noun(count)));
-        Self {
-            at,
-            actions: vec![Action::Spawn { count }],
-            reason,
-        }
+        Self { at, actions: vec![Action::Spawn { count }], reason }
     }
 
     /// Retires the workers in these slots; the reason gets the arrow, the count and the slot when it is one.
@@ -50,20 +46,12 @@ impl Decision {
             [slot] => append_outcome(&mut reason, format_args!("−1 worker (slot {slot})")),
             _ => append_outcome(&mut reason, format_args!("−{} workers", slots.len())),
         }
-        Self {
-            at,
-            actions: slots.iter().map(|&slot| Action::Retire { slot }).collect(),
-            reason,
-        }
+        Self { at, actions: slots.iter().map(|&slot| Action::Retire { slot }).collect(), reason }
     }
 
     /// Says why nothing can be done.
     pub(crate) fn note(at: Duration, reason: String) -> Self {
-        Self {
-            at,
-            actions: Vec::new(),
-            reason,
-        }
+        Self { at, actions: Vec::new(), reason }
     }
 }
 
@@ -83,16 +71,11 @@ mod seconds {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(
-        value: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(value.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
@@ -117,17 +100,11 @@ mod tests {
                 Decision::retire(at, &[3, 4], "idle 9".to_owned()),
                 r#"{"at":1.5,"actions":[{"retire":{"slot":3}},{"retire":{"slot":4}}],"reason":"idle 9 → −2 workers"}"#,
             ),
-            (
-                Decision::note(at, "full".to_owned()),
-                r#"{"at":1.5,"actions":[],"reason":"full"}"#,
-            ),
+            (Decision::note(at, "full".to_owned()), r#"{"at":1.5,"actions":[],"reason":"full"}"#),
         ];
         for (decision, json) in rows {
             assert_eq!(serde_json::to_string(&decision).expect("plain data"), json);
-            assert_eq!(
-                serde_json::from_str::<Decision>(json).expect("its own form"),
-                decision
-            );
+            assert_eq!(serde_json::from_str::<Decision>(json).expect("its own form"), decision);
         }
         let negative = r#"{"at":-1.0,"actions":[],"reason":""}"#;
         assert!(serde_json::from_str::<Decision>(negative).is_err());

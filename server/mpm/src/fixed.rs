@@ -17,10 +17,7 @@ pub struct Static {
 impl Static {
     /// Keeps `workers` workers (at least one).
     pub fn new(workers: u32) -> Self {
-        Self {
-            workers: workers.max(1),
-            pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)),
-        }
+        Self { workers: workers.max(1), pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)) }
     }
 }
 
@@ -75,21 +72,9 @@ mod tests {
     }
 
     fn ask(policy: &mut Static, now: u64, cause: Cause, phases: &[Phase]) -> u32 {
-        let workers: Vec<_> = (0..)
-            .zip(phases)
-            .map(|(slot, &phase)| worker(slot, phase))
-            .collect();
-        let snapshot = Snapshot {
-            now: Duration::from_secs(now),
-            cause,
-            workers: &workers,
-            backlog: 9,
-        };
-        match policy
-            .decide(&snapshot)
-            .map(|decision| decision.actions)
-            .as_deref()
-        {
+        let workers: Vec<_> = (0..).zip(phases).map(|(slot, &phase)| worker(slot, phase)).collect();
+        let snapshot = Snapshot { now: Duration::from_secs(now), cause, workers: &workers, backlog: 9 };
+        match policy.decide(&snapshot).map(|decision| decision.actions).as_deref() {
             None => 0,
             Some([Action::Spawn { count }]) => *count,
             Some(other) => panic!("unexpected {other:?}"),
@@ -103,16 +88,12 @@ mod tests {
             (Cause::Tick, &[], 3),
             (Cause::Exited, &[Ready, Ready], 1),
             (Cause::Tick, &[Ready, Starting, Starting], 0), // ordered already
-            (Cause::Tick, &[Ready, Ready, Draining], 1), // the replacement doesn't wait for the exit
-            (Cause::Saturated, &[Ready, Ready, Ready], 0), // load is none of its business
+            (Cause::Tick, &[Ready, Ready, Draining], 1),    // the replacement doesn't wait for the exit
+            (Cause::Saturated, &[Ready, Ready, Ready], 0),  // load is none of its business
             (Cause::Tick, &[Ready, Ready, Ready, Ready], 0), // and it retires nobody
         ];
         for (cause, phases, expected) in rows {
-            assert_eq!(
-                ask(&mut Static::new(3), 1, *cause, phases),
-                *expected,
-                "{cause:?} {phases:?}"
-            );
+            assert_eq!(ask(&mut Static::new(3), 1, *cause, phases), *expected, "{cause:?} {phases:?}");
         }
     }
 

@@ -33,12 +33,7 @@ pub struct PreforkConfig {
 impl Default for PreforkConfig {
     /// Apache's defaults.
     fn default() -> Self {
-        Self {
-            start_servers: 5,
-            min_spare: 5,
-            max_spare: 10,
-            max_request_workers: 256,
-        }
+        Self { start_servers: 5, min_spare: 5, max_spare: 10, max_request_workers: 256 }
     }
 }
 
@@ -81,12 +76,7 @@ impl Prefork {
     }
 
     fn maintain(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
-        let PreforkConfig {
-            min_spare,
-            max_spare,
-            max_request_workers,
-            ..
-        } = self.config;
+        let PreforkConfig { min_spare, max_spare, max_request_workers, .. } = self.config;
         let idle = snapshot.count(is_idle);
         // A draining child is neither idle nor a free slot.
         let living = snapshot.count(|_| true);
@@ -113,10 +103,7 @@ impl Prefork {
             );
             return Some(Decision::note(snapshot.now, reason));
         }
-        let reason = format!(
-            "{idle} idle of {living} < MinSpareServers {min_spare}, spawn rate {}",
-            self.rate
-        );
+        let reason = format!("{idle} idle of {living} < MinSpareServers {min_spare}, spawn rate {}", self.rate);
         if self.hold_off > 0 {
             self.hold_off -= 1;
         } else {

@@ -47,18 +47,8 @@ pub struct CallStats {
 
 impl From<Totals> for CallStats {
     fn from(totals: Totals) -> Self {
-        let Totals {
-            requests,
-            wall,
-            cpu,
-            gil_wait,
-        } = totals;
-        Self {
-            requests,
-            wall,
-            cpu,
-            gil_wait,
-        }
+        let Totals { requests, wall, cpu, gil_wait } = totals;
+        Self { requests, wall, cpu, gil_wait }
     }
 }
 
@@ -115,8 +105,7 @@ impl CallStats {
 
     /// Whether calls mostly compute; false when no call ended.
     pub(crate) fn is_cpu_bound(&self) -> bool {
-        self.blocking_ratio()
-            .is_some_and(|ratio| ratio <= CPU_BOUND)
+        self.blocking_ratio().is_some_and(|ratio| ratio <= CPU_BOUND)
     }
 }
 
@@ -133,19 +122,13 @@ pub fn concurrency(window: &CallStats, current: u32, queued: u32, min: u32, max:
         Some(ratio) => useful(ratio).clamp(min, max),
         None => current.saturating_add(1).min(max),
     };
-    if current > useful {
-        current - 1
-    } else {
-        current.saturating_add(queued).min(useful)
-    }
+    if current > useful { current - 1 } else { current.saturating_add(queued).min(useful) }
 }
 
 /// Whether calls block off the CPU for so long that the event loop should be given away before the call, instead of
 /// leaving the other connections to wait until somebody notices. False when no call ended in the window.
 pub fn hand_off_first(window: &CallStats) -> bool {
-    let blocks = window
-        .blocking_ratio()
-        .is_some_and(|ratio| ratio > CPU_BOUND);
+    let blocks = window.blocking_ratio().is_some_and(|ratio| ratio > CPU_BOUND);
     blocks && window.off_cpu_seconds() / window.requests as f64 > WORTH_A_HAND_OFF
 }
 
@@ -168,12 +151,7 @@ mod tests {
     /// Calls of one kind; times per call in microseconds.
     fn calls(requests: u64, wall: u64, cpu: u64, gil_wait: u64) -> CallStats {
         let total = |each: u64| Duration::from_micros(each * requests);
-        CallStats {
-            requests,
-            wall: total(wall),
-            cpu: total(cpu),
-            gil_wait: total(gil_wait),
-        }
+        CallStats { requests, wall: total(wall), cpu: total(cpu), gil_wait: total(gil_wait) }
     }
 
     #[test]
@@ -187,136 +165,28 @@ mod tests {
             ("nothing known, nothing queued", none, 4, 0, 1, 64, 4),
             ("nothing known: one by one", none, 4, 9, 1, 64, 5),
             ("nothing known, at the bound", none, 64, 9, 1, 64, 64),
-            (
-                "blocking: at once to what is there",
-                database,
-                2,
-                18,
-                1,
-                64,
-                20,
-            ),
-            (
-                "blocking: never above the bound",
-                database,
-                2,
-                500,
-                1,
-                64,
-                64,
-            ),
-            (
-                "blocking, nothing queued: no change",
-                database,
-                20,
-                0,
-                1,
-                64,
-                20,
-            ),
+            ("blocking: at once to what is there", database, 2, 18, 1, 64, 20),
+            ("blocking: never above the bound", database, 2, 500, 1, 64, 64),
+            ("blocking, nothing queued: no change", database, 20, 0, 1, 64, 20),
             ("computing: threads don't help", computing, 1, 50, 1, 64, 1),
-            (
-                "computing after blocking: down by one, queue or not",
-                computing,
-                20,
-                50,
-                1,
-                64,
-                19,
-            ),
-            (
-                "computing: not below the operator's minimum",
-                computing,
-                4,
-                0,
-                4,
-                64,
-                4,
-            ),
+            ("computing after blocking: down by one, queue or not", computing, 20, 50, 1, 64, 19),
+            ("computing: not below the operator's minimum", computing, 4, 0, 4, 64, 4),
             ("mixed: 1 + 11 + 2√11", mixed, 2, 50, 1, 64, 19),
-            (
-                "a third of the time blocked: two",
-                calls(100, 3_000, 2_000, 0),
-                1,
-                9,
-                1,
-                64,
-                2,
-            ),
-            (
-                "pure computing with half a core: still two",
-                calls(100, 10_000, 5_000, 0),
-                1,
-                9,
-                1,
-                64,
-                2,
-            ),
+            ("a third of the time blocked: two", calls(100, 3_000, 2_000, 0), 1, 9, 1, 64, 2),
+            ("pure computing with half a core: still two", calls(100, 10_000, 5_000, 0), 1, 9, 1, 64, 2),
             // A fifth of a core: taken for blocking, but bounded.
-            (
-                "pure computing on a crowded machine",
-                calls(100, 25_000, 5_000, 0),
-                1,
-                99,
-                1,
-                64,
-                9,
-            ),
-            (
-                "8 threads that share the lock",
-                calls(100, 8_000, 1_000, 7_000),
-                8,
-                9,
-                1,
-                64,
-                7,
-            ),
+            ("pure computing on a crowded machine", calls(100, 25_000, 5_000, 0), 1, 99, 1, 64, 9),
+            ("8 threads that share the lock", calls(100, 8_000, 1_000, 7_000), 8, 9, 1, 64, 7),
             // Only the first wait (35 ms) is measured; the other nine happen inside the call.
-            (
-                "8 threads, long computations",
-                calls(100, 400_000, 50_000, 35_000),
-                8,
-                9,
-                1,
-                64,
-                7,
-            ),
-            (
-                "no measurable CPU time",
-                calls(10, 1_000, 0, 0),
-                1,
-                99,
-                1,
-                64,
-                64,
-            ),
-            (
-                "too short to be measured",
-                calls(10, 0, 0, 0),
-                2,
-                5,
-                1,
-                64,
-                1,
-            ),
-            (
-                "more CPU than wall: clocks differ",
-                calls(10, 100, 110, 0),
-                1,
-                5,
-                1,
-                64,
-                1,
-            ),
+            ("8 threads, long computations", calls(100, 400_000, 50_000, 35_000), 8, 9, 1, 64, 7),
+            ("no measurable CPU time", calls(10, 1_000, 0, 0), 1, 99, 1, 64, 64),
+            ("too short to be measured", calls(10, 0, 0, 0), 2, 5, 1, 64, 1),
+            ("more CPU than wall: clocks differ", calls(10, 100, 110, 0), 1, 5, 1, 64, 1),
             ("current above the bound", none, 100, 0, 1, 64, 64),
             ("nonsense bounds", none, 0, 5, 0, 0, 1),
         ];
         for (name, window, current, queued, min, max, expected) in rows {
-            assert_eq!(
-                concurrency(&window, current, queued, min, max),
-                expected,
-                "{name}"
-            );
+            assert_eq!(concurrency(&window, current, queued, min, max), expected, "{name}");
         }
     }
 
@@ -325,23 +195,11 @@ mod tests {
         let rows = [
             ("nothing known", CallStats::default(), false),
             ("a quick answer", calls(1_000, 100, 90, 0), false),
-            (
-                "a quick lookup: mostly blocked, but short",
-                calls(1_000, 400, 50, 0),
-                false,
-            ),
+            ("a quick lookup: mostly blocked, but short", calls(1_000, 400, 50, 0), false),
             ("a query", calls(20, 50_000, 200, 0), true),
             ("long, but computing", calls(200, 5_000, 4_900, 0), false),
-            (
-                "long, but waiting for the lock",
-                calls(200, 5_000, 400, 4_500),
-                false,
-            ),
-            (
-                "half computing, half preempted",
-                calls(200, 10_000, 5_000, 0),
-                false,
-            ),
+            ("long, but waiting for the lock", calls(200, 5_000, 400, 4_500), false),
+            ("half computing, half preempted", calls(200, 10_000, 5_000, 0), false),
         ];
         for (name, window, expected) in rows {
             assert_eq!(hand_off_first(&window), expected, "{name}");

@@ -22,12 +22,7 @@ impl SpawnPause {
 
     /// `first` after the first failure, doubled by each further one up to `longest`.
     pub(crate) fn doubling(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-            until: None,
-        }
+        Self { first, longest, next: first, until: None }
     }
 
     /// A start failed. Several failures of one batch count once.
@@ -66,10 +61,7 @@ mod tests {
         ] {
             pause.failed(s(failed_at));
             pause.failed(s(failed_at)); // the batch's second failure
-            assert!(
-                pause.active(s(until) - Duration::from_millis(1)),
-                "failed at {failed_at}"
-            );
+            assert!(pause.active(s(until) - Duration::from_millis(1)), "failed at {failed_at}");
             assert!(!pause.active(s(until)), "failed at {failed_at}");
         }
         pause.succeeded();

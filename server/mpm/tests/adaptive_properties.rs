@@ -7,12 +7,7 @@ use mpm::{Action, Adaptive, Cause, Limits, Phase, Policy, Snapshot, Totals, Work
 use proptest::prelude::*;
 
 fn cause() -> impl Strategy<Value = Cause> {
-    prop_oneof![
-        Just(Cause::Tick),
-        Just(Cause::Saturated),
-        Just(Cause::Exited),
-        Just(Cause::Started)
-    ]
+    prop_oneof![Just(Cause::Tick), Just(Cause::Saturated), Just(Cause::Exited), Just(Cause::Started)]
 }
 
 fn phase() -> impl Strategy<Value = Phase> {
@@ -78,10 +73,7 @@ prop_compose! {
 }
 
 fn serving(workers: &[WorkerView]) -> u32 {
-    workers
-        .iter()
-        .filter(|worker| worker.phase != Phase::Draining)
-        .count() as u32
+    workers.iter().filter(|worker| worker.phase != Phase::Draining).count() as u32
 }
 
 proptest! {
@@ -206,12 +198,7 @@ impl Constant {
             now: Duration::from_secs(100),
             workers: Vec::new(),
             rate,
-            call: Totals {
-                requests: 1,
-                wall,
-                cpu: wall.mul_f64(cpu_share),
-                gil_wait: Duration::ZERO,
-            },
+            call: Totals { requests: 1, wall, cpu: wall.mul_f64(cpu_share), gil_wait: Duration::ZERO },
             ticks: 0,
         };
         for slot in 0..have {
@@ -254,26 +241,14 @@ impl Constant {
     /// A tick whose orders are carried out at once.
     fn obey(&mut self, policy: &mut Adaptive) {
         let workers = self.tick();
-        let snapshot = Snapshot {
-            now: self.now,
-            cause: Cause::Tick,
-            workers: &workers,
-            backlog: 0,
-        };
-        let actions = policy
-            .decide(&snapshot)
-            .map(|decision| decision.actions)
-            .unwrap_or_default();
+        let snapshot = Snapshot { now: self.now, cause: Cause::Tick, workers: &workers, backlog: 0 };
+        let actions = policy.decide(&snapshot).map(|decision| decision.actions).unwrap_or_default();
         for action in actions {
             match action {
                 Action::Retire { slot } => self.workers.retain(|worker| worker.slot != slot),
                 Action::Spawn { count } => {
-                    let taken: BTreeSet<u32> =
-                        self.workers.iter().map(|worker| worker.slot).collect();
-                    for slot in (0..)
-                        .filter(|slot| !taken.contains(slot))
-                        .take(count as usize)
-                    {
+                    let taken: BTreeSet<u32> = self.workers.iter().map(|worker| worker.slot).collect();
+                    for slot in (0..).filter(|slot| !taken.contains(slot)).take(count as usize) {
                         self.start(slot);
                     }
                     self.workers.sort_by_key(|worker| worker.slot);
@@ -285,25 +260,12 @@ impl Constant {
 
 #[test]
 fn a_failed_start_is_not_repeated_at_once() {
-    let limits = Limits {
-        min_workers: 2,
-        max_workers: 9,
-        min_threads: 1,
-        max_threads: 8,
-        cpus: 2.0,
-        memory_workers: 9,
-    };
+    let limits =
+        Limits { min_workers: 2, max_workers: 9, min_threads: 1, max_threads: 8, cpus: 2.0, memory_workers: 9 };
     let mut policy = Adaptive::new(limits);
     let mut ask = |milliseconds: u64, failed: bool| {
         let now = Duration::from_millis(milliseconds);
-        let spawned = policy
-            .decide(&Snapshot {
-                now,
-                cause: Cause::Tick,
-                workers: &[],
-                backlog: 0,
-            })
-            .is_some();
+        let spawned = policy.decide(&Snapshot { now, cause: Cause::Tick, workers: &[], backlog: 0 }).is_some();
         if failed {
             policy.spawn_failed(now);
         }
@@ -318,32 +280,17 @@ fn a_failed_start_is_not_repeated_at_once() {
 
 #[test]
 fn the_limit_is_mentioned_once() {
-    let limits = Limits {
-        min_workers: 1,
-        max_workers: 2,
-        min_threads: 1,
-        max_threads: 8,
-        cpus: 2.0,
-        memory_workers: 9,
-    };
+    let limits =
+        Limits { min_workers: 1, max_workers: 2, min_threads: 1, max_threads: 8, cpus: 2.0, memory_workers: 9 };
     let mut policy = Adaptive::new(limits);
     let mut model = Constant::new(2, 0, 1, 0.0);
     let mut ask = |backlog: u32| {
         let workers = model.tick();
-        policy.decide(&Snapshot {
-            now: model.now,
-            cause: Cause::Tick,
-            workers: &workers,
-            backlog,
-        })
+        policy.decide(&Snapshot { now: model.now, cause: Cause::Tick, workers: &workers, backlog })
     };
     let first = ask(100).expect("100 waiting need more than 2 workers of 8");
     assert_eq!(first.actions, []);
-    assert!(
-        first.reason.contains("at most 2 workers may run"),
-        "{}",
-        first.reason
-    );
+    assert!(first.reason.contains("at most 2 workers may run"), "{}", first.reason);
     assert_eq!(ask(100), None);
     assert_eq!(ask(0), None);
     assert_eq!(ask(100), None, "the same shortage, a moment later");
@@ -351,14 +298,8 @@ fn the_limit_is_mentioned_once() {
 
 #[test]
 fn a_reason_can_be_recomputed() {
-    let limits = Limits {
-        min_workers: 1,
-        max_workers: 9,
-        min_threads: 1,
-        max_threads: 16,
-        cpus: 2.0,
-        memory_workers: 9,
-    };
+    let limits =
+        Limits { min_workers: 1, max_workers: 9, min_threads: 1, max_threads: 16, cpus: 2.0, memory_workers: 9 };
     let mut policy = Adaptive::new(limits);
     let mut model = Constant::new(1, 40, 50, 0.02);
     let mut decisions = Vec::new();
@@ -371,9 +312,7 @@ fn a_reason_can_be_recomputed() {
             backlog: 0,
         }));
     }
-    let last = decisions
-        .pop()
-        .expect("20 calls at once need more than one worker of 16");
+    let last = decisions.pop().expect("20 calls at once need more than one worker of 16");
     assert_eq!(last.actions, [Action::Spawn { count: 1 }]);
     assert_eq!(
         last.reason,
@@ -398,12 +337,7 @@ fn ten_thousand_workers_are_no_problem() {
     let mut retired = 0;
     for _ in 0..80 {
         let workers = model.tick();
-        let snapshot = Snapshot {
-            now: model.now,
-            cause: Cause::Tick,
-            workers: &workers,
-            backlog: 0,
-        };
+        let snapshot = Snapshot { now: model.now, cause: Cause::Tick, workers: &workers, backlog: 0 };
         let start = Instant::now();
         let decision = policy.decide(&snapshot);
         spent += start.elapsed();

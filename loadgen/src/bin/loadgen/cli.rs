@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use loadgen::{
-    Arrivals, Load, Plan, Reuse, Stage, Stop, Target, parse_duration, parse_rate, parse_stages,
-};
+use loadgen::{Arrivals, Load, Plan, Reuse, Stage, Stop, Target, parse_duration, parse_rate, parse_stages};
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -112,12 +110,7 @@ pub(crate) struct Arguments {
     headers: Vec<(String, String)>,
 
     /// Request body.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        conflicts_with = "body_file",
-        help_heading = "Request"
-    )]
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file", help_heading = "Request")]
     body: Option<String>,
 
     /// Send this file as the request body.
@@ -125,21 +118,11 @@ pub(crate) struct Arguments {
     body_file: Option<PathBuf>,
 
     /// Generator threads.
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 1,
-        help_heading = "Generator"
-    )]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, help_heading = "Generator")]
     threads: usize,
 
     /// Pin the threads to these CPUs, for instance 1 or 2,3.
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Generator"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Generator")]
     cpus: Option<Vec<usize>>,
 
     /// Length of an interval of the report and of the progress display.
@@ -184,10 +167,7 @@ pub(crate) enum UsageError {
     #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
     Target,
     #[error("cannot read --body-file {}: {source}", path.display())]
-    Body {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Body { path: PathBuf, source: std::io::Error },
 }
 
 impl Arguments {
@@ -213,11 +193,7 @@ impl Arguments {
                 },
                 seed: self.seed,
             },
-            None => Load::Closed {
-                stop: self
-                    .requests
-                    .map_or(Stop::Duration(duration), Stop::Requests),
-            },
+            None => Load::Closed { stop: self.requests.map_or(Stop::Duration(duration), Stop::Requests) },
         };
         let defaults = Plan::new(target, load);
         Ok(Plan {
@@ -228,11 +204,7 @@ impl Arguments {
             threads: self.threads,
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
-            reuse: if self.no_keepalive {
-                Reuse::NewConnectionPerRequest
-            } else {
-                Reuse::KeepAlive
-            },
+            reuse: if self.no_keepalive { Reuse::NewConnectionPerRequest } else { Reuse::KeepAlive },
             warmup: self.warmup,
             cpus: self.cpus.clone(),
             interval: self.interval,
@@ -243,10 +215,7 @@ impl Arguments {
     fn read_body(&self) -> Result<Vec<u8>, UsageError> {
         match (&self.body, &self.body_file) {
             (Some(text), _) => Ok(text.clone().into_bytes()),
-            (None, Some(path)) => std::fs::read(path).map_err(|source| UsageError::Body {
-                path: path.clone(),
-                source,
-            }),
+            (None, Some(path)) => std::fs::read(path).map_err(|source| UsageError::Body { path: path.clone(), source }),
             (None, None) => Ok(Vec::new()),
         }
     }
@@ -282,49 +251,24 @@ mod tests {
     #[test]
     fn arguments_become_plans() {
         let closed = |stop| Load::Closed { stop };
-        let stage = |seconds, rate| Stage {
-            duration: Duration::from_secs(seconds),
-            rate,
-        };
+        let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
         let rows = [
             ("", closed(Stop::Duration(Duration::from_secs(10))), 32),
-            (
-                "-c 7 -d 3s",
-                closed(Stop::Duration(Duration::from_secs(3))),
-                7,
-            ),
+            ("-c 7 -d 3s", closed(Stop::Duration(Duration::from_secs(3))), 7),
             ("-n 100", closed(Stop::Requests(100)), 32),
             ("--rate 50/s", Load::constant(vec![stage(10, 50.0)]), 4096),
-            (
-                "--rate 50 -d 2s -c 9",
-                Load::constant(vec![stage(2, 50.0)]),
-                9,
-            ),
-            (
-                "--stages 1s@2,3s@4",
-                Load::constant(vec![stage(1, 2.0), stage(3, 4.0)]),
-                4096,
-            ),
+            ("--rate 50 -d 2s -c 9", Load::constant(vec![stage(2, 50.0)]), 9),
+            ("--stages 1s@2,3s@4", Load::constant(vec![stage(1, 2.0), stage(3, 4.0)]), 4096),
         ];
         for (words, load, connections) in rows {
             let plan = parse(words).unwrap_or_else(|e| panic!("{words}: {e}"));
             // The seed's default differs between library and command; evenly spaced arrivals
             // have no use for it.
             let load = match load {
-                Load::Open {
-                    stages, arrivals, ..
-                } => Load::Open {
-                    stages,
-                    arrivals,
-                    seed: 1,
-                },
+                Load::Open { stages, arrivals, .. } => Load::Open { stages, arrivals, seed: 1 },
                 closed => closed,
             };
-            assert_eq!(
-                (plan.load, plan.connections),
-                (load, connections),
-                "{words}"
-            );
+            assert_eq!((plan.load, plan.connections), (load, connections), "{words}");
         }
     }
 
@@ -349,11 +293,7 @@ mod tests {
             interval: Duration::from_millis(500),
             ..Plan::new(
                 "http://a/".parse().unwrap(),
-                Load::Open {
-                    stages: parse_stages("10s@5").unwrap(),
-                    arrivals: Arrivals::Poisson,
-                    seed: 9,
-                },
+                Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },
             )
         };
         assert_eq!(plan, expected);

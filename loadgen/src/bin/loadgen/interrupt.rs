@@ -22,14 +22,12 @@ pub(crate) fn watch() -> io::Result<Arc<AtomicBool>> {
     let arrivals = SignalFd::new(&signals)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in arrivals {
-                if flag.swap(true, Ordering::Relaxed) {
-                    std::process::exit(i32::from(EXIT_CODE));
-                }
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _ in arrivals {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(EXIT_CODE));
             }
-        })?;
+        }
+    })?;
     Ok(stop)
 }

@@ -24,12 +24,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     if let Some(shell) = arguments.completions {
-        clap_complete::generate(
-            shell,
-            &mut Arguments::command(),
-            "loadgen",
-            &mut io::stdout(),
-        );
+        clap_complete::generate(shell, &mut Arguments::command(), "loadgen", &mut io::stdout());
         return ExitCode::SUCCESS;
     }
     match execute(&arguments) {
@@ -98,18 +93,16 @@ fn execute(arguments: &Arguments) -> Result<Report, Failure> {
         Output::stdout().write(summary.as_bytes())?;
     }
     if let Some(json) = json {
-        let mut text = serde_json::to_vec_pretty(&report).map_err(|e| Failure::Output {
-            path: json.path.clone(),
-            source: e.into(),
-        })?;
+        let mut text = serde_json::to_vec_pretty(&report)
+            .map_err(|e| Failure::Output { path: json.path.clone(), source: e.into() })?;
         text.push(b'\n');
         json.write(&text)?;
     }
     if let Some(hdr) = hdr {
-        let text = report.latency.hgrm().map_err(|e| Failure::Output {
-            path: hdr.path.clone(),
-            source: io::Error::other(e),
-        })?;
+        let text = report
+            .latency
+            .hgrm()
+            .map_err(|e| Failure::Output { path: hdr.path.clone(), source: io::Error::other(e) })?;
         hdr.write(text.as_bytes())?;
     }
     Ok(report)
@@ -127,21 +120,12 @@ impl Output {
         if path.as_os_str() == "-" {
             return Ok(Self::stdout());
         }
-        let failed = |source| Failure::Output {
-            path: path.to_owned(),
-            source,
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            file: Some(File::create(path).map_err(failed)?),
-        })
+        let failed = |source| Failure::Output { path: path.to_owned(), source };
+        Ok(Self { path: path.to_owned(), file: Some(File::create(path).map_err(failed)?) })
     }
 
     fn stdout() -> Self {
-        Self {
-            path: PathBuf::from("standard output"),
-            file: None,
-        }
+        Self { path: PathBuf::from("standard output"), file: None }
     }
 
     fn is_stdout(&self) -> bool {
@@ -151,17 +135,12 @@ impl Output {
     fn write(self, text: &[u8]) -> Result<(), Failure> {
         let written = match self.file {
             Some(mut file) => file.write_all(text),
-            None => io::stdout()
-                .write_all(text)
-                .and_then(|()| io::stdout().flush()),
+            None => io::stdout().write_all(text).and_then(|()| io::stdout().flush()),
         };
         match written {
             // A reader such as `head` has seen enough.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(source) => Err(Failure::Output {
-                path: self.path,
-                source,
-            }),
+            Err(source) => Err(Failure::Output { path: self.path, source }),
             Ok(()) => Ok(()),
         }
     }
@@ -177,11 +156,7 @@ struct Progress {
 
 impl Progress {
     fn new(quiet: bool) -> Self {
-        Self {
-            quiet,
-            in_place: io::stderr().is_terminal(),
-            shown: false,
-        }
+        Self { quiet, in_place: io::stderr().is_terminal(), shown: false }
     }
 
     fn show(&mut self, interval: &Interval) {

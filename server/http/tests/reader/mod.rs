@@ -55,11 +55,7 @@ pub(crate) fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> (Vec<Mess
         let head_len = match parsed {
             Ok(Some(head_len)) => head_len,
             Ok(None) => {
-                break if buffer.is_empty() {
-                    End::Clean
-                } else {
-                    End::Within
-                };
+                break if buffer.is_empty() { End::Clean } else { End::Within };
             }
             Err(refusal) => break End::Refused(refusal),
         };
@@ -77,11 +73,7 @@ pub(crate) fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> (Vec<Mess
                     assert!(buffer.is_empty(), "an incomplete body left bytes behind");
                 }
                 Err(refusal) => {
-                    assert_eq!(
-                        decoder.decode(&buffer, &mut Vec::new()),
-                        Err(refusal),
-                        "a refusal must stand"
-                    );
+                    assert_eq!(decoder.decode(&buffer, &mut Vec::new()), Err(refusal), "a refusal must stand");
                     break Err(refusal);
                 }
             }
@@ -99,15 +91,8 @@ pub(crate) fn read(bytes: &[u8], pieces: &[usize], limits: &Limits) -> (Vec<Mess
 }
 
 /// Moves the next piece into the buffer; false when there is none.
-fn receive(
-    buffer: &mut Vec<u8>,
-    arrivals: &mut &[u8],
-    pieces: &mut impl Iterator<Item = usize>,
-) -> bool {
-    let length = pieces
-        .next()
-        .unwrap_or(arrivals.len())
-        .clamp(1, arrivals.len().max(1));
+fn receive(buffer: &mut Vec<u8>, arrivals: &mut &[u8], pieces: &mut impl Iterator<Item = usize>) -> bool {
+    let length = pieces.next().unwrap_or(arrivals.len()).clamp(1, arrivals.len().max(1));
     let Some((piece, rest)) = arrivals.split_at_checked(length) else {
         return false;
     };
@@ -124,10 +109,7 @@ fn describe(head: &RequestHead, bytes: &[u8]) -> Message {
         query: head.query(bytes).to_owned(),
         authority: head.authority(bytes).map(str::to_owned),
         version: head.version(),
-        headers: head
-            .headers(bytes)
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        headers: head.headers(bytes).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         framing: head.framing(),
         keep_alive: head.keep_alive(),
         expects_continue: head.expects_continue(),

@@ -46,11 +46,7 @@ pub(super) struct Contention {
 
 impl Contention {
     pub(super) fn new() -> Self {
-        Self {
-            workers: 0,
-            added_at: None,
-            largest_cpu: SlidingMax::new(MEMORY),
-        }
+        Self { workers: 0, added_at: None, largest_cpu: SlidingMax::new(MEMORY) }
     }
 
     /// Processes for the CPU now, at most one per core, and what calls were seen waiting for when that adds one.
@@ -63,10 +59,7 @@ impl Contention {
     ) -> (u32, Option<Symptom>) {
         let cpu = self.largest_cpu.push(now, demand.cpu);
         let worth_keeping = (cpu / WORTH_KEEPING).ceil() as u32;
-        self.workers = self
-            .workers
-            .min(worth_keeping)
-            .max(cores_needed(demand, limits));
+        self.workers = self.workers.min(worth_keeping).max(cores_needed(demand, limits));
         let symptom = symptom(demand, serving).filter(|_| self.may_add(now, serving, limits));
         if symptom.is_some() {
             self.workers = serving + 1;
@@ -76,9 +69,7 @@ impl Contention {
     }
 
     fn may_add(&self, now: Duration, serving: u32, limits: &Limits) -> bool {
-        let waited = self
-            .added_at
-            .is_none_or(|at| now.saturating_sub(at) >= EFFECT);
+        let waited = self.added_at.is_none_or(|at| now.saturating_sub(at) >= EFFECT);
         waited && serving >= self.workers && serving < cores(limits)
     }
 }
@@ -98,14 +89,8 @@ fn symptom(demand: &Demand, serving: u32) -> Option<Symptom> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        min_workers: 1,
-        max_workers: 20,
-        min_threads: 1,
-        max_threads: 16,
-        cpus: 4.0,
-        memory_workers: 100,
-    };
+    const LIMITS: Limits =
+        Limits { min_workers: 1, max_workers: 20, min_threads: 1, max_threads: 16, cpus: 4.0, memory_workers: 100 };
 
     /// Calls of 5 ms of pure computing.
     fn computing(cpu: f64, lock_waits: f64, mean_waiting: f64) -> Demand {
@@ -124,62 +109,17 @@ mod tests {
 
     #[test]
     fn waiting_adds_a_process() {
-        let blocking = Demand {
-            cpu_bound: false,
-            ..computing(0.3, 0.0, 3.0)
-        };
+        let blocking = Demand { cpu_bound: false, ..computing(0.3, 0.0, 3.0) };
         let rows = [
             // name, demand, serving, processes, symptom
             ("nothing to do", Demand::default(), 1, 0, None),
-            (
-                "half a core, nobody waits",
-                computing(0.5, 0.1, 0.0),
-                1,
-                1,
-                None,
-            ),
-            (
-                "half a core, the lock is waited for",
-                computing(0.5, 0.3, 0.0),
-                1,
-                2,
-                Some(Symptom::Lock),
-            ),
-            (
-                "waits by accident of timing",
-                computing(0.1, 0.1, 0.0),
-                1,
-                1,
-                None,
-            ),
-            (
-                "a queue on a starved machine",
-                computing(0.3, 0.0, 3.0),
-                1,
-                2,
-                Some(Symptom::Queue),
-            ),
-            (
-                "a queue of calls that block is no matter of CPU",
-                blocking,
-                1,
-                1,
-                None,
-            ),
-            (
-                "every core has its process",
-                computing(3.0, 9.0, 9.0),
-                4,
-                4,
-                None,
-            ),
-            (
-                "more processes than cores",
-                computing(3.0, 9.0, 9.0),
-                7,
-                4,
-                None,
-            ),
+            ("half a core, nobody waits", computing(0.5, 0.1, 0.0), 1, 1, None),
+            ("half a core, the lock is waited for", computing(0.5, 0.3, 0.0), 1, 2, Some(Symptom::Lock)),
+            ("waits by accident of timing", computing(0.1, 0.1, 0.0), 1, 1, None),
+            ("a queue on a starved machine", computing(0.3, 0.0, 3.0), 1, 2, Some(Symptom::Queue)),
+            ("a queue of calls that block is no matter of CPU", blocking, 1, 1, None),
+            ("every core has its process", computing(3.0, 9.0, 9.0), 4, 4, None),
+            ("more processes than cores", computing(3.0, 9.0, 9.0), 7, 4, None),
         ];
         for (name, demand, serving, processes, symptom) in rows {
             let seen = Contention::new().observe(Duration::ZERO, &demand, serving, &LIMITS);
@@ -206,11 +146,7 @@ mod tests {
         ];
         for (milliseconds, demand, serving, processes) in rows {
             let now = Duration::from_millis(milliseconds);
-            assert_eq!(
-                contention.observe(now, &demand, serving, &LIMITS).0,
-                processes,
-                "at {milliseconds} ms"
-            );
+            assert_eq!(contention.observe(now, &demand, serving, &LIMITS).0, processes, "at {milliseconds} ms");
         }
     }
 }

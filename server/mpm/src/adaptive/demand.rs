@@ -59,11 +59,7 @@ impl Demand {
 
     /// Mean CPU seconds of a call; 0 when no call ended.
     pub(super) fn cpu_per_call(&self) -> f64 {
-        if self.rate > 0.0 {
-            self.cpu / self.rate
-        } else {
-            0.0
-        }
+        if self.rate > 0.0 { self.cpu / self.rate } else { 0.0 }
     }
 }
 
@@ -112,9 +108,7 @@ impl Meter {
     pub(super) fn observe(&mut self, snapshot: &Snapshot<'_>) -> Demand {
         let elapsed = self.last.map(|last| snapshot.now.saturating_sub(last.at));
         let calls = self.differences(snapshot, elapsed);
-        if let (Some(stretch), Some(last), Some(elapsed)) =
-            (self.history.back_mut(), self.last, elapsed)
-        {
+        if let (Some(stretch), Some(last), Some(elapsed)) = (self.history.back_mut(), self.last, elapsed) {
             stretch.calls.add(&calls);
             stretch.in_flight += last.in_flight as f64 * elapsed.as_secs_f64();
             stretch.waiting += f64::from(last.waiting) * elapsed.as_secs_f64();
@@ -134,9 +128,7 @@ impl Meter {
         let mut before = self.seen.iter().peekable();
         for worker in &workers {
             while before.next_if(|old| old.slot < worker.slot).is_some() {}
-            let known = before
-                .next_if(|old| old.slot == worker.slot)
-                .filter(|old| old.generation == worker.generation);
+            let known = before.next_if(|old| old.slot == worker.slot).filter(|old| old.generation == worker.generation);
             let base = match (known, elapsed) {
                 (Some(old), _) => old.totals,
                 // Younger than the last snapshot: all of its work was done since.
@@ -156,22 +148,10 @@ impl Meter {
     /// Begins a new stretch when the last one is long enough, and forgets those that no window reaches.
     fn turn_over(&mut self, instant: Instant) {
         let age = |stretch: &Stretch| instant.at.saturating_sub(stretch.start);
-        if self
-            .history
-            .back()
-            .is_none_or(|stretch| age(stretch) >= GRAIN)
-        {
-            self.history.push_back(Stretch {
-                start: instant.at,
-                present: instant.present(),
-                ..Stretch::default()
-            });
+        if self.history.back().is_none_or(|stretch| age(stretch) >= GRAIN) {
+            self.history.push_back(Stretch { start: instant.at, present: instant.present(), ..Stretch::default() });
         }
-        while self
-            .history
-            .get(1)
-            .is_some_and(|stretch| age(stretch) >= LONGEST_WINDOW)
-        {
+        while self.history.get(1).is_some_and(|stretch| age(stretch) >= LONGEST_WINDOW) {
             self.history.pop_front();
         }
     }
@@ -179,8 +159,7 @@ impl Meter {
     fn demand(&self, instant: Instant) -> Demand {
         let short = self.over(instant, WINDOW);
         let residence = short.residence().unwrap_or(0.0);
-        let window =
-            (CALLS_IN_WINDOW * residence).clamp(WINDOW.as_secs_f64(), LONGEST_WINDOW.as_secs_f64());
+        let window = (CALLS_IN_WINDOW * residence).clamp(WINDOW.as_secs_f64(), LONGEST_WINDOW.as_secs_f64());
         Demand {
             arrivals: self.over(instant, BURST_WINDOW).arrivals,
             ..self.over(instant, Duration::from_secs_f64(window))
@@ -190,9 +169,7 @@ impl Meter {
     /// Demand over the last `window`, or over as much of it as there is.
     fn over(&self, instant: Instant, window: Duration) -> Demand {
         let start = instant.at.saturating_sub(window);
-        let later = self
-            .history
-            .partition_point(|stretch| stretch.start <= start);
+        let later = self.history.partition_point(|stretch| stretch.start <= start);
         let mut stretches = self.history.range(later.saturating_sub(1)..);
         let Some(mut sum) = stretches.next().copied() else {
             return Demand::default();
@@ -203,35 +180,19 @@ impl Meter {
             sum.waiting += stretch.waiting;
         }
         let Stretch { calls, .. } = sum;
-        let seconds = instant
-            .at
-            .saturating_sub(sum.start)
-            .as_secs_f64()
-            .max(SHORTEST_ELAPSED);
+        let seconds = instant.at.saturating_sub(sum.start).as_secs_f64().max(SHORTEST_ELAPSED);
         let ended = calls.requests as f64;
         // Of the time in calls, this share is not just waiting for the interpreter lock.
         let wall = calls.wall.as_secs_f64();
-        let served_share = if wall > 0.0 {
-            calls.service_seconds() / wall
-        } else {
-            1.0
-        };
+        let served_share = if wall > 0.0 { calls.service_seconds() / wall } else { 1.0 };
         let seen_running = sum.in_flight / seconds * served_share;
         let ended_load = calls.service_seconds() / seconds;
         // Snapshots are samples, and samples of a load of a scatter by √a.
         let clearly_more = seen_running > ended_load + seen_running.sqrt();
         Demand {
             rate: ended / seconds,
-            service: if calls.requests > 0 {
-                calls.service_seconds() / ended
-            } else {
-                0.0
-            },
-            load: if clearly_more {
-                seen_running
-            } else {
-                ended_load
-            },
+            service: if calls.requests > 0 { calls.service_seconds() / ended } else { 0.0 },
+            load: if clearly_more { seen_running } else { ended_load },
             arrivals: (ended + instant.present() - sum.present).max(0.0) / seconds,
             cpu: calls.cpu.as_secs_f64() / seconds,
             lock_waits: calls.lock_seconds() / seconds,
@@ -245,11 +206,7 @@ impl Meter {
 
 impl Seen {
     fn of(worker: &WorkerView) -> Self {
-        Self {
-            slot: worker.slot,
-            generation: worker.generation,
-            totals: worker.totals,
-        }
+        Self { slot: worker.slot, generation: worker.generation, totals: worker.totals }
     }
 }
 

@@ -23,12 +23,7 @@ fn worker(slot: u32, generation: u32, age: u64, requests: u64) -> WorkerView {
 
 fn observe(meter: &mut Meter, milliseconds: u64, workers: &[WorkerView], backlog: u32) -> Demand {
     let now = Duration::from_millis(milliseconds);
-    meter.observe(&Snapshot {
-        now,
-        cause: Cause::Tick,
-        workers,
-        backlog,
-    })
+    meter.observe(&Snapshot { now, cause: Cause::Tick, workers, backlog })
 }
 
 #[test]
@@ -41,16 +36,12 @@ fn differences_survive_coming_and_going() {
         (1_200, &[worker(0, 1, 9_200, 550), worker(3, 2, 50, 7)], 57), // a new worker's are all new
         (1_300, &[worker(3, 2, 150, 9)], 59),                          // worker 0 left
         (1_400, &[worker(0, 3, 60, 4), worker(3, 2, 250, 9)], 63),     // its slot has a new one
-        (1_500, &[worker(0, 3, 160, 4), worker(3, 2, 350, 3)], 63), // a counter went back: no news
-        (1_600, &[worker(3, 2, 450, 8), worker(0, 3, 260, 5)], 69), // not in order
+        (1_500, &[worker(0, 3, 160, 4), worker(3, 2, 350, 3)], 63),    // a counter went back: no news
+        (1_600, &[worker(3, 2, 450, 8), worker(0, 3, 260, 5)], 69),    // not in order
     ];
     for (at, workers, expected) in rows {
         observe(&mut meter, at, workers, 0);
-        let ended: u64 = meter
-            .history
-            .iter()
-            .map(|stretch| stretch.calls.requests)
-            .sum();
+        let ended: u64 = meter.history.iter().map(|stretch| stretch.calls.requests).sum();
         assert_eq!(ended, expected, "at {at} ms");
     }
 }
@@ -61,12 +52,7 @@ fn rates_are_means_over_the_last_second() {
     let mut requests = 0;
     let mut demand = Demand::default();
     for tick in 0..=30 {
-        demand = observe(
-            &mut meter,
-            tick * 100,
-            &[worker(0, 1, 60_000 + tick * 100, requests)],
-            0,
-        );
+        demand = observe(&mut meter, tick * 100, &[worker(0, 1, 60_000 + tick * 100, requests)], 0);
         requests += 2;
     }
     assert!((demand.rate - 20.0).abs() < 1e-6, "{demand:?}");
@@ -87,18 +73,8 @@ fn rates_are_means_over_the_last_second() {
 #[test]
 fn calls_that_have_not_ended_count_as_load() {
     let mut meter = Meter::default();
-    let busy = WorkerView {
-        in_flight: 30,
-        queued: 3,
-        ..worker(0, 1, 60_000, 100)
-    };
-    let leaving = WorkerView {
-        phase: Phase::Draining,
-        slot: 1,
-        in_flight: 50,
-        queued: 50,
-        ..busy
-    };
+    let busy = WorkerView { in_flight: 30, queued: 3, ..worker(0, 1, 60_000, 100) };
+    let leaving = WorkerView { phase: Phase::Draining, slot: 1, in_flight: 50, queued: 50, ..busy };
     let mut demand = Demand::default();
     for tick in 0..=20 {
         demand = observe(&mut meter, tick * 100, &[busy, leaving], 4);
@@ -117,10 +93,7 @@ fn waiting_for_the_interpreter_lock_is_no_load() {
     // Eight calls at once share one core: 1 ms of CPU, 7 ms of waiting for the lock.
     for tick in 0..=20_u64 {
         let calls = tick * 100;
-        let mut busy = WorkerView {
-            in_flight: 8,
-            ..worker(0, 1, 60_000, calls)
-        };
+        let mut busy = WorkerView { in_flight: 8, ..worker(0, 1, 60_000, calls) };
         busy.totals.wall = Duration::from_millis(8 * calls);
         busy.totals.gil_wait = Duration::from_millis(7 * calls);
         demand = observe(&mut meter, tick * 100, &[busy], 0);
@@ -135,10 +108,7 @@ fn waiting_for_the_interpreter_lock_is_no_load() {
 fn starting_is_no_demand() {
     let mut meter = Meter::default();
     let import = |tick: u64, phase: Phase| {
-        let mut worker = WorkerView {
-            phase,
-            ..worker(0, 1, tick * 100, 0)
-        };
+        let mut worker = WorkerView { phase, ..worker(0, 1, tick * 100, 0) };
         worker.totals.cpu = Duration::from_millis(tick.min(9) * 100);
         worker
     };
@@ -147,10 +117,7 @@ fn starting_is_no_demand() {
         let demand = observe(&mut meter, tick * 100, &[import(tick, Phase::Starting)], 0);
         assert_eq!(demand.cpu, 0.0, "at {tick}00 ms");
     }
-    assert_eq!(
-        observe(&mut meter, 1_000, &[import(10, Phase::Ready)], 0).cpu,
-        0.0
-    );
+    assert_eq!(observe(&mut meter, 1_000, &[import(10, Phase::Ready)], 0).cpu, 0.0);
 }
 
 #[test]
@@ -158,26 +125,13 @@ fn nonsense_is_forgotten() {
     let mut meter = Meter::default();
     let mut nonsense = worker(0, 1, 60_000, 0);
     observe(&mut meter, 0, &[nonsense], 0);
-    nonsense.totals = Totals {
-        requests: u64::MAX,
-        wall: Duration::MAX,
-        cpu: Duration::MAX,
-        gil_wait: Duration::MAX,
-    };
+    nonsense.totals = Totals { requests: u64::MAX, wall: Duration::MAX, cpu: Duration::MAX, gil_wait: Duration::MAX };
     let mut demand = observe(&mut meter, 100, &[nonsense], u32::MAX);
     assert!(demand.rate > 1e9, "{demand:?}");
     for tick in 2..=120 {
-        demand = observe(
-            &mut meter,
-            tick * 100,
-            &[worker(0, 2, 60_000 + tick * 100, tick * 2)],
-            0,
-        );
+        demand = observe(&mut meter, tick * 100, &[worker(0, 2, 60_000 + tick * 100, tick * 2)], 0);
     }
-    assert!(
-        (demand.rate - 20.0).abs() < 1e-6 && (demand.load - 1.0).abs() < 1e-6,
-        "{demand:?}"
-    );
+    assert!((demand.rate - 20.0).abs() < 1e-6 && (demand.load - 1.0).abs() < 1e-6, "{demand:?}");
 }
 
 #[test]

@@ -22,14 +22,7 @@ pub(super) struct Inputs<'a> {
 impl Inputs<'_> {
     /// `λ=400/s W=50 ms, 3 waiting → 31 slots (1 worker), CPU 0.1 of 2 cores (1 worker), have 1`.
     pub(super) fn summary(&self) -> String {
-        let Self {
-            demand,
-            staffing,
-            symptom,
-            limits,
-            serving,
-            starting,
-        } = self;
+        let Self { demand, staffing, symptom, limits, serving, starting } = self;
         let mut parts = format!("λ={}/s", Figure(demand.rate));
         if demand.rate > 0.0 {
             parts.push_str(&format!(" W={}", Seconds(demand.service)));
@@ -49,10 +42,9 @@ impl Inputs<'_> {
             Workers(staffing.by_cpu),
         ));
         match symptom {
-            Some(Symptom::Lock) => parts.push_str(&format!(
-                ", {} calls wait for the interpreter lock",
-                Figure(demand.lock_waits)
-            )),
+            Some(Symptom::Lock) => {
+                parts.push_str(&format!(", {} calls wait for the interpreter lock", Figure(demand.lock_waits)))
+            }
             Some(Symptom::Queue) => parts.push_str(", requests queue for the CPU"),
             None => {}
         }
@@ -70,12 +62,7 @@ pub(super) struct Workers(pub(super) u32);
 
 impl Display for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}",
-            self.0,
-            if self.0 == 1 { "worker" } else { "workers" }
-        )
+        write!(f, "{} {}", self.0, if self.0 == 1 { "worker" } else { "workers" })
     }
 }
 
@@ -85,11 +72,7 @@ struct Figure(f64);
 impl Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounded = (self.0 * 10.0).round() / 10.0;
-        if rounded < 10.0 && rounded.fract() != 0.0 {
-            write!(f, "{rounded:.1}")
-        } else {
-            write!(f, "{:.0}", self.0)
-        }
+        if rounded < 10.0 && rounded.fract() != 0.0 { write!(f, "{rounded:.1}") } else { write!(f, "{:.0}", self.0) }
     }
 }
 
@@ -112,22 +95,10 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
-        for (value, expected) in [
-            (0.0, "0"),
-            (0.04, "0"),
-            (0.25, "0.3"),
-            (2.0, "2"),
-            (9.96, "10"),
-            (400.4, "400"),
-        ] {
+        for (value, expected) in [(0.0, "0"), (0.04, "0"), (0.25, "0.3"), (2.0, "2"), (9.96, "10"), (400.4, "400")] {
             assert_eq!(Figure(value).to_string(), expected);
         }
-        for (value, expected) in [
-            (0.00012, "120 µs"),
-            (0.0015, "1.5 ms"),
-            (0.05, "50 ms"),
-            (2.5, "2.5 s"),
-        ] {
+        for (value, expected) in [(0.00012, "120 µs"), (0.0015, "1.5 ms"), (0.05, "50 ms"), (2.5, "2.5 s")] {
             assert_eq!(Seconds(value).to_string(), expected);
         }
     }

@@ -28,10 +28,7 @@ pub(super) struct Shrink {
 
 impl Shrink {
     pub(super) fn new() -> Self {
-        Self {
-            needed: SlidingMax::new(PATIENCE),
-            retired_at: None,
-        }
+        Self { needed: SlidingMax::new(PATIENCE), retired_at: None }
     }
 
     /// Takes in how many workers are worth keeping now; answers the most that were within the last [`PATIENCE`].
@@ -40,16 +37,9 @@ impl Shrink {
     }
 
     /// The slots to retire so that `needed` workers remain; mostly none.
-    pub(super) fn retire(
-        &mut self,
-        snapshot: &Snapshot<'_>,
-        serving: u32,
-        needed: u32,
-    ) -> Vec<u32> {
+    pub(super) fn retire(&mut self, snapshot: &Snapshot<'_>, serving: u32, needed: u32) -> Vec<u32> {
         let surplus = serving.saturating_sub(needed);
-        let rested = self
-            .retired_at
-            .is_none_or(|at| snapshot.now.saturating_sub(at) >= STEP);
+        let rested = self.retired_at.is_none_or(|at| snapshot.now.saturating_sub(at) >= STEP);
         if surplus == 0 || !rested || !self.needed.is_full(snapshot.now) {
             return Vec::new();
         }
@@ -78,10 +68,7 @@ fn least_used(workers: &[WorkerView], count: usize) -> Vec<u32> {
         candidates.select_nth_unstable(count);
         candidates.truncate(count);
     }
-    let mut slots: Vec<u32> = candidates
-        .into_iter()
-        .map(|(_, _, Reverse(slot))| slot)
-        .collect();
+    let mut slots: Vec<u32> = candidates.into_iter().map(|(_, _, Reverse(slot))| slot).collect();
     slots.sort_unstable();
     slots
 }
@@ -132,27 +119,16 @@ mod tests {
 
     #[test]
     fn a_step_a_second_of_a_quarter() {
-        let workers: Vec<_> = (0..100)
-            .map(|slot| worker(slot, Phase::Ready, 90, 0, 0))
-            .collect();
+        let workers: Vec<_> = (0..100).map(|slot| worker(slot, Phase::Ready, 90, 0, 0)).collect();
         let mut shrink = Shrink::new();
         let mut retired = |milliseconds: u64, serving: u32, kept: u32| {
             let now = Duration::from_millis(milliseconds);
             let workers = &workers[..serving as usize];
-            let snapshot = Snapshot {
-                now,
-                cause: Cause::Tick,
-                workers,
-                backlog: 0,
-            };
+            let snapshot = Snapshot { now, cause: Cause::Tick, workers, backlog: 0 };
             let needed = shrink.observe(now, kept);
             shrink.retire(&snapshot, serving, needed).len()
         };
-        assert_eq!(
-            retired(0, 100, 2),
-            0,
-            "nothing is known about the last five seconds"
-        );
+        assert_eq!(retired(0, 100, 2), 0, "nothing is known about the last five seconds");
         assert_eq!(retired(4_900, 100, 2), 0);
         assert_eq!(retired(5_000, 100, 2), 25);
         assert_eq!(retired(5_100, 75, 2), 0, "one step a second");

@@ -14,11 +14,7 @@ pub(super) struct SlidingMax<T> {
 
 impl<T: PartialOrd + Copy> SlidingMax<T> {
     pub(super) fn new(span: Duration) -> Self {
-        Self {
-            span,
-            falling: VecDeque::new(),
-            first: None,
-        }
+        Self { span, falling: VecDeque::new(), first: None }
     }
 
     /// Takes the value at `now` in and answers the maximum, `value` included.
@@ -28,11 +24,7 @@ impl<T: PartialOrd + Copy> SlidingMax<T> {
             self.falling.pop_back();
         }
         self.falling.push_back((now, value));
-        while self
-            .falling
-            .front()
-            .is_some_and(|(at, _)| now.saturating_sub(*at) > self.span)
-        {
+        while self.falling.front().is_some_and(|(at, _)| now.saturating_sub(*at) > self.span) {
             self.falling.pop_front();
         }
         self.falling.front().map_or(value, |(_, largest)| *largest)
@@ -40,8 +32,7 @@ impl<T: PartialOrd + Copy> SlidingMax<T> {
 
     /// True once values have been taken in for a whole span: before, a maximum says little.
     pub(super) fn is_full(&self, now: Duration) -> bool {
-        self.first
-            .is_some_and(|first| now.saturating_sub(first) >= self.span)
+        self.first.is_some_and(|first| now.saturating_sub(first) >= self.span)
     }
 }
 

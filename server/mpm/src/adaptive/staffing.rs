@@ -48,18 +48,9 @@ pub(super) fn staff(demand: &Demand, by_cpu: u32, serving: u32, limits: &Limits)
     // When every slot is taken, what runs is what there is room for, not what was offered; then the load is taken from
     // what arrives.
     let full = demand.running + f64::from(demand.waiting) >= f64::from(serving) * threads;
-    let load = if full {
-        demand.load.max(arriving_load(demand))
-    } else {
-        demand.load
-    };
-    let drain = f64::from(demand.waiting)
-        * demand
-            .residence()
-            .map_or(1.0, |residence| (residence / DRAIN).min(1.0));
-    let slots_with = |headroom: f64| {
-        (load + headroom * load.sqrt() + drain).min(usable_slots(demand, load, limits))
-    };
+    let load = if full { demand.load.max(arriving_load(demand)) } else { demand.load };
+    let drain = f64::from(demand.waiting) * demand.residence().map_or(1.0, |residence| (residence / DRAIN).min(1.0));
+    let slots_with = |headroom: f64| (load + headroom * load.sqrt() + drain).min(usable_slots(demand, load, limits));
     let slots = slots_with(HEADROOM);
     // What runs now is kept running, whatever the mean says.
     let slots_to_keep = slots_with(HEADROOM_TO_KEEP).max(demand.running);
@@ -67,14 +58,7 @@ pub(super) fn staff(demand: &Demand, by_cpu: u32, serving: u32, limits: &Limits)
     let needed = by_slots.max(by_cpu);
     let wanted = within(limits, needed);
     let kept = within(limits, ceil(slots_to_keep / threads).max(by_cpu)).max(wanted);
-    Staffing {
-        slots,
-        by_slots,
-        by_cpu,
-        needed,
-        wanted,
-        kept,
-    }
+    Staffing { slots, by_slots, by_cpu, needed, wanted, kept }
 }
 
 /// Processes for the CPU demand and what waits for it, at most one per core.
@@ -90,10 +74,7 @@ pub(super) fn cores(limits: &Limits) -> u32 {
 
 /// The most workers there may be: the operator's minimum wins over the memory estimate, and there is always one.
 pub(super) fn ceiling(limits: &Limits) -> u32 {
-    limits
-        .max_workers
-        .min(limits.memory_workers)
-        .max(floor(limits))
+    limits.max_workers.min(limits.memory_workers).max(floor(limits))
 }
 
 /// The fewest workers there may be.
@@ -108,9 +89,7 @@ fn within(limits: &Limits, workers: u32) -> u32 {
 /// Offered load at the rate of the last moments. While no call ended nobody knows how long one takes: then what runs is
 /// the best guess.
 fn arriving_load(demand: &Demand) -> f64 {
-    demand
-        .residence()
-        .map_or(demand.running, |residence| demand.arrivals * residence)
+    demand.residence().map_or(demand.running, |residence| demand.arrivals * residence)
 }
 
 /// Slots at which calls like these use up all cores, with headroom. Never below what the load itself needs.

@@ -1,26 +1,12 @@
 use super::*;
 
-const LIMITS: Limits = Limits {
-    min_workers: 1,
-    max_workers: 20,
-    min_threads: 1,
-    max_threads: 16,
-    cpus: 2.0,
-    memory_workers: 100,
-};
+const LIMITS: Limits =
+    Limits { min_workers: 1, max_workers: 20, min_threads: 1, max_threads: 16, cpus: 2.0, memory_workers: 100 };
 
 /// Calls that ended at `rate` a second after `service` seconds each, `cpu_share` of them computing.
 fn demand(rate: f64, service: f64, cpu_share: f64) -> Demand {
     let load = rate * service;
-    Demand {
-        rate,
-        service,
-        load,
-        arrivals: rate,
-        cpu: load * cpu_share,
-        running: load,
-        ..Demand::default()
-    }
+    Demand { rate, service, load, arrivals: rate, cpu: load * cpu_share, running: load, ..Demand::default() }
 }
 
 #[test]
@@ -33,90 +19,18 @@ fn slots_and_workers() {
         ("nothing to do: the minimum", quiet, 1, 0.0, 1),
         ("a = 20: 20 + 2√20", database, 2, 29.0, 2),
         // 9 wait, and each holds a slot for half of the 100 ms in which the queue should be gone.
-        (
-            "with a queue",
-            Demand {
-                waiting: 9,
-                ..database
-            },
-            2,
-            34.0,
-            3,
-        ),
-        (
-            "a queue of unknown calls: a slot each",
-            Demand {
-                waiting: 40,
-                ..quiet
-            },
-            1,
-            40.0,
-            3,
-        ),
+        ("with a queue", Demand { waiting: 9, ..database }, 2, 34.0, 3),
+        ("a queue of unknown calls: a slot each", Demand { waiting: 40, ..quiet }, 1, 40.0, 3),
         // Full, nothing ended yet: what runs counts as the load, 16 + 2·4.
-        (
-            "full of unknown calls",
-            Demand {
-                running: 16.0,
-                ..quiet
-            },
-            1,
-            24.0,
-            2,
-        ),
-        (
-            "the same with room",
-            Demand {
-                running: 16.0,
-                ..quiet
-            },
-            2,
-            0.0,
-            1,
-        ),
+        ("full of unknown calls", Demand { running: 16.0, ..quiet }, 1, 24.0, 2),
+        ("the same with room", Demand { running: 16.0, ..quiet }, 2, 0.0, 1),
         // 1,000 arrivals a second of 50 ms: the mean over the window doesn't know yet, the last moments do.
-        (
-            "a burst, seen when full",
-            Demand {
-                running: 32.0,
-                arrivals: 1_000.0,
-                ..database
-            },
-            2,
-            65.0,
-            5,
-        ),
-        (
-            "the same with room",
-            Demand {
-                running: 31.0,
-                arrivals: 1_000.0,
-                ..database
-            },
-            2,
-            29.0,
-            2,
-        ),
+        ("a burst, seen when full", Demand { running: 32.0, arrivals: 1_000.0, ..database }, 2, 65.0, 5),
+        ("the same with room", Demand { running: 31.0, arrivals: 1_000.0, ..database }, 2, 29.0, 2),
         ("computing: 1.4 cores of 2", computing, 2, 4.0, 2),
         // However much waits: beyond two calls and their headroom nothing gets faster.
-        (
-            "computing, overloaded",
-            Demand {
-                waiting: 5_000,
-                cpu: 2.0,
-                ..computing
-            },
-            2,
-            7.0,
-            2,
-        ),
-        (
-            "more than the limit",
-            demand(10_000.0, 0.05, 0.0),
-            20,
-            545.0,
-            20,
-        ),
+        ("computing, overloaded", Demand { waiting: 5_000, cpu: 2.0, ..computing }, 2, 7.0, 2),
+        ("more than the limit", demand(10_000.0, 0.05, 0.0), 20, 545.0, 20),
     ];
     for (name, demand, serving, slots, wanted) in rows {
         let staffing = staff(&demand, cores_needed(&demand, &LIMITS), serving, &LIMITS);
@@ -155,30 +69,12 @@ fn cores_follow_cpu_time_and_what_waits_for_it() {
         (2.5, demand(900.0, 0.005, 1.0), 3), // the third gets half a core
         (0.5, demand(900.0, 0.005, 1.0), 1),
         // 0.5 cores, and 40 waiting × 5 ms in 100 ms need two more.
-        (
-            8.0,
-            Demand {
-                waiting: 40,
-                ..demand(100.0, 0.005, 1.0)
-            },
-            4,
-        ),
-        (
-            8.0,
-            Demand {
-                waiting: 40,
-                ..Demand::default()
-            },
-            0,
-        ), // nothing is known about them
+        (8.0, Demand { waiting: 40, ..demand(100.0, 0.005, 1.0) }, 4),
+        (8.0, Demand { waiting: 40, ..Demand::default() }, 0), // nothing is known about them
     ];
     for (cpus, demand, expected) in rows {
         let limits = Limits { cpus, ..LIMITS };
-        assert_eq!(
-            cores_needed(&demand, &limits),
-            expected,
-            "{cpus} cores, {demand:?}"
-        );
+        assert_eq!(cores_needed(&demand, &limits), expected, "{cpus} cores, {demand:?}");
     }
 }
 
@@ -194,16 +90,8 @@ fn limits_win_in_order() {
         (1, 200, 100, 35),
     ];
     for (min_workers, max_workers, memory_workers, expected) in rows {
-        let limits = Limits {
-            min_workers,
-            max_workers,
-            memory_workers,
-            ..LIMITS
-        };
+        let limits = Limits { min_workers, max_workers, memory_workers, ..LIMITS };
         let staffing = staff(&demand(10_000.0, 0.05, 0.0), 1, 1, &limits);
-        assert_eq!(
-            staffing.wanted, expected,
-            "{min_workers}..{max_workers}, memory {memory_workers}"
-        );
+        assert_eq!(staffing.wanted, expected, "{min_workers}..{max_workers}, memory {memory_workers}");
     }
 }

@@ -65,20 +65,14 @@ pub(crate) struct Observed {
 impl Observed {
     /// How often growing turned into shrinking or back.
     pub(crate) fn direction_changes(&self) -> usize {
-        self.changes
-            .windows(2)
-            .filter(|pair| pair[0].signum() != pair[1].signum())
-            .count()
+        self.changes.windows(2).filter(|pair| pair[0].signum() != pair[1].signum()).count()
     }
 
     pub(crate) fn percentile(&self, share: f64) -> u64 {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
         let rank = (share * sorted.len() as f64) as usize;
-        sorted
-            .get(rank.min(sorted.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or(0)
+        sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
     }
 }
 
@@ -121,22 +115,11 @@ impl<P: Policy> Fleet<P> {
     }
 
     /// The same with exponential gaps (from a fixed seed) and a cost drawn with a number in `0..1`.
-    pub(crate) fn poisson(
-        &mut self,
-        seconds: u64,
-        rate: f64,
-        cost: impl Fn(f64) -> Cost,
-    ) -> Observed {
+    pub(crate) fn poisson(&mut self, seconds: u64, rate: f64, cost: impl Fn(f64) -> Cost) -> Observed {
         self.run(seconds, rate, |random| -(1.0 - random).ln(), cost)
     }
 
-    fn run(
-        &mut self,
-        seconds: u64,
-        rate: f64,
-        gap: impl Fn(f64) -> f64,
-        cost: impl Fn(f64) -> Cost,
-    ) -> Observed {
+    fn run(&mut self, seconds: u64, rate: f64, gap: impl Fn(f64) -> f64, cost: impl Fn(f64) -> Cost) -> Observed {
         let mut observed = Observed::default();
         for _ in 0..seconds * 1_000 {
             self.now += 1;
@@ -153,18 +136,14 @@ impl<P: Policy> Fleet<P> {
 
     /// A linear congruential generator (Knuth's MMIX constants): the same numbers on every run.
     fn next_random(&mut self) -> f64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn step(&mut self, observed: &mut Observed) {
         let mut started = false;
         for worker in &mut self.workers {
-            if worker.phase == Phase::Starting && self.now >= worker.ordered + self.machine.start_ms
-            {
+            if worker.phase == Phase::Starting && self.now >= worker.ordered + self.machine.start_ms {
                 worker.phase = Phase::Ready;
                 started = true;
             }
@@ -173,8 +152,7 @@ impl<P: Policy> Fleet<P> {
         let waiting_before = self.backlog.len();
         self.dispatch();
         let before = self.workers.len();
-        self.workers
-            .retain(|worker| worker.phase != Phase::Draining || !worker.calls.is_empty());
+        self.workers.retain(|worker| worker.phase != Phase::Draining || !worker.calls.is_empty());
         if self.now.is_multiple_of(100) {
             self.size();
             self.decide(Cause::Tick, observed);
@@ -197,17 +175,9 @@ impl<P: Policy> Fleet<P> {
     }
 
     fn serve(&mut self, observed: &mut Observed) {
-        let computing = |worker: &Worker| {
-            worker
-                .calls
-                .iter()
-                .any(|call| call.blocked_left <= 0.0 && call.cpu_left > 0.0)
-        };
-        let active = self
-            .workers
-            .iter()
-            .filter(|worker| computing(worker))
-            .count();
+        let computing =
+            |worker: &Worker| worker.calls.iter().any(|call| call.blocked_left <= 0.0 && call.cpu_left > 0.0);
+        let active = self.workers.iter().filter(|worker| computing(worker)).count();
         let share = (self.machine.cores / active.max(1) as f64).min(1.0);
         for worker in &mut self.workers {
             let mut core = share;
@@ -222,10 +192,7 @@ impl<P: Policy> Fleet<P> {
                     call.lock_wait += 1.0;
                 }
             }
-            for call in worker
-                .calls
-                .extract_if(.., |call| call.blocked_left <= 0.0 && call.cpu_left <= 1e-9)
-            {
+            for call in worker.calls.extract_if(.., |call| call.blocked_left <= 0.0 && call.cpu_left <= 1e-9) {
                 let ms = |value: f64| Duration::from_secs_f64(value / 1_000.0);
                 worker.totals.requests += 1;
                 worker.totals.wall += ms((self.now - call.started) as f64);
@@ -237,25 +204,14 @@ impl<P: Policy> Fleet<P> {
     }
 
     fn dispatch(&mut self) {
-        for worker in self
-            .workers
-            .iter_mut()
-            .filter(|worker| worker.phase == Phase::Ready)
-        {
+        for worker in self.workers.iter_mut().filter(|worker| worker.phase == Phase::Ready) {
             while worker.calls.len() < worker.slots as usize {
                 let Some((arrived, cost)) = self.backlog.pop_front() else {
                     return;
                 };
                 let (blocked_left, cpu_left) = (cost.blocked_ms, cost.cpu_ms);
                 let started = self.now;
-                worker.calls.push(Call {
-                    arrived,
-                    started,
-                    cost,
-                    blocked_left,
-                    cpu_left,
-                    lock_wait: 0.0,
-                });
+                worker.calls.push(Call { arrived, started, cost, blocked_left, cpu_left, lock_wait: 0.0 });
             }
         }
     }
@@ -270,11 +226,7 @@ impl<P: Policy> Fleet<P> {
                 cpu: totals.cpu - base.cpu,
                 gil_wait: totals.gil_wait - base.gil_wait,
             };
-            let queued = if worker.calls.len() >= worker.slots as usize {
-                queued
-            } else {
-                0
-            };
+            let queued = if worker.calls.len() >= worker.slots as usize { queued } else { 0 };
             worker.slots = concurrency(&window, worker.slots, queued, 1, self.machine.max_threads);
             if window.requests >= 20 {
                 worker.window_base = totals;
@@ -284,24 +236,13 @@ impl<P: Policy> Fleet<P> {
     }
 
     fn decide(&mut self, cause: Cause, observed: &mut Observed) {
-        let views: Vec<WorkerView> = self
-            .workers
-            .iter()
-            .map(|worker| worker.view(self.now))
-            .collect();
+        let views: Vec<WorkerView> = self.workers.iter().map(|worker| worker.view(self.now)).collect();
         let now = Duration::from_millis(self.now);
         let backlog = self.backlog.len() as u32;
-        let Some(decision) = self.policy.decide(&Snapshot {
-            now,
-            cause,
-            workers: &views,
-            backlog,
-        }) else {
+        let Some(decision) = self.policy.decide(&Snapshot { now, cause, workers: &views, backlog }) else {
             return;
         };
-        observed
-            .reasons
-            .push(format!("{:.1} s: {}", now.as_secs_f64(), decision.reason));
+        observed.reasons.push(format!("{:.1} s: {}", now.as_secs_f64(), decision.reason));
         for action in decision.actions {
             match action {
                 Action::Spawn { count } => {
@@ -320,9 +261,7 @@ impl<P: Policy> Fleet<P> {
     fn spawn(&mut self, count: u32) {
         for _ in 0..count {
             let taken = |slot: &u32| self.workers.iter().any(|worker| worker.slot == *slot);
-            let slot = (0..)
-                .find(|slot| !taken(slot))
-                .expect("slots are endless here");
+            let slot = (0..).find(|slot| !taken(slot)).expect("slots are endless here");
             self.workers.push(Worker {
                 slot,
                 generation: self.next_generation,
