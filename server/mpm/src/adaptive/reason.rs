@@ -43,7 +43,7 @@ impl Inputs<'_> {
         ));
         match symptom {
             Some(Symptom::Lock) => {
-                parts.push_str(&format!(", {} calls wait for the interpreter lock", Figure(demand.lock_waits)))
+                parts.push_str(&format!(", {} calls wait for the interpreter lock", Figure(demand.lock_waits)));
             }
             Some(Symptom::Queue) => parts.push_str(", requests queue for the CPU"),
             None => {}
