@@ -50,7 +50,7 @@ fn no_line_is_lost_or_torn_under_load() {
         load.await_answers(500);
         load.answered()
     });
-    let requests = server.status().requests();
+    let requests = server.requests();
     let lines = stop_and_read(server, &path);
     assert!(lines.len() >= answered && lines.len() as u64 >= requests, "{} lines for {requests} requests", lines.len());
     let mut workers = BTreeSet::new();

@@ -250,7 +250,7 @@ fn what_an_application_does_wrong_is_answered_with_500_and_logged() {
     for part in ["Traceback (most recent call last):", "plain.py", "in raises", "method=\"GET\" path=\"/raises\""] {
         assert!(log.contains(part), "{part} is not in the log:\n{log}");
     }
-    let status = server.status();
+    let status = server.await_status("no request is under way", |status| status.in_flight() == 0);
     let errors: u64 = status.workers.iter().map(|worker| worker.errors).sum();
     assert_eq!(errors, table.len() as u64);
 }

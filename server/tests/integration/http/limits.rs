@@ -57,7 +57,7 @@ fn ambiguous_requests_are_refused_and_their_connection_closed() {
         assert_eq!(refused(&server, &smuggled), 400, "{case}");
     }
     assert_eq!(server.get("/").text(), "Hello");
-    assert_eq!(server.status().requests(), 1, "only the last one reached the application");
+    assert_eq!(server.requests(), 1, "only the last one reached the application");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn limits_have_their_statuses() {
     assert_eq!(client.answer().body.len(), 1000);
     client.send(head("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n"));
     assert_eq!(client.answer().text(), "Hello");
-    assert_eq!(server.status().requests(), 2);
+    assert_eq!(server.requests(), 2);
 }
 
 #[test]

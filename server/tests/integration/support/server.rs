@@ -209,6 +209,11 @@ impl Server {
         found.unwrap_or_else(|_| panic!("{what} did not come true; last {last:#?}; the server said:\n{}", self.log()))
     }
 
+    /// How many requests the living workers have answered, once none is under way: a request is counted after its answer.
+    pub(crate) fn requests(&self) -> u64 {
+        self.await_status("no request is under way", |status| status.in_flight() == 0).requests()
+    }
+
     /// Sends a signal to the supervisor.
     pub(crate) fn signal(&self, signal: Signal) {
         processes::send(self.pid(), signal);
