@@ -19,9 +19,11 @@ use super::detached::detached;
 use super::file_wrapper::Extent;
 use crate::exchange::{ResponseSink, SinkError};
 
-/// Bytes handed to the sink before it is flushed. The sink copies what it is given, so this bounds the copy of a body
-/// however large, and is many times what a socket takes at once.
+/// Bytes of a streamed body handed to the sink before it is flushed: many times what a socket takes at once.
 const BLOCK: usize = 256 * 1024;
+/// A body that is there at once and not larger than this is handed over whole, so that a slow client costs memory and no
+/// thread. A larger one is copied block by block while the thread waits for the client.
+const WHOLE: usize = 16 * 1024 * 1024;
 
 /// Why a response can't go on.
 #[derive(Debug)]
@@ -300,8 +302,8 @@ impl Exchange {
         self.require_head()?;
         self.body_begun = true;
         match parts {
-            [part] if total <= BLOCK => self.sink().whole(part.as_bytes())?,
-            parts if total <= BLOCK => {
+            [part] if total <= WHOLE => self.sink().whole(part.as_bytes())?,
+            parts if total <= WHOLE => {
                 let mut joined = Vec::with_capacity(total);
                 for part in parts {
                     joined.extend_from_slice(part.as_bytes());

@@ -141,6 +141,19 @@ fn a_slow_reader_of_a_file_holds_no_thread() {
 }
 
 #[test]
+fn a_slow_reader_of_a_body_in_memory_holds_no_thread() {
+    let server = Launch::new("plain:app").fixed(1, 1).start();
+    let mut slow = server.connect();
+    // More than the sockets' buffers on both sides take.
+    slow.send_get("/large?size=16000000");
+    let head = slow.try_head().expect("the response has begun");
+    // There is one thread, and it answers this.
+    assert_eq!(server.get("/").text(), "Hello");
+    assert_eq!(slow.body_of(&head).expect("all of it comes in the end").len(), 16_000_000);
+    assert_eq!(slow.get("/").text(), "Hello");
+}
+
+#[test]
 fn who_takes_nothing_is_cut() {
     let server = Launch::new("plain:app").fixed(1, 1).args("--write-timeout 200ms").start();
     let mut client = server.connect();
