@@ -227,8 +227,8 @@ impl Reactor {
                     turned.woken = true;
                 }
                 LIFELINE => turned.orphaned = true,
-                HANDOFF => self.take_over(),
-                Token(token) if token < FIRST_CONNECTION => self.accept(token - FIRST_LISTENER, room),
+                HANDOFF => self.take_over(jobs),
+                Token(token) if token < FIRST_CONNECTION => self.accept(token - FIRST_LISTENER, room, jobs),
                 Token(token) => self.ready(token - FIRST_CONNECTION, event, jobs),
             }
         }
@@ -266,7 +266,7 @@ impl Reactor {
 
     /// Leaves: takes no more connections and asks idle clients to go. With `backlog`, first takes all that wait in the
     /// kernel's queue, because nobody else will.
-    pub(super) fn drain(&mut self, backlog: bool, give_away: bool) {
+    pub(super) fn drain(&mut self, backlog: bool, give_away: bool, jobs: &mut VecDeque<Job>) {
         if !self.draining {
             self.listen(false);
             self.draining = true;
@@ -280,9 +280,9 @@ impl Reactor {
         }
         if backlog {
             for index in 0..self.listeners.len() {
-                self.accept(index, usize::MAX);
+                self.accept(index, usize::MAX, jobs);
             }
-            self.take_over();
+            self.take_over(jobs);
         }
         self.listeners.clear();
         let farewell_ns = self.now_ns + FAREWELL_NS;
@@ -305,7 +305,7 @@ impl Reactor {
         Some(patience.map_or(due, |patience| patience.min(due)))
     }
 
-    fn accept(&mut self, listener: usize, room: usize) {
+    fn accept(&mut self, listener: usize, room: usize, jobs: &mut VecDeque<Job>) {
         for _ in 0..room.max(1) {
             let full = self.connections.len() >= self.settings.most_connections && !self.draining;
             let Some(listener) = self.listeners.get(listener) else { return };
@@ -313,7 +313,7 @@ impl Reactor {
                 return;
             }
             match listener.accept() {
-                Ok((transport, endpoints)) => self.open(transport, endpoints),
+                Ok((transport, endpoints)) => self.open(transport, endpoints, jobs),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                         tracing::error!(
@@ -356,11 +356,11 @@ impl Reactor {
     }
 
     /// Takes the connections that other workers gave away, as far as there is room.
-    fn take_over(&mut self) {
+    fn take_over(&mut self, jobs: &mut VecDeque<Job>) {
         while self.draining || self.connections.len() < self.settings.most_connections {
             let Some(taken) = self.handoff.as_ref().map(Handoff::take) else { return };
             match taken {
-                Ok((transport, endpoints)) => self.open(transport, endpoints),
+                Ok((transport, endpoints)) => self.open(transport, endpoints, jobs),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // A connection whose client has gone meanwhile.
                 Err(error) => tracing::debug!("a connection was lost on its way between workers: {error}"),
@@ -372,7 +372,7 @@ impl Reactor {
         }
     }
 
-    fn open(&mut self, transport: Transport, endpoints: Arc<Endpoints>) {
+    fn open(&mut self, transport: Transport, endpoints: Arc<Endpoints>, jobs: &mut VecDeque<Job>) {
         self.accepted += 1;
         let key = self.connections.vacant_key();
         let token = Token(FIRST_CONNECTION + key);
@@ -385,12 +385,15 @@ impl Reactor {
             endpoints,
             protocol: H1::new(self.settings.limits, self.settings.body_memory),
             phase: Phase::Reading,
-            readable: false,
+            readable: true,
             read_closed: false,
             waiting: Waiting::FirstByte,
             deadline: Deadline::default(),
         });
         self.wait(key, Waiting::FirstByte);
+        // Usually the request is there already: it counts against the worker's room before the next connection is taken,
+        // and needs no event of its own.
+        self.read(key, jobs);
     }
 
     fn ready(&mut self, key: usize, event: &Event, jobs: &mut VecDeque<Job>) {

@@ -204,6 +204,7 @@ impl Pool {
                 reactor.settle(done, give_away, &mut jobs);
             }
             self.enqueue(&mut jobs);
+            self.slot.set_connections(reactor.connections());
             let Some(job) = self.take() else {
                 if self.turn(&mut reactor, &mut jobs) {
                     self.end();
@@ -237,12 +238,14 @@ impl Pool {
     fn turn(&self, reactor: &mut Reactor, jobs: &mut VecDeque<Job>) -> bool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
-        self.slot.set_connections(reactor.connections());
         self.slot.beat(now_ns);
         let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
         if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
-            self.drain(reactor, stopping);
+            self.drain(reactor, stopping, jobs);
+            if !jobs.is_empty() {
+                return false;
+            }
         }
         let free = self.room();
         let room = free.max(usize::from(self.is_drip_due(reactor.connections(), now_ns)));
@@ -264,7 +267,7 @@ impl Pool {
                 self.scoreboard.set_stopping();
             }
             self.leave_in_time();
-            self.drain(reactor, true);
+            self.drain(reactor, true, jobs);
         }
         false
     }
@@ -287,12 +290,12 @@ impl Pool {
         }
     }
 
-    fn drain(&self, reactor: &mut Reactor, backlog: bool) {
+    fn drain(&self, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
         if !self.draining.swap(true, Ordering::Relaxed) {
             self.slot.set_phase(Phase::Draining);
             self.notify_supervisor();
         }
-        reactor.drain(backlog, self.has_sibling(|_| true));
+        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
     }
 
     /// Notes whether connections are left to others, and tells the supervisor when that begins.
