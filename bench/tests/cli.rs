@@ -36,16 +36,7 @@ fn a_folder_with_something_in_it_is_never_written_to() {
     let out = bench.out();
     fs::create_dir(&out).unwrap();
     fs::write(format!("{out}/precious"), "").unwrap();
-    let done = bench.run(&[
-        "run",
-        "--quick",
-        "--contender",
-        "smarthttpd-adaptive",
-        "--out",
-        &out,
-        "--smarthttpd",
-        &support::fake("right.py"),
-    ]);
+    let done = bench.run_session(&[], "right.py");
     assert_eq!(done.code, 2, "{}", done.err);
     assert!(done.err.contains("the folder is not empty; name a new one"), "{}", done.err);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1);

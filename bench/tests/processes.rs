@@ -6,23 +6,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use support::{Bench, fake};
+use support::Bench;
 
 #[test]
 fn nothing_stays_after_success() {
     let bench = Bench::new();
-    let out = bench.out();
-    let done = bench.run(&[
-        "run",
-        "step",
-        "--quick",
-        "--contender",
-        "smarthttpd-adaptive",
-        "--out",
-        &out,
-        "--smarthttpd",
-        &fake("right.py"),
-    ]);
+    let done = bench.run_session(&["step"], "right.py");
     assert_eq!(done.code, 0, "{}", done.err);
     bench.assert_nothing_stays();
 }
@@ -30,18 +19,7 @@ fn nothing_stays_after_success() {
 #[test]
 fn nothing_stays_of_a_server_that_dies_and_leaves_a_daemon() {
     let bench = Bench::new();
-    let out = bench.out();
-    let done = bench.run(&[
-        "run",
-        "steady",
-        "--quick",
-        "--contender",
-        "smarthttpd-adaptive",
-        "--out",
-        &out,
-        "--smarthttpd",
-        &fake("dying.sh"),
-    ]);
+    let done = bench.run_session(&["steady"], "dying.sh");
     assert_eq!(done.code, 4, "{}", done.err);
     assert!(done.err.contains("smarthttpd adaptive ended before printing its address"), "{}", done.err);
     // The server's own words are shown, and kept with the results.
@@ -55,18 +33,7 @@ fn nothing_stays_of_a_server_that_dies_and_leaves_a_daemon() {
 #[test]
 fn a_server_that_answers_wrongly_is_not_timed() {
     let bench = Bench::new();
-    let out = bench.out();
-    let done = bench.run(&[
-        "run",
-        "steady",
-        "--quick",
-        "--contender",
-        "smarthttpd-adaptive",
-        "--out",
-        &out,
-        "--smarthttpd",
-        &fake("wrong.py"),
-    ]);
+    let done = bench.run_session(&["steady"], "wrong.py");
     assert_eq!(done.code, 4, "{}", done.err);
     assert!(done.err.contains("gate: /json answered with content type"), "{}", done.err);
     bench.assert_nothing_stays();

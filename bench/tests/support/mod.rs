@@ -27,7 +27,7 @@ pub(crate) struct Done {
 }
 
 /// A stand-in server of `tests/servers`.
-pub(crate) fn fake(name: &str) -> String {
+fn fake(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name);
     path.to_str().unwrap().to_owned()
 }
@@ -36,6 +36,16 @@ pub(crate) fn fake(name: &str) -> String {
 pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
     assert!(status.success());
+}
+
+/// Runs a command to its end.
+fn finish(command: &mut Command) -> Done {
+    let output = command.output().unwrap();
+    Done {
+        code: output.status.code().expect("ended by itself"),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 impl Bench {
@@ -78,32 +88,26 @@ impl Bench {
         command
     }
 
+    /// A quick session of these scenarios (none: all) against a stand-in server, into [`Bench::out`].
+    fn session(&self, scenarios: &[&str], server: &str) -> Command {
+        let (out, server) = (self.out(), fake(server));
+        let options = ["--quick", "--contender", "smarthttpd-adaptive", "--out", &out, "--smarthttpd", &server];
+        self.command(&[&["run"], scenarios, &options].concat())
+    }
+
+    /// Runs such a session to its end.
+    pub(crate) fn run_session(&self, scenarios: &[&str], server: &str) -> Done {
+        finish(&mut self.session(scenarios, server))
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
-        let output = self.command(arguments).output().unwrap();
-        Done {
-            code: output.status.code().expect("ended by itself"),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        finish(&mut self.command(arguments))
     }
 
     /// Starts a session against the right stand-in server and returns once its first run is announced.
     pub(crate) fn start_until_first_run(&self) -> Child {
-        let out = self.out();
-        let mut child = self
-            .command(&[
-                "run",
-                "--quick",
-                "--contender",
-                "smarthttpd-adaptive",
-                "--out",
-                &out,
-                "--smarthttpd",
-                &fake("right.py"),
-            ])
-            .spawn()
-            .unwrap();
+        let mut child = self.session(&[], "right.py").spawn().unwrap();
         let mut said = String::new();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         while !said.contains("1/2 steady") {
