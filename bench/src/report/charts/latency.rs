@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use plotters::prelude::*;
 
-use super::look::{self, Area, FAMILY, GREY, GRID, INK, LABEL, Stroke};
+use super::look::{self, Area, Stroke};
 use super::{Draw, Series};
 use crate::report::format::number;
 use crate::results::schema::Session;
@@ -98,19 +98,13 @@ impl Draw for Chart<'_> {
                 (low..high).log_scale().with_key_points(look::ticks(low, high)),
             )
             .map_err(look::told)?;
-        chart
-            .configure_mesh()
+        look::axes(&mut chart.configure_mesh())
             .x_desc("percentile")
             .y_desc("latency, ms")
             .x_labels(12)
             .y_labels(16)
             .x_label_formatter(&|x| percentile(*x))
             .y_label_formatter(&|y| look::tick(*y))
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .axis_style(GREY.stroke_width(2))
-            .label_style((FAMILY, LABEL).into_font().color(&GREY))
-            .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
             .draw()
             .map_err(look::told)?;
         for curve in &self.curves {

@@ -1,5 +1,6 @@
 //! What all pictures share: size, font, colours, title and legend.
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::element::DashedPathElement;
@@ -95,6 +96,20 @@ pub(super) fn frame<B: DrawingBackend>(
     }
     let (_, rest) = area.split_vertically(top + 52);
     Ok(rest.margin(0, 20, 20, 40))
+}
+
+/// Gives a chart's grid, axes and their texts the look that all pictures share.
+pub(super) fn axes<'m, 'a, 'b, B, X, Y>(mesh: &'m mut MeshStyle<'a, 'b, X, Y, B>) -> &'m mut MeshStyle<'a, 'b, X, Y, B>
+where
+    B: DrawingBackend,
+    X: Ranged,
+    Y: Ranged,
+{
+    mesh.bold_line_style(GRID.stroke_width(2))
+        .light_line_style(TRANSPARENT)
+        .axis_style(GREY.stroke_width(2))
+        .label_style((FAMILY, LABEL).into_font().color(&GREY))
+        .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
 }
 
 /// Draws a curve into a chart, whatever its axes are.

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::look::{self, Area, FAMILY, GREY, GRID, INK, LABEL, SHADE, Stroke};
+use super::look::{self, Area, FAMILY, GREY, LABEL, SHADE, Stroke};
 use super::{Draw, Series};
 use crate::report::format::number;
 use crate::results::schema::Session;
@@ -98,19 +98,13 @@ impl Draw for Latencies<'_> {
             }
             at += stage.seconds;
         }
-        chart
-            .configure_mesh()
+        look::axes(&mut chart.configure_mesh())
             .x_desc("seconds")
             .y_desc("p99, ms")
             .x_labels(12)
             .y_labels(16)
             .x_label_formatter(&|x| look::tick(*x))
             .y_label_formatter(&|y| look::tick(*y))
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .axis_style(GREY.stroke_width(2))
-            .label_style((FAMILY, LABEL).into_font().color(&GREY))
-            .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
             .draw()
             .map_err(look::told)?;
         let objective = [(0.0, data.objective_ms), (data.end(), data.objective_ms)];
@@ -158,19 +152,13 @@ impl Draw for Workers<'_> {
             .map_err(look::told)?
             .set_secondary_coord(0.0..data.end(), 0.0..data.highest() * 1.1);
         chart.draw_secondary_series(AreaSeries::new(data.offered(), 0.0, SHADE.filled())).map_err(look::told)?;
-        chart
-            .configure_mesh()
+        look::axes(&mut chart.configure_mesh())
             .x_desc("seconds")
             .y_desc("processes")
             .x_labels(12)
             .y_labels(8)
             .x_label_formatter(&|x| look::tick(*x))
             .y_label_formatter(&|y| look::tick(y.round()))
-            .bold_line_style(GRID.stroke_width(2))
-            .light_line_style(TRANSPARENT)
-            .axis_style(GREY.stroke_width(2))
-            .label_style((FAMILY, LABEL).into_font().color(&GREY))
-            .axis_desc_style((FAMILY, LABEL).into_font().color(&INK))
             .draw()
             .map_err(look::told)?;
         chart
