@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the server, from the top down, with the modules it may use.
 const LAYERS: [(&str, &[&str]); 15] = [
-    ("main", &["config", "ctl", "link", "supervisor", "template"]),
+    ("main", &["config", "ctl", "supervisor", "template"]),
     // Roles.
     ("supervisor", &["config", "ctl", "handoff", "link", "listener", "log", "scoreboard", "sys"]),
     (
