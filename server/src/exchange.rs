@@ -25,10 +25,24 @@ pub(crate) enum Endpoint {
 pub(crate) struct Endpoints {
     /// The client.
     pub(crate) peer: Endpoint,
+    /// The client's IP address as text, made once; empty for a unix socket. An IPv4 client of an IPv6 socket is told by its
+    /// IPv4 address.
+    pub(crate) peer_ip: Box<str>,
     /// Our side: the address that was bound.
     pub(crate) local: Endpoint,
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
+}
+
+impl Endpoints {
+    /// Of a connection from `peer` to `local`.
+    pub(crate) fn new(peer: Endpoint, local: Endpoint, scheme: &'static str) -> Endpoints {
+        let peer_ip = match &peer {
+            Endpoint::Tcp(address) => address.ip().to_canonical().to_string(),
+            Endpoint::Unix(_) => String::new(),
+        };
+        Endpoints { peer, peer_ip: peer_ip.into_boxed_str(), local, scheme }
+    }
 }
 
 /// A request's body, complete before the application is called.
@@ -102,10 +116,11 @@ impl io::BufRead for BodyReader {
     }
 }
 
-/// One complete request. `head` holds spans into `bytes`.
+/// One complete request. `head` holds spans into `bytes`. Boxed and reused, so that it moves between connection, pool and
+/// application as one pointer and brings its memory along.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The bytes that `head`'s spans point into; they start at the head's first byte and may go on past it.
+    /// The bytes that `head`'s spans point into: the head's.
     pub(crate) bytes: Vec<u8>,
     /// The parsed head.
     pub(crate) head: RequestHead,
@@ -126,10 +141,23 @@ pub(crate) enum SinkError {
     Client(#[from] io::Error),
 }
 
+/// A part of a body that stays where the application has it until it is sent.
+pub(crate) trait Payload: Send {
+    /// The bytes: always the same ones.
+    fn bytes(&self) -> &[u8];
+}
+
+impl Payload for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 /// Where an application puts its response.
 ///
-/// Order: `begin`, any number of `header`, then either one `whole` or any number of `piece` and `flush`. The caller of the
-/// application finishes the response after [`Application::handle`] returned. No method but `flush` ever blocks.
+/// Order: `begin`, any number of `header`, then either one `whole`, `parts` or `file`, or any number of `piece` and `flush`.
+/// The caller of the application finishes the response after [`Application::handle`] returned. No method but `flush` ever
+/// blocks.
 pub(crate) trait ResponseSink {
     /// The status line's code and reason, e.g. `200 OK`. Called again before anything was sent, it drops what was
     /// collected (WSGI's `exc_info`).
@@ -138,11 +166,21 @@ pub(crate) trait ResponseSink {
     fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), SinkError>;
     /// The whole body at once: its length becomes the Content-Length if the application gave none.
     fn whole(&mut self, body: &[u8]) -> Result<(), SinkError>;
+    /// The whole body at once, `total` bytes in parts that are kept, not copied, until the client has them.
+    fn parts(&mut self, parts: Vec<Box<dyn Payload>>, total: u64) -> Result<(), SinkError>;
     /// One of several pieces. Buffered until `flush`.
     fn piece(&mut self, body: &[u8]) -> Result<(), SinkError>;
     /// Sends what is buffered. Blocks while the client is slower than the buffer's bound, so call it without the
     /// interpreter lock.
     fn flush(&mut self) -> Result<(), SinkError>;
+    /// Whether `len` more bytes are all that the Content-Length still promises. They can go as a `whole` or as `parts`, also
+    /// after pieces, and be followed by [`ResponseSink::dispatch`].
+    fn completes(&self, len: u64) -> bool;
+    /// The response is complete, although the application goes on: sends what the socket takes, unless it
+    /// [will be sent soon](ResponseSink::is_deferred) together with others. What comes after it is cut.
+    fn dispatch(&mut self) -> Result<(), SinkError>;
+    /// True when `dispatch` only hands the response over and makes no system call.
+    fn is_deferred(&self) -> bool;
     /// `len` bytes of `file` from `offset` as the whole body, sent by the event loop without passing through memory.
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError>;
     /// True once the head left the buffer: `begin` can't be called again.
@@ -155,8 +193,10 @@ pub(crate) trait ResponseSink {
 pub(crate) struct Failed;
 
 /// What one call cost, by the application's own measurement.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CallCost {
+    /// When it began, in nanoseconds of the monotonic clock: given by the caller.
+    pub(crate) began_ns: u64,
     /// Nanoseconds spent waiting for the interpreter lock.
     pub(crate) lock_wait_ns: u64,
 }

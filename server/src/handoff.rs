@@ -77,7 +77,7 @@ impl Handoff {
                 (Transport::Unix(UnixStream::from_std(descriptor.into())), Endpoint::Unix(local), Endpoint::Unix(peer))
             }
         };
-        Ok((transport, Arc::new(Endpoints { peer, local, scheme: "http" })))
+        Ok((transport, Arc::new(Endpoints::new(peer, local, "http"))))
     }
 
     /// Readable while a connection waits.
@@ -98,11 +98,8 @@ mod tests {
         let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connect");
         let (accepted, peer) = listener.accept().expect("accept");
         accepted.set_nonblocking(true).expect("flag");
-        let endpoints = Endpoints {
-            peer: Endpoint::Tcp(peer),
-            local: Endpoint::Tcp(listener.local_addr().expect("bound")),
-            scheme: "http",
-        };
+        let local = Endpoint::Tcp(listener.local_addr().expect("bound"));
+        let endpoints = Endpoints::new(Endpoint::Tcp(peer), local, "http");
         let queue = Handoff::new().expect("queue");
         assert_eq!(queue.take().expect_err("empty").kind(), io::ErrorKind::WouldBlock);
         queue.give(&Transport::Tcp(TcpStream::from_std(accepted)), &endpoints).expect("room");

@@ -131,7 +131,7 @@ impl AsFd for Listener {
 }
 
 fn endpoints(peer: Endpoint, local: &Endpoint) -> Arc<Endpoints> {
-    Arc::new(Endpoints { peer, local: local.clone(), scheme: "http" })
+    Arc::new(Endpoints::new(peer, local.clone(), "http"))
 }
 
 fn bind_tcp(address: std::net::SocketAddr, backlog: u32) -> io::Result<Listener> {

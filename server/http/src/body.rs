@@ -82,6 +82,25 @@ impl BodyDecoder {
         Ok(Decoded { consumed, complete: self.is_complete() })
     }
 
+    /// How many bytes of the input are still payload, one for one; `None` when they have to be decoded. So many, or fewer,
+    /// may be received straight to where the payload goes, and be [counted](Self::count) instead of decoded.
+    pub fn verbatim(&self) -> Option<u64> {
+        match self.state {
+            State::Length { remaining } => Some(remaining),
+            State::Chunked(_) | State::Complete | State::Refused(_) => None,
+        }
+    }
+
+    /// Counts payload that was received as it is, no more than [`verbatim`](Self::verbatim) said.
+    pub fn count(&mut self, received: u64) {
+        if let State::Length { remaining } = &mut self.state {
+            *remaining = remaining.saturating_sub(received);
+            if *remaining == 0 {
+                self.state = State::Complete;
+            }
+        }
+    }
+
     /// Whether the whole body has been decoded; at once when there is none.
     pub fn is_complete(&self) -> bool {
         matches!(self.state, State::Complete)
@@ -127,6 +146,21 @@ mod tests {
         ] {
             assert_eq!(decode(framing, input), Ok((consumed, complete, body.to_owned())), "{framing:?} {input:?}");
         }
+    }
+
+    #[test]
+    fn a_length_can_be_received_without_decoding() {
+        let mut decoder = BodyDecoder::new(Framing::Length(8), &LIMITS);
+        let mut body = Vec::new();
+        assert_eq!(decoder.verbatim(), Some(8));
+        decoder.count(3);
+        assert_eq!(decoder.decode(b"de", &mut body), Ok(Decoded { consumed: 2, complete: false }));
+        assert_eq!(decoder.verbatim(), Some(3));
+        decoder.count(3);
+        assert!(decoder.is_complete());
+        assert_eq!(decoder.verbatim(), None);
+        assert_eq!(BodyDecoder::new(Framing::Chunked, &LIMITS).verbatim(), None);
+        assert_eq!(BodyDecoder::new(Framing::Length(9), &LIMITS).verbatim(), None, "refused");
     }
 
     #[test]

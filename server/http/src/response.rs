@@ -200,13 +200,14 @@ impl ResponseEncoder {
 
     /// Like [`whole`](Self::whole), but writes the head only: the caller sends the body itself (`writev`, `sendfile`).
     /// Returns how many of the body's `len` bytes it must send: none for HEAD, 204 and 304, no more than Content-Length.
-    /// They count as sent; if the caller can't deliver them all, it has to cut the connection.
+    /// They count as sent; if the caller can't deliver them all, it has to cut the connection. After pieces it writes
+    /// nothing, and they must be under a Content-Length.
     ///
     /// # Errors
     /// [`NotStarted`](ResponseError::NotStarted), [`Finished`](ResponseError::Finished), and
-    /// [`Committed`](ResponseError::Committed) when pieces came before, whose framing the caller can't continue.
+    /// [`Committed`](ResponseError::Committed) when pieces came before whose framing the caller can't continue.
     pub fn head_for(&mut self, out: &mut Vec<u8>, len: u64, date: &str) -> Result<u64, ResponseError> {
-        if self.committed() {
+        if matches!(self.state, State::Body(Framing::Chunked | Framing::UntilClose)) {
             return Err(ResponseError::Committed);
         }
         self.commit(out, Extent::Exactly(len), 0, date)?;
@@ -259,6 +260,16 @@ impl ResponseEncoder {
         }
         self.state = State::Finished;
         Ok(self.persistence)
+    }
+
+    /// Whether `len` more bytes, at least one, are all that the application's Content-Length still promises.
+    pub fn completes(&self, len: u64) -> bool {
+        len > 0
+            && match self.state {
+                State::Collecting => self.content_length == Some(len) && !self.is_bodiless(),
+                State::Body(Framing::Length { remaining }) => remaining == len,
+                State::Idle | State::Body(_) | State::Finished => false,
+            }
     }
 
     /// Has the connection closed after this response, e.g. because the server is about to stop. Tells the client if the

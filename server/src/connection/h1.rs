@@ -1,8 +1,8 @@
 //! HTTP/1 on one connection, without I/O: received bytes in, what to do next out.
 //!
 //! One exchange at a time: while the application answers, further bytes stay in the socket or in `pending`, so pipelined
-//! answers can't change places. Buffers are lent to the request and come back with [`H1::resume`], so a connection in
-//! steady state allocates nothing.
+//! answers can't change places. A request's memory comes from the worker's [`Intake`] with the first byte of its head and
+//! goes back when it is answered, so an idle connection has none, and a busy worker reuses what is warm.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) enum Step {
     /// The client waits for `100 Continue` before it sends the body: send it, then read more.
     Continue,
     /// A complete request for the application; call [`H1::resume`] when it is answered.
-    Request(Request),
+    Request(Box<Request>),
     /// Answer with this refusal and close. `head_only`: the refused request was a HEAD.
     Refuse { refusal: Refusal, head_only: bool },
     /// The body could not be stored. Not the client's fault.
@@ -40,11 +40,51 @@ pub(crate) enum Waiting {
     NextRequest,
 }
 
+/// What all connections of a worker share while they receive.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    limits: Limits,
+    body_memory: usize,
+    #[expect(clippy::vec_box, reason = "requests come in their boxes and leave in them")]
+    spare: Vec<Box<Request>>,
+}
+
+/// Requests kept for reuse: more than a worker answers at once.
+const SPARE: usize = 64;
+/// A head's memory that is kept for the next one. Few heads are larger.
+const KEPT: usize = 16 * 1024;
+
+impl Intake {
+    /// For requests within `limits`, whose bodies over `body_memory` bytes go to a temporary file.
+    pub(crate) fn new(limits: Limits, body_memory: usize) -> Intake {
+        Intake { limits, body_memory, spare: Vec::new() }
+    }
+
+    fn take(&mut self, endpoints: &Arc<Endpoints>) -> Box<Request> {
+        let endpoints = Arc::clone(endpoints);
+        match self.spare.pop() {
+            Some(mut request) => {
+                request.endpoints = endpoints;
+                request
+            }
+            None => Box::new(Request { bytes: Vec::new(), head: RequestHead::default(), body: Body::Empty, endpoints }),
+        }
+    }
+
+    /// Takes the memory of a request that was answered.
+    pub(crate) fn give_back(&mut self, mut request: Box<Request>) {
+        if self.spare.len() < SPARE && request.bytes.capacity() <= KEPT {
+            request.bytes.clear();
+            request.body = Body::Empty;
+            self.spare.push(request);
+        }
+    }
+}
+
 /// A request whose body is not complete.
 #[derive(Debug)]
 struct Receiving {
-    bytes: Vec<u8>,
-    head: RequestHead,
+    request: Box<Request>,
     decoder: BodyDecoder,
     spool: Spool,
 }
@@ -52,8 +92,10 @@ struct Receiving {
 /// Where the connection is in its current message.
 #[derive(Debug)]
 enum State {
-    /// Between messages, or inside a head.
-    Head,
+    /// Between messages.
+    Idle,
+    /// Inside a head, whose first `seen` bytes have been searched for its end.
+    Head { request: Box<Request>, seen: usize },
     /// Inside a body.
     Body(Box<Receiving>),
     /// The application has the request.
@@ -66,27 +108,20 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct H1 {
     state: State,
-    /// Received and not consumed.
+    /// Received beyond the current request: the next ones, pipelined. Never more than one read brought.
     pending: Vec<u8>,
-    /// How many of `pending` have been searched for the head's end.
-    seen: usize,
-    /// Spare, for the next head.
-    head: RequestHead,
     answered: bool,
-    limits: Limits,
-    body_memory: usize,
 }
 
 impl H1 {
-    /// A fresh connection. Bodies over `body_memory` bytes go to a temporary file.
-    pub(crate) fn new(limits: Limits, body_memory: usize) -> H1 {
-        let state = State::Head;
-        H1 { state, pending: Vec::new(), seen: 0, head: RequestHead::default(), answered: false, limits, body_memory }
+    /// A fresh connection.
+    pub(crate) fn new() -> H1 {
+        H1 { state: State::Idle, pending: Vec::new(), answered: false }
     }
 
     /// True between requests, with nothing received of the next one.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.state, State::Head) && self.pending.is_empty()
+        matches!(self.state, State::Idle) && self.pending.is_empty()
     }
 
     /// True when the application has answered, or is about to, and nothing of a next request was received.
@@ -95,14 +130,21 @@ impl H1 {
     }
 
     /// Takes `input` in and says what comes next. Bytes beyond the current request are kept for the next one.
-    pub(crate) fn receive(&mut self, input: &[u8], endpoints: &Arc<Endpoints>) -> Step {
-        match &mut self.state {
-            State::Head => {
-                self.pending.extend_from_slice(input);
-                self.parse(endpoints)
+    pub(crate) fn receive(&mut self, input: &[u8], endpoints: &Arc<Endpoints>, intake: &mut Intake) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Idle if self.pending.is_empty() => self.begin(input, endpoints, intake),
+            State::Idle => {
+                let mut pending = std::mem::take(&mut self.pending);
+                pending.extend_from_slice(input);
+                self.begin(&pending, endpoints, intake)
             }
-            State::Body(_) => self.continue_body(input, endpoints),
+            State::Head { mut request, seen } => {
+                request.bytes.extend_from_slice(input);
+                self.continue_head(request, seen, intake)
+            }
+            State::Body(receiving) => self.continue_body(receiving, input),
             State::Exchange => {
+                self.state = State::Exchange;
                 self.pending.extend_from_slice(input);
                 Step::Wait(Waiting::NextRequest)
             }
@@ -110,16 +152,34 @@ impl H1 {
         }
     }
 
-    /// The exchange is over and the connection goes on: takes the lent buffers back. Feed `&[]` to [`H1::receive`] next,
-    /// for what is pending.
-    pub(crate) fn resume(&mut self, mut bytes: Vec<u8>, head: RequestHead) {
-        self.answered = true;
-        self.state = State::Head;
-        self.head = head;
-        if self.pending.is_empty() {
-            bytes.clear();
-            self.pending = bytes;
+    /// Where the next bytes of the body may be received without passing through [`H1::receive`], and how many at most;
+    /// tell [`H1::received`] how many came. `None` unless more than `worthwhile` bytes of body are still to come as they are.
+    pub(crate) fn body_room(&mut self, worthwhile: usize) -> Option<(&mut Vec<u8>, usize)> {
+        let State::Body(receiving) = &mut self.state else { return None };
+        let verbatim = usize::try_from(receiving.decoder.verbatim()?).unwrap_or(usize::MAX);
+        (verbatim > worthwhile).then(|| (receiving.spool.buffer(), verbatim))
+    }
+
+    /// Bytes of the body were appended to where [`H1::body_room`] said.
+    pub(crate) fn received(&mut self, count: usize) -> Step {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Body(mut receiving) => {
+                receiving.decoder.count(count as u64);
+                self.settle_body(receiving)
+            }
+            other => {
+                self.state = other;
+                Step::Wait(Waiting::NextRequest)
+            }
         }
+    }
+
+    /// The exchange is over and the connection goes on: takes the request's memory back. Feed `&[]` to [`H1::receive`]
+    /// next, for what is pending.
+    pub(crate) fn resume(&mut self, request: Box<Request>, intake: &mut Intake) {
+        self.answered = true;
+        self.state = State::Idle;
+        intake.give_back(request);
     }
 
     /// Stops reading for good.
@@ -128,73 +188,106 @@ impl H1 {
         self.pending = Vec::new();
     }
 
-    fn parse(&mut self, endpoints: &Arc<Endpoints>) -> Step {
-        if self.pending.is_empty() {
+    /// A new message, which usually is here as a whole: parsed where it lies, and only then copied.
+    fn begin(&mut self, input: &[u8], endpoints: &Arc<Endpoints>, intake: &mut Intake) -> Step {
+        if input.is_empty() {
+            self.state = State::Idle;
             return Step::Wait(if self.answered { Waiting::NextRequest } else { Waiting::FirstByte });
         }
-        let head_len = match self.head.parse(&self.pending, self.seen, &self.limits) {
-            Ok(Parse::Complete { head_len }) => head_len,
-            Ok(Parse::Incomplete) => {
-                self.seen = self.pending.len();
-                return Step::Wait(Waiting::Head);
+        let mut request = intake.take(endpoints);
+        match request.head.parse(input, 0, &intake.limits) {
+            Ok(Parse::Complete { head_len }) => {
+                let (head, rest) = input.split_at(head_len);
+                request.bytes.extend_from_slice(head);
+                self.begin_body(request, rest, intake)
             }
-            Err(refusal) => return self.refuse(refusal, self.pending.starts_with(b"HEAD ")),
-        };
-        self.seen = 0;
-        let head = std::mem::take(&mut self.head);
-        // The request takes the buffer; what follows its head, seldom anything, moves to a new one.
-        let rest = self.pending[head_len..].to_vec();
-        let bytes = std::mem::replace(&mut self.pending, rest);
-        if matches!(head.framing(), Framing::None | Framing::Length(0)) {
-            return self.complete(bytes, head, Body::Empty, endpoints);
+            Ok(Parse::Incomplete) => {
+                request.bytes.extend_from_slice(input);
+                self.state = State::Head { request, seen: input.len() };
+                Step::Wait(Waiting::Head)
+            }
+            Err(refusal) => self.refuse(refusal, input.starts_with(b"HEAD ")),
         }
-        let wants_continue = head.expects_continue() && self.pending.is_empty();
-        let decoder = BodyDecoder::new(head.framing(), &self.limits);
-        self.state = State::Body(Box::new(Receiving { bytes, head, decoder, spool: Spool::new(self.body_memory) }));
+    }
+
+    fn continue_head(&mut self, mut request: Box<Request>, seen: usize, intake: &mut Intake) -> Step {
+        let Request { head, bytes, .. } = &mut *request;
+        match head.parse(bytes, seen, &intake.limits) {
+            Ok(Parse::Complete { head_len }) => {
+                let rest = bytes.split_off(head_len);
+                self.begin_body(request, &rest, intake)
+            }
+            Ok(Parse::Incomplete) => {
+                let seen = bytes.len();
+                self.state = State::Head { request, seen };
+                Step::Wait(Waiting::Head)
+            }
+            Err(refusal) => self.refuse(refusal, request.bytes.starts_with(b"HEAD ")),
+        }
+    }
+
+    /// The head is complete; `rest` followed it.
+    fn begin_body(&mut self, request: Box<Request>, rest: &[u8], intake: &Intake) -> Step {
+        let framing = request.head.framing();
+        if matches!(framing, Framing::None | Framing::Length(0)) {
+            self.pending.extend_from_slice(rest);
+            return self.complete(request);
+        }
+        let wants_continue = request.head.expects_continue() && rest.is_empty();
+        let expected = match framing {
+            Framing::Length(length) => length,
+            Framing::None | Framing::Chunked => 0,
+        };
+        let decoder = BodyDecoder::new(framing, &intake.limits);
+        let receiving = Box::new(Receiving { request, decoder, spool: Spool::new(intake.body_memory, expected) });
         if wants_continue {
+            self.state = State::Body(receiving);
             return Step::Continue;
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.continue_body(&pending, endpoints)
+        self.continue_body(receiving, rest)
     }
 
-    fn continue_body(&mut self, input: &[u8], endpoints: &Arc<Endpoints>) -> Step {
-        let State::Body(receiving) = &mut self.state else { return Step::Wait(Waiting::Body) };
-        let head_only = receiving.head.is_head();
-        let decoded = match receiving.decoder.decode(input, receiving.spool.buffer()) {
-            Ok(decoded) => decoded,
-            Err(refusal) => return self.refuse(refusal, head_only),
-        };
-        if let Err(error) = receiving.spool.settle() {
-            self.close();
-            return Step::Broken(error);
+    fn continue_body(&mut self, mut receiving: Box<Receiving>, input: &[u8]) -> Step {
+        match receiving.decoder.decode(input, receiving.spool.buffer()) {
+            Ok(decoded) => {
+                self.pending.extend_from_slice(&input[decoded.consumed..]);
+                self.settle_body(receiving)
+            }
+            Err(refusal) => self.refuse(refusal, receiving.request.head.is_head()),
         }
-        if !decoded.complete {
+    }
+
+    /// More of the body is in the spool.
+    fn settle_body(&mut self, mut receiving: Box<Receiving>) -> Step {
+        if let Err(error) = receiving.spool.settle() {
+            return self.broken(error);
+        }
+        if !receiving.decoder.is_complete() {
+            self.state = State::Body(receiving);
             return Step::Wait(Waiting::Body);
         }
-        self.pending.extend_from_slice(&input[decoded.consumed..]);
-        match std::mem::replace(&mut self.state, State::Exchange) {
-            State::Body(receiving) => {
-                let Receiving { bytes, head, spool, .. } = *receiving;
-                match spool.finish() {
-                    Ok(body) => self.complete(bytes, head, body, endpoints),
-                    Err(error) => {
-                        self.close();
-                        Step::Broken(error)
-                    }
-                }
+        let Receiving { mut request, spool, .. } = *receiving;
+        match spool.finish() {
+            Ok(body) => {
+                request.body = body;
+                self.complete(request)
             }
-            State::Head | State::Exchange | State::Closed => Step::Wait(Waiting::NextRequest),
+            Err(error) => self.broken(error),
         }
     }
 
-    fn complete(&mut self, bytes: Vec<u8>, head: RequestHead, body: Body, endpoints: &Arc<Endpoints>) -> Step {
+    fn complete(&mut self, request: Box<Request>) -> Step {
         self.state = State::Exchange;
-        Step::Request(Request { bytes, head, body, endpoints: Arc::clone(endpoints) })
+        Step::Request(request)
     }
 
     fn refuse(&mut self, refusal: Refusal, head_only: bool) -> Step {
         self.close();
         Step::Refuse { refusal, head_only }
+    }
+
+    fn broken(&mut self, error: io::Error) -> Step {
+        self.close();
+        Step::Broken(error)
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! Runs on the thread that called the application: encodes into the thread's [`Scratch`], writes at once what the socket
 //! takes, and hands the event loop only what is left over, so neither a slow client holds a thread nor a finished
-//! response waits for the event loop. The exception is a streamed response, whose pieces can't be kept back:
-//! [`ResponseSink::flush`] waits for the client, up to the write timeout.
+//! response waits for the event loop. Two exceptions: while other requests wait for this thread, complete responses are
+//! left to be written together ([`Surroundings::defers`]); and a streamed response, whose pieces can't be kept back, waits
+//! for its client in [`ResponseSink::flush`], up to the write timeout.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http1::{Persistence, RequestFacts, ResponseEncoder};
 
-use super::{DateCache, Transport};
-use crate::exchange::{ResponseSink, SinkError};
+use super::{DateCache, Outgoing, Transport, Written};
+use crate::exchange::{Payload, ResponseSink, SinkError};
+use crate::sys::clock;
 
 /// Output memory that a thread keeps from one response to the next.
 const KEPT: usize = 256 * 1024;
@@ -33,60 +35,17 @@ impl Scratch {
     }
 }
 
-/// Bytes, and perhaps a part of a file, that the socket has not taken yet.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing {
-    bytes: Vec<u8>,
-    written: usize,
-    file: Option<FilePart>,
-}
-
-#[derive(Debug)]
-struct FilePart {
-    file: File,
-    offset: u64,
-    remaining: u64,
-}
-
-impl Outgoing {
-    /// Only bytes.
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Outgoing {
-        Outgoing { bytes, written: 0, file: None }
-    }
-
-    /// Writes until all is sent (`true`) or the socket is full (`false`).
-    pub(crate) fn write_to(&mut self, transport: &Transport) -> io::Result<bool> {
-        while self.written < self.bytes.len() {
-            match transport.write(&self.bytes[self.written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let Some(part) = &mut self.file else { return Ok(true) };
-        while part.remaining > 0 {
-            match transport.send_file(&part.file, &mut part.offset, part.remaining) {
-                // The file was cut after its length was promised: the connection must not look complete.
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => part.remaining -= count as u64,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-}
-
 /// What becomes of the connection after a response.
-#[derive(Debug)]
 pub(crate) enum Verdict {
     /// All is sent; the next request may come.
     KeepAlive,
     /// All is sent; close.
     Close,
+    /// It was [posted](Surroundings::post).
+    Posted {
+        /// Whether the next request may come once it is sent.
+        keep_alive: bool,
+    },
     /// The event loop sends the rest.
     Unsent {
         /// The rest.
@@ -107,17 +66,46 @@ pub(crate) struct Sent {
     pub(crate) body_bytes: u64,
 }
 
+/// What a response must know of the worker that it is made in.
+pub(crate) trait Surroundings {
+    /// May the connection be kept? Asked late, when the head is made.
+    fn may_keep(&self) -> bool;
+    /// Are complete responses to be [posted](Self::post)?
+    fn defers(&self) -> bool;
+    /// Leaves a complete response to be written soon, together with others. Returns empty memory for the next one.
+    fn post(&self, outgoing: Outgoing) -> Vec<u8>;
+}
+
 /// One response.
 pub(crate) struct Responder<'a> {
     transport: &'a Arc<Transport>,
     scratch: &'a mut Scratch,
     facts: RequestFacts,
-    /// Asked late, when the head is made: may the connection be kept?
-    may_keep: &'a dyn Fn() -> bool,
+    around: &'a dyn Surroundings,
     write_timeout: Duration,
-    file: Option<FilePart>,
+    /// How much of what is buffered is written.
     written: usize,
-    broken: bool,
+    body: Body,
+    stage: Stage,
+}
+
+/// A body that does not pass through the buffer.
+#[derive(Default)]
+enum Body {
+    #[default]
+    Buffered,
+    Parts(Vec<Box<dyn Payload>>, u64),
+    File(File, u64, u64),
+}
+
+/// How far the response is.
+enum Stage {
+    /// The application makes it.
+    Made,
+    /// The client is gone, or too slow.
+    Broken,
+    /// It is complete, and this became of it.
+    Dispatched(Verdict),
 }
 
 impl<'a> Responder<'a> {
@@ -126,18 +114,23 @@ impl<'a> Responder<'a> {
         transport: &'a Arc<Transport>,
         scratch: &'a mut Scratch,
         facts: RequestFacts,
-        may_keep: &'a dyn Fn() -> bool,
+        around: &'a dyn Surroundings,
         write_timeout: Duration,
     ) -> Responder<'a> {
         scratch.encoder.reset(facts);
         scratch.out.clear();
-        Responder { transport, scratch, facts, may_keep, write_timeout, file: None, written: 0, broken: false }
+        let (body, stage) = (Body::Buffered, Stage::Made);
+        Responder { transport, scratch, facts, around, write_timeout, written: 0, body, stage }
     }
 
-    /// The application failed: a 500 if nothing was committed, else a visible cut.
+    /// The application failed: a 500 if nothing was committed, else a visible cut, unless the response was complete
+    /// before.
     pub(crate) fn fail(mut self) -> (Verdict, Sent) {
+        if let Stage::Dispatched(verdict) = self.stage {
+            return (verdict, sent(&self.scratch.encoder));
+        }
         if self.scratch.encoder.committed() {
-            return (Verdict::Cut, self.sent());
+            return (Verdict::Cut, sent(&self.scratch.encoder));
         }
         self.scratch.out.clear();
         self.scratch.encoder.reset(self.facts);
@@ -147,40 +140,58 @@ impl<'a> Responder<'a> {
             .and_then(|()| self.whole(b"The application failed to answer this request.\n"));
         match answered {
             Ok(()) => self.finish(),
-            Err(_) => (Verdict::Cut, self.sent()),
+            Err(_) => (Verdict::Cut, sent(&self.scratch.encoder)),
         }
     }
 
     /// Ends the response and writes what the socket takes.
-    pub(crate) fn finish(self) -> (Verdict, Sent) {
+    pub(crate) fn finish(mut self) -> (Verdict, Sent) {
         let Scratch { encoder, out, date } = &mut *self.scratch;
-        let persistence = match encoder.finish(out, date.at(SystemTime::now())) {
-            Ok(persistence) if !self.broken => persistence,
-            Ok(_) => return (Verdict::Cut, self.sent()),
+        match self.stage {
+            Stage::Dispatched(verdict) => return (verdict, sent(encoder)),
+            Stage::Broken => return (Verdict::Cut, sent(encoder)),
+            Stage::Made => {}
+        }
+        match encoder.finish(out, date.at(clock::wall_seconds())) {
+            Ok(persistence) => {
+                let sent = sent(encoder);
+                (self.send(persistence), sent)
+            }
             Err(error) => {
                 tracing::error!("the application's response is wrong: {error}");
-                return self.fail();
+                self.fail()
             }
-        };
-        let sent = self.sent();
-        let keep_alive = persistence == Persistence::KeepAlive;
-        let mut outgoing =
-            Outgoing { bytes: std::mem::take(&mut self.scratch.out), written: self.written, file: self.file };
-        let verdict = match outgoing.write_to(self.transport) {
-            Ok(true) => {
-                if outgoing.bytes.capacity() <= KEPT {
-                    self.scratch.out = outgoing.bytes;
-                }
-                if keep_alive { Verdict::KeepAlive } else { Verdict::Close }
-            }
-            Ok(false) => Verdict::Unsent { rest: outgoing, keep_alive },
-            Err(_) => Verdict::Cut,
-        };
-        (verdict, sent)
+        }
     }
 
-    fn sent(&self) -> Sent {
-        Sent { status: self.scratch.encoder.status_code(), body_bytes: self.scratch.encoder.sent_body_bytes() }
+    /// Sends what is left of a complete response.
+    fn send(&mut self, persistence: Persistence) -> Verdict {
+        let keep_alive = persistence == Persistence::KeepAlive;
+        let sent = if keep_alive { Verdict::KeepAlive } else { Verdict::Close };
+        let body = std::mem::take(&mut self.body);
+        if self.written == self.scratch.out.len() && matches!(body, Body::Buffered) {
+            return sent;
+        }
+        let mut outgoing = Outgoing::new(std::mem::take(&mut self.scratch.out), self.written);
+        self.written = 0;
+        match body {
+            Body::Buffered => {}
+            Body::Parts(parts, len) => outgoing.add_parts(parts, len),
+            Body::File(file, offset, len) => outgoing.add_file(file, offset, len),
+        }
+        if self.around.defers() {
+            self.scratch.out = self.around.post(outgoing);
+            return Verdict::Posted { keep_alive };
+        }
+        match outgoing.write_to(self.transport) {
+            Ok(Written::All) => {
+                self.scratch.out = outgoing.into_buffer();
+                self.scratch.out.shrink_to(KEPT);
+                sent
+            }
+            Ok(Written::Full | Written::Turn) => Verdict::Unsent { rest: outgoing, keep_alive },
+            Err(_) => Verdict::Cut,
+        }
     }
 
     /// Writes all that is buffered; waits for the client when the socket is full.
@@ -202,9 +213,14 @@ impl<'a> Responder<'a> {
     }
 }
 
+/// For the access log.
+fn sent(encoder: &ResponseEncoder) -> Sent {
+    Sent { status: encoder.status_code(), body_bytes: encoder.sent_body_bytes() }
+}
+
 impl ResponseSink for Responder<'_> {
     fn begin(&mut self, status: &str) -> Result<(), SinkError> {
-        if !(self.may_keep)() {
+        if !self.around.may_keep() {
             self.scratch.encoder.close_after();
         }
         Ok(self.scratch.encoder.begin(status)?)
@@ -216,26 +232,56 @@ impl ResponseSink for Responder<'_> {
 
     fn whole(&mut self, body: &[u8]) -> Result<(), SinkError> {
         let Scratch { encoder, out, date } = &mut *self.scratch;
-        Ok(encoder.whole(out, body, date.at(SystemTime::now()))?)
+        Ok(encoder.whole(out, body, date.at(clock::wall_seconds()))?)
+    }
+
+    fn parts(&mut self, parts: Vec<Box<dyn Payload>>, total: u64) -> Result<(), SinkError> {
+        let Scratch { encoder, out, date } = &mut *self.scratch;
+        let remaining = encoder.head_for(out, total, date.at(clock::wall_seconds()))?;
+        if remaining > 0 {
+            self.body = Body::Parts(parts, remaining);
+        }
+        Ok(())
     }
 
     fn piece(&mut self, body: &[u8]) -> Result<(), SinkError> {
+        if matches!(self.stage, Stage::Dispatched(_)) {
+            return Ok(());
+        }
         let Scratch { encoder, out, date } = &mut *self.scratch;
-        Ok(encoder.piece(out, body, date.at(SystemTime::now()))?)
+        Ok(encoder.piece(out, body, date.at(clock::wall_seconds()))?)
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
+        if matches!(self.stage, Stage::Dispatched(_)) {
+            return Ok(());
+        }
         self.drain().map_err(|error| {
-            self.broken = true;
+            self.stage = Stage::Broken;
             SinkError::Client(error)
         })
     }
 
+    fn completes(&self, len: u64) -> bool {
+        self.scratch.encoder.completes(len)
+    }
+
+    fn dispatch(&mut self) -> Result<(), SinkError> {
+        let Scratch { encoder, out, date } = &mut *self.scratch;
+        let persistence = encoder.finish(out, date.at(clock::wall_seconds()))?;
+        self.stage = Stage::Dispatched(self.send(persistence));
+        Ok(())
+    }
+
+    fn is_deferred(&self) -> bool {
+        self.around.defers()
+    }
+
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError> {
         let Scratch { encoder, out, date } = &mut *self.scratch;
-        let remaining = encoder.head_for(out, len, date.at(SystemTime::now()))?;
+        let remaining = encoder.head_for(out, len, date.at(clock::wall_seconds()))?;
         if remaining > 0 {
-            self.file = Some(FilePart { file, offset, remaining });
+            self.body = Body::File(file, offset, remaining);
         }
         Ok(())
     }

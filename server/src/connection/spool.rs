@@ -15,9 +15,10 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// Keeps up to `bound` bytes in memory.
-    pub(crate) fn new(bound: usize) -> Spool {
-        Spool { memory: Vec::new(), bound, file: None }
+    /// Keeps up to `bound` bytes in memory. `expected` bytes are announced; memory that is never written to costs nothing.
+    pub(crate) fn new(bound: usize, expected: u64) -> Spool {
+        let capacity = usize::try_from(expected).unwrap_or(usize::MAX).min(bound);
+        Spool { memory: Vec::with_capacity(capacity), bound, file: None }
     }
 
     /// Where the decoder appends; call [`Spool::settle`] afterwards.
@@ -59,7 +60,7 @@ mod tests {
     use std::io::Read;
 
     fn gather(pieces: &[&[u8]], bound: usize) -> Body {
-        let mut spool = Spool::new(bound);
+        let mut spool = Spool::new(bound, 0);
         for piece in pieces {
             spool.buffer().extend_from_slice(piece);
             spool.settle().expect("disk");

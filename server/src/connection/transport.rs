@@ -1,7 +1,7 @@
 //! Moves bytes between a socket and memory. Knows no protocol; TLS will be one more variant.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
@@ -12,8 +12,9 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::MsgFlags;
 
-use crate::sys::socket::reset_on_close;
+use crate::sys::socket::{receive_into, reset_on_close};
 
 /// A connected, non-blocking stream. Reading and writing take `&self`: at any time at most one thread reads (the one that
 /// holds the event loop) and one writes (the one that answers the connection's only exchange).
@@ -34,6 +35,19 @@ impl Transport {
         }
     }
 
+    /// Reads at most `most` bytes to the end of `into`.
+    pub(crate) fn read_into(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        receive_into(self.as_fd(), into, most)
+    }
+
+    /// Writes several buffers in one go, as much as the socket takes.
+    pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Transport::Tcp(stream) => (&mut &*stream).write_vectored(buffers),
+            Transport::Unix(stream) => (&mut &*stream).write_vectored(buffers),
+        }
+    }
+
     /// Writes as much as the socket takes: `WouldBlock` when it is full.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -42,11 +56,16 @@ impl Transport {
         }
     }
 
+    /// Writes as much as the socket takes, and says that more follows at once: it need not go out in a packet of its own.
+    pub(crate) fn write_more(&self, bytes: &[u8]) -> io::Result<usize> {
+        let more = MsgFlags::from_bits_retain(libc::MSG_MORE) | MsgFlags::MSG_NOSIGNAL;
+        Ok(nix::sys::socket::send(self.as_fd().as_raw_fd(), bytes, more)?)
+    }
+
     /// Sends from `file` at `offset`, which moves on, at most `len` bytes; 0 when the file ends early.
     pub(crate) fn send_file(&self, file: &File, offset: &mut u64, len: u64) -> io::Result<usize> {
         let mut position = i64::try_from(*offset).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // sendfile(2) moves at most 2 GiB a call; a megabyte keeps one client from holding the event loop.
-        let count = len.min(1 << 20) as usize;
+        let count = usize::try_from(len).unwrap_or(usize::MAX);
         let sent = nix::sys::sendfile::sendfile(self.as_fd(), file.as_fd(), Some(&mut position), count)?;
         *offset = position as u64;
         Ok(sent)

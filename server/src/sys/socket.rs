@@ -1,5 +1,6 @@
-//! What a listening socket knows of its queue, and how to cut a connection visibly.
+//! What a listening socket knows of its queue, how to receive without copying, and how to cut a connection visibly.
 
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Connections that wait in the listener's accept queue; 0 for a socket that can't tell (a unix socket).
@@ -23,6 +24,19 @@ pub(crate) fn accept_queue(listener: BorrowedFd<'_>) -> u32 {
     }
     // SAFETY: every field of tcp_info is an integer, and the structure was zeroed before the kernel filled it.
     unsafe { info.assume_init() }.tcpi_unacked
+}
+
+/// Receives at most `most` bytes, appended to `into`: 0 at the end of the stream, `WouldBlock` when nothing is there.
+pub(crate) fn receive_into(socket: BorrowedFd<'_>, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    into.reserve(most);
+    let room = into.spare_capacity_mut();
+    // SAFETY: the kernel writes at most `most` bytes into the vector's spare memory, of which there is as much since the
+    // reservation.
+    let count = unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), most.min(room.len()), 0) };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: so many bytes after the vector's length have just been written.
+    unsafe { into.set_len(into.len() + count) };
+    Ok(count)
 }
 
 /// Makes the next close of `socket` a reset, so that the peer can't mistake what it got for a whole answer.

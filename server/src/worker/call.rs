@@ -11,14 +11,14 @@ use http1::RequestFacts;
 
 use super::access::AccessLog;
 use super::reactor::{Done, Job};
-use crate::connection::{Responder, Scratch};
+use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
 use crate::exchange::{Application, CallCost, Failed};
 use crate::sys::clock;
 
 /// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's CPU
 /// clock is a system call, and two of them would be a tenth of a short call.
 const LONG_NS: u64 = 100_000;
-const SAMPLE: u32 = 8;
+const SAMPLE: u32 = 32;
 
 /// What one thread reuses from call to call.
 pub(super) struct Tools {
@@ -40,6 +40,37 @@ pub(super) struct Measured {
     pub(super) wall_ns: u64,
     pub(super) cpu_ns: u64,
     pub(super) lock_wait_ns: u64,
+}
+
+/// What a call asks of the pool.
+pub(super) trait Office {
+    /// May the connection be kept after the response that is being made?
+    fn may_keep(&self) -> bool;
+    /// Are complete responses to be written later, together?
+    fn defers(&self) -> bool;
+    /// Takes a complete response for connection `key`, to be written soon. Returns memory for the next one.
+    fn post(&self, key: usize, transport: &Arc<Transport>, outgoing: Outgoing) -> Vec<u8>;
+}
+
+/// The pool as one response sees it.
+struct Around<'a> {
+    office: &'a dyn Office,
+    key: usize,
+    transport: &'a Arc<Transport>,
+}
+
+impl Surroundings for Around<'_> {
+    fn may_keep(&self) -> bool {
+        self.office.may_keep()
+    }
+
+    fn defers(&self) -> bool {
+        self.office.defers()
+    }
+
+    fn post(&self, outgoing: Outgoing) -> Vec<u8> {
+        self.office.post(self.key, self.transport, outgoing)
+    }
 }
 
 /// Makes the calls.
@@ -74,8 +105,13 @@ impl Caller {
         self.access.flush();
     }
 
-    /// Answers one request. `may_keep` is asked when the response's head is made.
-    pub(super) fn call(&self, job: Job, tools: &mut Tools, may_keep: &dyn Fn() -> bool) -> (Done, Measured) {
+    /// How long recent calls took on average, in nanoseconds.
+    pub(super) fn mean_wall_ns(&self) -> u64 {
+        self.mean_wall_ns.load(Ordering::Relaxed)
+    }
+
+    /// Answers one request.
+    pub(super) fn call(&self, job: Job, tools: &mut Tools, office: &dyn Office) -> (Done, Measured) {
         let Job { key, mut request, transport } = job;
         let facts = RequestFacts {
             head: request.head.is_head(),
@@ -83,32 +119,33 @@ impl Caller {
             keep_alive: self.keep_alive && request.head.keep_alive(),
         };
         tools.calls = tools.calls.wrapping_add(1);
-        let long = self.mean_wall_ns.load(Ordering::Relaxed) > LONG_NS;
-        let cpu_before = (long || tools.calls.is_multiple_of(SAMPLE)).then(clock::thread_cpu_ns);
+        let mean_wall_ns = self.mean_wall_ns();
+        let cpu_before = (mean_wall_ns > LONG_NS || tools.calls.is_multiple_of(SAMPLE)).then(clock::thread_cpu_ns);
         let began_ns = clock::monotonic_ns();
-        let mut cost = CallCost::default();
-        let mut responder = Responder::new(&transport, &mut tools.scratch, facts, may_keep, self.write_timeout);
+        let mut cost = CallCost { began_ns, lock_wait_ns: 0 };
+        let around = Around { office, key, transport: &transport };
+        let mut responder = Responder::new(&transport, &mut tools.scratch, facts, &around, self.write_timeout);
         let outcome =
             catch_unwind(AssertUnwindSafe(|| self.application.handle(&mut request, &mut responder, &mut cost)));
         let outcome = outcome.unwrap_or_else(|_| {
             tracing::error!("smarthttpd itself panicked while it answered a request; please report this");
             Err(Failed)
         });
-        let wall_ns = clock::monotonic_ns() - began_ns;
+        let ended_ns = clock::monotonic_ns();
+        let wall_ns = ended_ns - began_ns;
         let cpu_ns = match cpu_before {
             Some(before) => clock::thread_cpu_ns().saturating_sub(before).min(wall_ns),
             // A short call among short ones; a long one here is usually a short one that lost its CPU for a while.
             None => wall_ns.saturating_sub(cost.lock_wait_ns),
         };
-        let mean = self.mean_wall_ns.load(Ordering::Relaxed);
-        self.mean_wall_ns.store(mean - mean / 8 + wall_ns / 8, Ordering::Relaxed);
+        self.mean_wall_ns.store(mean_wall_ns - mean_wall_ns / 8 + wall_ns / 8, Ordering::Relaxed);
         let (verdict, sent) = match outcome {
             Ok(()) => responder.finish(),
             Err(Failed) => responder.fail(),
         };
         self.access.answered(&request, sent, wall_ns);
         let failed = sent.status >= 500 || sent.status == 0;
-        let done = Done { key, verdict, bytes: request.bytes, head: request.head };
+        let done = Done { key, verdict, request, ended_ns };
         (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns })
     }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod outbox;
 mod pool;
 mod reactor;
 mod timers;
@@ -21,6 +22,7 @@ use self::call::Caller;
 use self::pool::{Bounds, Pool};
 use self::reactor::{Reactor, Settings};
 use crate::config::{Config, Exit, Mpm};
+use crate::connection::Intake;
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::listener::Listener;
@@ -67,13 +69,15 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
     };
     let wake = Arc::new(wake);
     let settings = Settings {
-        limits: http1::Limits {
-            request_line: config.limits.request_line,
-            header_count: config.limits.header_count,
-            header_bytes: config.limits.header_bytes,
-            body: config.limits.body,
-        },
-        body_memory: config.limits.body_memory,
+        intake: Intake::new(
+            http1::Limits {
+                request_line: config.limits.request_line,
+                header_count: config.limits.header_count,
+                header_bytes: config.limits.header_bytes,
+                body: config.limits.body,
+            },
+            config.limits.body_memory,
+        ),
         timeouts: config.timeouts,
         most_connections: most_connections(&config.mpm),
         most_accepted: most_accepted(&config.mpm),

@@ -7,18 +7,19 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http1::{RequestHead, error_response};
+use http1::error_response;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::access::AccessLog;
+use super::outbox::Delivery;
 use super::timers::{Deadline, Due, Timers};
 use crate::config::Timeouts;
-use crate::connection::{DateCache, H1, Outgoing, Step, Transport, Verdict, Waiting};
+use crate::connection::{DateCache, H1, Intake, Outgoing, Step, Transport, Verdict, Waiting, Written};
 use crate::exchange::{Endpoints, Request};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
@@ -34,6 +35,10 @@ const FIRST_CONNECTION: usize = FIRST_LISTENER + crate::sys::message::MOST_DESCR
 
 /// One read's worth. Larger bodies take several; the memory exists once per worker.
 const READ: usize = 64 * 1024;
+/// A body that is received where it stays is read in larger pieces.
+const READ_BODY: usize = 256 * 1024;
+/// How much one connection may bring before it is the others' turn.
+const TURN: usize = 1 << 20;
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
 /// How long a connection that the worker wants to leave may still bring a request: longer than a round trip, so that a
@@ -48,7 +53,7 @@ const OUT_OF_DESCRIPTORS_NS: u64 = 100_000_000;
 /// A complete request and the way back.
 pub(super) struct Job {
     pub(super) key: usize,
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     pub(super) transport: Arc<Transport>,
 }
 
@@ -56,8 +61,9 @@ pub(super) struct Job {
 pub(super) struct Done {
     pub(super) key: usize,
     pub(super) verdict: Verdict,
-    pub(super) bytes: Vec<u8>,
-    pub(super) head: RequestHead,
+    pub(super) request: Box<Request>,
+    /// When the application had answered, in monotonic nanoseconds.
+    pub(super) ended_ns: u64,
 }
 
 /// What a connection is doing.
@@ -66,6 +72,8 @@ enum Phase {
     Reading,
     /// Its request is with the pool.
     InCall,
+    /// Its response is with the outbox.
+    Posted { keep_alive: bool },
     /// Sending what the socket had no room for.
     Writing { rest: Outgoing, keep_alive: bool },
     /// Nothing more to say; dropping what still comes.
@@ -83,6 +91,8 @@ struct Connection {
     read_closed: bool,
     /// What it waits for while reading.
     waiting: Waiting,
+    /// What became of a posted response whose call has not ended yet.
+    delivered: Option<io::Result<Option<Outgoing>>>,
     deadline: Deadline,
 }
 
@@ -95,8 +105,7 @@ impl Connection {
 
 /// What a reactor needs to know, fixed for its life.
 pub(super) struct Settings {
-    pub(super) limits: http1::Limits,
-    pub(super) body_memory: usize,
+    pub(super) intake: Intake,
     pub(super) timeouts: Timeouts,
     /// Connections open at once.
     pub(super) most_connections: usize,
@@ -117,6 +126,8 @@ pub(super) struct Reactor {
     /// No accepting before this time.
     pause_until_ns: u64,
     connections: Slab<Connection>,
+    /// Connections that have more to read, and had their turn.
+    unread: Vec<usize>,
     timers: Timers,
     wake: Arc<Wakeup>,
     /// Held so that its end of stream tells that the supervisor is gone.
@@ -160,6 +171,7 @@ impl Reactor {
             accepted: 0,
             pause_until_ns: 0,
             connections: Slab::new(),
+            unread: Vec::new(),
             timers: Timers::default(),
             wake,
             _lifeline: lifeline,
@@ -173,6 +185,11 @@ impl Reactor {
     /// Open connections.
     pub(super) fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// When something last happened here, in monotonic nanoseconds.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 
     /// True once the worker has accepted as many connections as it may in its life.
@@ -211,7 +228,7 @@ impl Reactor {
     /// Waits for events, at most `patience`, and turns them into jobs. New connections are accepted as far as
     /// `room` calls go.
     pub(super) fn turn(&mut self, patience: Option<Duration>, room: usize, jobs: &mut VecDeque<Job>) -> Turned {
-        let patience = self.timeout(patience);
+        let patience = if self.unread.is_empty() { self.timeout(patience) } else { Some(Duration::ZERO) };
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         if let Err(error) = self.poll.poll(&mut events, patience)
             && error.kind() != io::ErrorKind::Interrupted
@@ -233,6 +250,9 @@ impl Reactor {
             }
         }
         self.events = events;
+        for key in std::mem::take(&mut self.unread) {
+            self.read(key, jobs);
+        }
         self.expire();
         turned
     }
@@ -240,27 +260,62 @@ impl Reactor {
     /// An answered request comes back; its connection may have the next one already. With `give_away`, another worker
     /// shall have the connection, if nothing of a next request is here.
     pub(super) fn settle(&mut self, done: Done, give_away: bool, jobs: &mut VecDeque<Job>) {
-        let Done { key, verdict, bytes, head } = done;
+        let Done { key, verdict, request, ended_ns } = done;
         let Some(connection) = self.connections.get_mut(key) else { return };
         // The last turn may have been long ago: the thread that took it has answered a request since.
-        self.now_ns = clock::monotonic_ns();
+        self.now_ns = self.now_ns.max(ended_ns);
+        let goes_on = match verdict {
+            Verdict::KeepAlive => true,
+            Verdict::Posted { keep_alive } | Verdict::Unsent { keep_alive, .. } => keep_alive,
+            Verdict::Close | Verdict::Cut => false,
+        };
+        if goes_on {
+            connection.protocol.resume(request, &mut self.settings.intake);
+        } else {
+            self.settings.intake.give_back(request);
+        }
         match verdict {
-            Verdict::KeepAlive => {
-                connection.phase = Phase::Reading;
-                connection.protocol.resume(bytes, head);
-                if !(give_away && self.give_away(key)) {
-                    self.advance(key, jobs);
+            Verdict::KeepAlive => self.go_on(key, give_away, jobs),
+            Verdict::Close => self.finish(key),
+            Verdict::Posted { keep_alive } => {
+                connection.phase = Phase::Posted { keep_alive };
+                if let Some(outcome) = connection.delivered.take() {
+                    self.delivered(Delivery { key, outcome }, give_away, jobs);
                 }
             }
-            Verdict::Close => self.finish(key),
-            Verdict::Unsent { rest, keep_alive } => {
-                connection.protocol.resume(bytes, head);
-                self.write_later(key, rest, keep_alive);
-            }
+            Verdict::Unsent { rest, keep_alive } => self.write_later(key, rest, keep_alive),
             Verdict::Cut => {
                 connection.transport.cut();
                 self.close(key);
             }
+        }
+    }
+
+    /// A posted response was written, as far as it could be.
+    pub(super) fn delivered(&mut self, delivery: Delivery, give_away: bool, jobs: &mut VecDeque<Job>) {
+        let Delivery { key, outcome } = delivery;
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Phase::Posted { keep_alive } = connection.phase else {
+            connection.delivered = Some(outcome);
+            return;
+        };
+        match outcome {
+            Ok(None) if keep_alive => self.go_on(key, give_away, jobs),
+            Ok(None) => self.finish(key),
+            Ok(Some(rest)) => self.write_later(key, rest, keep_alive),
+            Err(_) => {
+                connection.transport.cut();
+                self.close(key);
+            }
+        }
+    }
+
+    /// The next request may come, here or with another worker.
+    fn go_on(&mut self, key: usize, give_away: bool, jobs: &mut VecDeque<Job>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.phase = Phase::Reading;
+        if !(give_away && self.give_away(key)) {
+            self.advance(key, jobs);
         }
     }
 
@@ -383,11 +438,12 @@ impl Reactor {
         self.connections.insert(Connection {
             transport: Arc::new(transport),
             endpoints,
-            protocol: H1::new(self.settings.limits, self.settings.body_memory),
+            protocol: H1::new(),
             phase: Phase::Reading,
             readable: true,
             read_closed: false,
             waiting: Waiting::FirstByte,
+            delivered: None,
             deadline: Deadline::default(),
         });
         self.wait(key, Waiting::FirstByte);
@@ -402,25 +458,40 @@ impl Reactor {
         connection.readable |= event.is_readable() || connection.read_closed;
         match &connection.phase {
             Phase::Reading => self.read(key, jobs),
-            Phase::InCall => {}
+            Phase::InCall | Phase::Posted { .. } => {}
             Phase::Writing { .. } if event.is_writable() || event.is_error() => self.write(key, jobs),
             Phase::Writing { .. } => {}
             Phase::Lingering { .. } => self.linger(key),
         }
     }
 
-    /// Reads while there is something to read and the protocol wants it.
+    /// Reads while there is something to read, the protocol wants it, and it is not others' turn.
     fn read(&mut self, key: usize, jobs: &mut VecDeque<Job>) {
+        let mut turn = TURN;
         while let Some(connection) = self.connections.get_mut(key) {
             if !connection.readable || !matches!(connection.phase, Phase::Reading) {
                 return;
             }
-            match connection.transport.read(&mut self.scratch) {
+            if turn == 0 {
+                self.unread.push(key);
+                return;
+            }
+            let Connection { transport, protocol, endpoints, .. } = connection;
+            // A large body is received where it stays, all else passes through the scratch memory.
+            let (stays, asked, received) = match protocol.body_room(READ) {
+                Some((body, room)) => (true, room.min(READ_BODY), transport.read_into(body, room.min(READ_BODY))),
+                None => (false, READ, transport.read(&mut self.scratch)),
+            };
+            match received {
                 Ok(0) => return self.close(key),
                 Ok(count) => {
+                    turn = turn.saturating_sub(count);
+                    let step = match stays {
+                        true => protocol.received(count),
+                        false => protocol.receive(&self.scratch[..count], endpoints, &mut self.settings.intake),
+                    };
                     // A short read has drained the socket; only the end of the stream may still be behind it.
-                    connection.readable = count == self.scratch.len() || connection.read_closed;
-                    let step = connection.protocol.receive(&self.scratch[..count], &connection.endpoints);
+                    connection.readable = count == asked || connection.read_closed;
                     self.perform(key, step, jobs);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -436,7 +507,7 @@ impl Reactor {
     /// Goes on after an answer: first with what was received already, then with what waits in the socket.
     fn advance(&mut self, key: usize, jobs: &mut VecDeque<Job>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let step = connection.protocol.receive(&[], &connection.endpoints);
+        let step = connection.protocol.receive(&[], &connection.endpoints, &mut self.settings.intake);
         self.perform(key, step, jobs);
         self.read(key, jobs);
     }
@@ -490,12 +561,12 @@ impl Reactor {
     fn refuse(&mut self, key: usize, status: &str, detail: &str, head_only: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut bytes = Vec::with_capacity(512);
-        error_response(&mut bytes, status, detail, &[], self.date.at(SystemTime::now()), head_only);
+        error_response(&mut bytes, status, detail, &[], self.date.at(clock::wall_seconds()), head_only);
         self.access.refused(&connection.endpoints, status, bytes.len());
-        let mut rest = Outgoing::from_bytes(bytes);
+        let mut rest = Outgoing::new(bytes, 0);
         match rest.write_to(&connection.transport) {
-            Ok(true) => self.finish(key),
-            Ok(false) => self.write_later(key, rest, false),
+            Ok(Written::All) => self.finish(key),
+            Ok(Written::Full | Written::Turn) => self.write_later(key, rest, false),
             Err(_) => self.close(key),
         }
     }
@@ -516,11 +587,17 @@ impl Reactor {
         let Phase::Writing { rest, keep_alive } = &mut connection.phase else { return };
         let keep_alive = *keep_alive;
         match rest.write_to(&connection.transport) {
-            Ok(false) => {
+            Ok(unfinished @ (Written::Full | Written::Turn)) => {
                 let at_ns = self.now_ns + nanoseconds(self.settings.timeouts.write);
                 self.timers.set(&mut connection.deadline, key, at_ns);
+                // A socket that still has room says so only when it is asked anew.
+                if unfinished == Written::Turn
+                    && connection.transport.want_writable(self.poll.registry(), token, true).is_err()
+                {
+                    self.close(key);
+                }
             }
-            Ok(true) if keep_alive => {
+            Ok(Written::All) if keep_alive => {
                 connection.phase = Phase::Reading;
                 // Re-arming reports readiness anew, so nothing that came in the meantime is missed.
                 if connection.transport.want_writable(self.poll.registry(), token, false).is_err() {
@@ -528,7 +605,7 @@ impl Reactor {
                 }
                 self.advance(key, jobs);
             }
-            Ok(true) => self.finish(key),
+            Ok(Written::All) => self.finish(key),
             Err(_) => {
                 connection.transport.cut();
                 self.close(key);
@@ -582,7 +659,7 @@ impl Reactor {
                     connection.protocol.close();
                     self.refuse(key, "408 Request Timeout", "the request did not arrive in time", false);
                 }
-                Phase::InCall => {}
+                Phase::InCall | Phase::Posted { .. } => {}
                 Phase::Writing { .. } => {
                     connection.transport.cut();
                     self.close(key);

@@ -3,36 +3,35 @@
 //! Owns the callable and what is made once for all of its requests. Knows nothing of connections or pools: those see an
 //! [`Application`]. [`super::Interpreter::load`] makes it.
 
-use std::time::Instant;
-
 use pyo3::prelude::*;
 
 use super::call::{self, Ending};
 use super::detached::detached;
 use super::environ::{Environ, Facts};
-use super::start_response::nanoseconds;
+use super::start_response::Desk;
 use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
+use crate::sys::clock;
 
 /// A WSGI callable.
 #[derive(Debug)]
 pub(crate) struct WsgiApplication {
     callable: Py<PyAny>,
     environ: Environ,
+    desk: Desk,
 }
 
 impl WsgiApplication {
     pub(super) fn new(py: Python<'_>, callable: Py<PyAny>, facts: Facts) -> PyResult<WsgiApplication> {
-        Ok(WsgiApplication { callable, environ: Environ::new(py, facts)? })
+        Ok(WsgiApplication { callable, environ: Environ::new(py, facts)?, desk: Desk::default() })
     }
 }
 
 impl Application for WsgiApplication {
     fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed> {
-        let asked = Instant::now();
         let ending = Python::attach(|py| {
-            cost.lock_wait_ns = nanoseconds(asked.elapsed());
+            cost.lock_wait_ns = clock::monotonic_ns().saturating_sub(cost.began_ns);
             match self.environ.build(py, request) {
-                Ok(environ) => call::run(self.callable.bind(py), environ, sink),
+                Ok(environ) => call::run(self.callable.bind(py), environ, &self.desk, sink),
                 Err(error) => Ending::raised(py, &error),
             }
         });

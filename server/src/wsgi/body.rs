@@ -9,15 +9,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyString, PyTuple};
 
 use super::file_wrapper::FileWrapper;
-use super::start_response::{StartResponse, Trouble, type_name};
+use super::start_response::{Response, Trouble, type_name};
 
 /// Sends what the application returned. Doesn't call its `close()`.
-pub(super) fn send(result: &Bound<'_, PyAny>, response: &StartResponse) -> Result<(), Trouble> {
+pub(super) fn send(result: &Bound<'_, PyAny>, response: &Response) -> Result<(), Trouble> {
     if let Ok(list) = result.cast_exact::<PyList>() {
-        return send_all(result.py(), list.iter().map(Ok), response);
+        // Nearly always there is one item, which needs no list of ours.
+        return match list.len() {
+            1 => send_parts(&[into_bytes(list.get_item(0)?)?], response),
+            _ => send_all(list.iter().map(Ok), response),
+        };
     }
     if let Ok(tuple) = result.cast_exact::<PyTuple>() {
-        return send_all(result.py(), tuple.iter().map(Ok), response);
+        return send_all(tuple.iter().map(Ok), response);
     }
     if let Ok(wrapper) = result.cast_exact::<FileWrapper>()
         && send_file(wrapper, response)?
@@ -35,12 +39,12 @@ pub(super) fn send(result: &Bound<'_, PyAny>, response: &StartResponse) -> Resul
     })?;
     if walks_a_sequence(&pieces) {
         // All of it is there already, so nothing is gained by sending it in pieces; Django's responses are such.
-        return send_all(result.py(), pieces, response);
+        return send_all(pieces, response);
     }
     for piece in pieces {
         let piece = into_bytes(piece?)?;
         if !piece.as_bytes().is_empty() {
-            response.with(|exchange| exchange.piece(result.py(), piece.as_bytes()))?;
+            response.with(|exchange| exchange.piece(&piece))?;
         }
     }
     response.with(|exchange| exchange.require_head())
@@ -48,34 +52,32 @@ pub(super) fn send(result: &Bound<'_, PyAny>, response: &StartResponse) -> Resul
 
 /// Sends a body that is there already.
 fn send_all<'py>(
-    py: Python<'py>,
     pieces: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
-    response: &StartResponse,
+    response: &Response,
 ) -> Result<(), Trouble> {
-    let mut parts = Vec::with_capacity(1);
-    let mut total = 0;
-    for piece in pieces {
-        let piece = into_bytes(piece?)?;
-        total += piece.as_bytes().len();
-        parts.push(piece);
-    }
+    let parts = pieces.map(|piece| into_bytes(piece?)).collect::<PyResult<Vec<_>>>()?;
+    send_parts(&parts, response)
+}
+
+fn send_parts(parts: &[Bound<'_, PyBytes>], response: &Response) -> Result<(), Trouble> {
+    let total = parts.iter().map(|part| part.as_bytes().len()).sum();
     response.with(|exchange| {
         if total == 0 {
             // Left to the end of the response: only there is it known what an empty body means (HEAD, 304).
             return exchange.require_head();
         }
         if !exchange.body_begun() {
-            return exchange.whole(py, &parts, total);
+            return exchange.whole(parts, total);
         }
-        for part in &parts {
-            exchange.piece(py, part.as_bytes())?;
+        for part in parts {
+            exchange.piece(part)?;
         }
         Ok(())
     })
 }
 
 /// Whether the file could be handed over; if not, the wrapper has to be iterated.
-fn send_file(wrapper: &Bound<'_, FileWrapper>, response: &StartResponse) -> Result<bool, Trouble> {
+fn send_file(wrapper: &Bound<'_, FileWrapper>, response: &Response) -> Result<bool, Trouble> {
     let Some(extent) = wrapper.get().extent(wrapper.py())? else {
         return Ok(false);
     };

@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::start_response::{StartResponse, Trouble};
+use super::start_response::{Desk, Response, Trouble};
 use super::{body, traceback};
 use crate::exchange::{Failed, ResponseSink};
 
@@ -29,24 +29,25 @@ impl Ending {
     }
 }
 
-/// Calls `application` and sends what it returns to `sink`.
+/// Calls `application` and sends what it returns to `sink`. Takes the `start_response` from `desk`.
 pub(super) fn run<'py>(
     application: &Bound<'py, PyAny>,
     environ: Bound<'py, PyDict>,
+    desk: &Desk,
     sink: &mut dyn ResponseSink,
 ) -> Ending {
     let py = application.py();
-    StartResponse::lend(py, sink, |start_response| respond(application, environ, start_response))
+    desk.lend(py, sink, |response, start_response| respond(application, environ, response, start_response))
         .unwrap_or_else(|error| Ending::raised(py, &error))
 }
 
 fn respond<'py>(
     application: &Bound<'py, PyAny>,
     environ: Bound<'py, PyDict>,
-    start_response: &Bound<'py, StartResponse>,
+    response: &Response,
+    start_response: &Bound<'py, PyAny>,
 ) -> Ending {
     let py = application.py();
-    let response = start_response.get();
     let mut exceptions = Vec::new();
     let sent = match application.call1((environ, start_response)) {
         Ok(result) => {

@@ -115,22 +115,24 @@ impl Environ {
             environ.set_item(&keys.server_protocol, &self.http10)?;
         }
 
-        let target = latin1(py, head.target(bytes).as_bytes())?;
-        environ.set_item(&keys.raw_uri, &target)?;
-        environ.set_item(&keys.request_uri, &target)?;
-        match percent_decode(head.path(bytes)) {
-            Cow::Borrowed(path) if path.len() == head.target(bytes).len() => {
-                environ.set_item(&keys.path_info, target)?;
+        // The constants are those of "/".
+        let target = head.target(bytes);
+        if target != "/" {
+            let text = latin1(py, target.as_bytes())?;
+            environ.set_item(&keys.raw_uri, &text)?;
+            environ.set_item(&keys.request_uri, &text)?;
+            match percent_decode(head.path(bytes)) {
+                Cow::Borrowed(path) if path.len() == target.len() => environ.set_item(&keys.path_info, text)?,
+                path => environ.set_item(&keys.path_info, latin1(py, &path)?)?,
             }
-            path => environ.set_item(&keys.path_info, latin1(py, &path)?)?,
-        }
-        let query = head.query(bytes);
-        if !query.is_empty() {
-            environ.set_item(&keys.query_string, latin1(py, query.as_bytes())?)?;
+            let query = head.query(bytes);
+            if !query.is_empty() {
+                environ.set_item(&keys.query_string, latin1(py, query.as_bytes())?)?;
+            }
         }
 
         if let Endpoint::Tcp(peer) = &request.endpoints.peer {
-            environ.set_item(&keys.remote_addr, peer.ip().to_canonical().to_string())?;
+            environ.set_item(&keys.remote_addr, latin1(py, request.endpoints.peer_ip.as_bytes())?)?;
             environ.set_item(&keys.remote_port, decimal(py, u64::from(peer.port()))?)?;
         }
 
@@ -388,7 +390,7 @@ mod tests {
             (Endpoint::Unix("/run/app.sock".to_owned()), "http", "localhost", "80"),
             (Endpoint::Unix(String::new()), "https", "localhost", "443"),
         ] {
-            let endpoints = Endpoints { peer: Endpoint::Unix(String::new()), local, scheme };
+            let endpoints = Endpoints::new(Endpoint::Unix(String::new()), local, scheme);
             assert_eq!(server_name(&endpoints), (name.to_owned(), port.to_owned()));
         }
     }

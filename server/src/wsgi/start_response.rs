@@ -3,27 +3,34 @@
 //! Owns the response's side of one call: what the application has said so far, and the way to the [`ResponseSink`]. The
 //! sink is borrowed from the caller's stack while Python objects live as long as they like, so the borrow is lent to the
 //! object for the time of the call and taken back, and whoever comes later, or from another thread, gets an exception.
-//! `call` lends; `body` sends through it.
+//! The objects are used again for the next call unless the application has kept one. `call` lends; `body` sends through it.
 
+use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::string::PyStringData;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::{ffi, intern};
 
 use super::detached::detached;
 use super::file_wrapper::Extent;
-use crate::exchange::{ResponseSink, SinkError};
+use crate::exchange::{Payload, ResponseSink, SinkError};
+use crate::sys::clock;
 
 /// Bytes of a streamed body handed to the sink before it is flushed: many times what a socket takes at once.
 const BLOCK: usize = 256 * 1024;
-/// A body that is there at once and not larger than this is handed over whole, so that a slow client costs memory and no
-/// thread. A larger one is copied block by block while the thread waits for the client.
-const WHOLE: usize = 16 * 1024 * 1024;
+/// A body up to this size is copied, head and body into one buffer; of a larger one the application's own bytes objects
+/// are kept until the client has them.
+const COPIED: usize = 16 * 1024;
+/// Parts that are smaller than this on average are joined: the kernel takes few of them at once.
+const SMALL: usize = 4 * 1024;
+/// Objects kept for the next calls.
+const KEPT: usize = 64;
 
 /// Why a response can't go on.
 #[derive(Debug)]
@@ -59,22 +66,53 @@ impl From<Trouble> for PyErr {
     }
 }
 
-/// The `start_response` of one call.
-#[pyclass(frozen, name = "start_response", module = "smarthttpd")]
-pub(super) struct StartResponse {
-    /// The thread that the sink belongs to.
-    owner: usize,
-    /// Absent once the call is over, and while the owner is inside of it.
-    exchange: Mutex<Option<Exchange>>,
+/// What `start_response` is a method of, and `write` is a call of.
+#[pyclass(frozen, name = "Response", module = "smarthttpd")]
+pub(super) struct Response {
+    /// The thread that the sink belongs to; 0: it is lent to nobody.
+    owner: AtomicUsize,
+    /// The owner is inside of it.
+    busy: Cell<bool>,
+    exchange: UnsafeCell<Option<Exchange>>,
+}
+
+// SAFETY: only the thread that `owner` names touches the other two fields (`with`, `Desk::lend`), and a thread names itself
+// there only while nobody is named: in `Desk::lend`, which has the object to itself then.
+unsafe impl Sync for Response {}
+// SAFETY: the same; what is in `exchange` belongs to the owner's thread, and there is nothing in it for anybody else.
+unsafe impl Send for Response {}
+
+/// The objects that calls are made with.
+#[derive(Default)]
+pub(super) struct Desk {
+    kept: Mutex<Vec<Pair>>,
+}
+
+/// The object, and its method as applications get it.
+struct Pair {
+    response: Py<Response>,
+    method: Py<PyAny>,
 }
 
 /// The response so far.
 pub(super) struct Exchange {
-    sink: Lent,
+    /// The sink of the call under way, its lifetime forgotten.
+    sink: NonNull<dyn ResponseSink>,
     head: Head,
     content_length: Option<u64>,
-    body_begun: bool,
+    body: Stage,
     account: Account,
+}
+
+/// How far the body is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// None of it was given to the sink.
+    Nothing,
+    /// Some of it was.
+    Begun,
+    /// All that Content-Length promised was: what comes after it is cut.
+    Complete,
 }
 
 /// What is to be known of a call besides its response.
@@ -97,77 +135,127 @@ enum Head {
     Rejected,
 }
 
-/// The sink of the call under way, its lifetime forgotten.
-struct Lent(NonNull<dyn ResponseSink>);
-
-// SAFETY: the pointer is dereferenced on the thread that lent it only; `StartResponse::with` turns others away.
-unsafe impl Send for Lent {}
-
-impl StartResponse {
-    /// Calls `body` with a `start_response` that reaches `sink`, which it does no longer when this returns.
+impl Desk {
+    /// Calls `body` with a response, and its `start_response`, that reach `sink`, which they do no longer when this
+    /// returns.
     pub(super) fn lend<'py, R>(
+        &self,
         py: Python<'py>,
         sink: &mut dyn ResponseSink,
-        body: impl FnOnce(&Bound<'py, StartResponse>) -> R,
+        body: impl FnOnce(&Response, &Bound<'py, PyAny>) -> R,
     ) -> PyResult<R> {
         /// Takes the borrow back, also when a panic unwinds.
-        struct Loan<'a>(&'a StartResponse);
+        struct Loan<'a>(&'a Response);
         impl Drop for Loan<'_> {
             fn drop(&mut self) {
-                self.0.lock().take();
+                // SAFETY: this is the owner's thread, and nobody is inside: `with` is nested in `body`, which is over.
+                unsafe { *self.0.exchange.get() = None };
+                self.0.owner.store(0, Ordering::Release);
             }
         }
 
         // SAFETY: only the lifetime in the type changes. `Loan` clears the one copy of the pointer before this function,
-        // and with it the borrow of `sink`, ends; `with` has it out of its place for no longer than a call that is nested
-        // in `body` on this very thread.
+        // and with it the borrow of `sink`, ends.
         let sink = unsafe {
             std::mem::transmute::<NonNull<dyn ResponseSink + '_>, NonNull<dyn ResponseSink>>(NonNull::from(sink))
         };
-        let start_response = Bound::new(
-            py,
-            StartResponse {
-                owner: this_thread(),
-                exchange: Mutex::new(Some(Exchange {
-                    sink: Lent(sink),
-                    head: Head::Missing,
-                    content_length: None,
-                    body_begun: false,
-                    account: Account::default(),
-                })),
-            },
-        )?;
-        let loan = Loan(start_response.get());
-        let result = body(&start_response);
-        drop(loan);
+        let Pair { response, method } = self.take(py)?;
+        let exchange = Exchange {
+            sink,
+            head: Head::Missing,
+            content_length: None,
+            body: Stage::Nothing,
+            account: Account::default(),
+        };
+        let result = {
+            let response = response.get();
+            // SAFETY: the object is new, or was kept and nobody else has it: nobody is named as its owner.
+            unsafe { *response.exchange.get() = Some(exchange) };
+            response.owner.store(this_thread(), Ordering::Release);
+            let loan = Loan(response);
+            body(loan.0, method.bind(py))
+        };
+        self.keep(py, Pair { response, method });
         Ok(result)
     }
 
+    fn take(&self, py: Python<'_>) -> PyResult<Pair> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(pair) = kept {
+            return Ok(pair);
+        }
+        let response = Bound::new(
+            py,
+            Response { owner: AtomicUsize::new(0), busy: Cell::new(false), exchange: UnsafeCell::new(None) },
+        )?;
+        let method = response.getattr(intern!(py, "start_response"))?.unbind();
+        Ok(Pair { response: response.unbind(), method })
+    }
+
+    /// For the next call, if the application has kept neither.
+    fn keep(&self, _: Python<'_>, pair: Pair) {
+        // SAFETY: both are live objects, and this thread is attached.
+        let (responses, methods) =
+            unsafe { (ffi::Py_REFCNT(pair.response.as_ptr()), ffi::Py_REFCNT(pair.method.as_ptr())) };
+        // The method refers to the object.
+        if (responses, methods) != (2, 1) {
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT {
+            kept.push(pair);
+        }
+    }
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl Response {
     /// Lets `work` at the response, if it is under way and this is its thread.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut Exchange) -> Result<R, Trouble>) -> Result<R, Trouble> {
-        if self.owner != this_thread() {
+        /// The owner is out again, also when a panic unwinds.
+        struct Inside<'a>(&'a Cell<bool>);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+
+        match self.owner.load(Ordering::Acquire) {
+            owner if owner == this_thread() => {}
+            0 => return Err(Trouble::Raised(PyRuntimeError::new_err("the response is over"))),
+            _ => {
+                return Err(Trouble::Raised(PyRuntimeError::new_err(
+                    "start_response() and write() work in the thread that called the application only",
+                )));
+            }
+        }
+        if self.busy.replace(true) {
             return Err(Trouble::Raised(PyRuntimeError::new_err(
-                "start_response() and write() work in the thread that called the application only",
+                "start_response() or write() was called within itself",
             )));
         }
-        let taken = self.lock().take();
-        let mut exchange = taken.ok_or_else(|| PyRuntimeError::new_err("the response is over"))?;
-        let result = work(&mut exchange);
+        let inside = Inside(&self.busy);
+        // SAFETY: this is the owner's thread, so no other one is here; `busy` says that this thread isn't a second time.
+        let exchange = unsafe { &mut *self.exchange.get() };
+        let Some(exchange) = exchange else {
+            return Err(Trouble::Raised(PyRuntimeError::new_err("the response is over")));
+        };
+        let result = work(exchange);
         if matches!(result, Err(Trouble::ClientGone(_))) {
             exchange.account.client_gone = true;
         }
-        *self.lock() = Some(exchange);
+        drop(inside);
         result
     }
 
     /// The account of this call so far.
     pub(super) fn account(&self) -> Account {
         self.with(|exchange| Ok(exchange.account)).unwrap_or_default()
-    }
-
-    /// No Python code runs while it is held.
-    fn lock(&self) -> MutexGuard<'_, Option<Exchange>> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,44 +266,58 @@ fn this_thread() -> usize {
 }
 
 #[pymethods]
-impl StartResponse {
+impl Response {
     /// start_response(status, headers, exc_info=None, /): takes the response's head and returns write(data).
     #[pyo3(signature = (status, headers, exc_info = None, /))]
-    fn __call__<'py>(
+    fn start_response<'py>(
         slf: &Bound<'py, Self>,
         status: &Bound<'py, PyAny>,
         headers: &Bound<'py, PyAny>,
         exc_info: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, Write>> {
+    ) -> PyResult<Bound<'py, Self>> {
         slf.get().with(|exchange| exchange.begin(status, headers, exc_info))?;
-        Bound::new(slf.py(), Write { start_response: slf.clone().unbind() })
+        Ok(slf.clone())
     }
-}
 
-/// What `start_response` returns.
-#[pyclass(frozen, name = "write", module = "smarthttpd")]
-struct Write {
-    start_response: Py<StartResponse>,
-}
-
-#[pymethods]
-impl Write {
     /// write(data, /): sends a piece of the body.
     #[pyo3(signature = (data, /))]
-    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __call__(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let data = data
             .cast::<PyBytes>()
             .map_err(|_| PyTypeError::new_err(format!("write() needs bytes, not {}", type_name(data))))?;
-        self.start_response.get().with(|exchange| exchange.piece(py, data.as_bytes()))?;
+        self.with(|exchange| exchange.piece(data))?;
         Ok(())
+    }
+}
+
+/// A bytes object of the application, kept until it is sent.
+struct Kept {
+    bytes: NonNull<[u8]>,
+    /// Lets go of the object when it is dropped, which needs no interpreter lock: pyo3 puts that off until it is held.
+    _object: Py<PyBytes>,
+}
+
+// SAFETY: the memory of a bytes object never changes and stays where it is as long as the object lives, which `_object` sees
+// to; reading it takes no interpreter lock.
+unsafe impl Send for Kept {}
+
+impl Kept {
+    fn boxed(object: &Bound<'_, PyBytes>) -> Box<dyn Payload> {
+        Box::new(Kept { bytes: NonNull::from(object.as_bytes()), _object: object.clone().unbind() })
+    }
+}
+
+impl Payload for Kept {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: see above; the result lives no longer than `self`.
+        unsafe { self.bytes.as_ref() }
     }
 }
 
 impl Exchange {
     fn sink(&mut self) -> &mut dyn ResponseSink {
-        // SAFETY: the pointer came from a `&mut` in `StartResponse::lend`, which is still running, since only it creates an
-        // Exchange and clears it at its end; `self` is borrowed mutably for as long as the result, and is the only way to it.
-        unsafe { self.sink.0.as_mut() }
+        // SAFETY: the pointer came from a `&mut` in `Desk::lend`, which is still running, since only it creates an Exchange and clears it at its end; `self` is borrowed mutably for as long as the result, and is the only way to it.
+        unsafe { self.sink.as_mut() }
     }
 
     fn begin(
@@ -279,7 +381,7 @@ impl Exchange {
 
     /// Whether any of the body was given to the sink.
     pub(super) fn body_begun(&self) -> bool {
-        self.body_begun
+        self.body != Stage::Nothing
     }
 
     /// A body needs a head.
@@ -297,58 +399,74 @@ impl Exchange {
         }
     }
 
-    /// Sends all of the body, `total` bytes in these parts. Nothing was sent before.
-    pub(super) fn whole(&mut self, py: Python<'_>, parts: &[Bound<'_, PyBytes>], total: usize) -> Result<(), Trouble> {
+    /// Takes all of the body, `total` bytes in these parts. Nothing was given before.
+    pub(super) fn whole(&mut self, parts: &[Bound<'_, PyBytes>], total: usize) -> Result<(), Trouble> {
         self.require_head()?;
-        self.body_begun = true;
-        match parts {
-            [part] if total <= WHOLE => self.sink().whole(part.as_bytes())?,
-            parts if total <= WHOLE => {
-                let mut joined = Vec::with_capacity(total);
-                for part in parts {
-                    joined.extend_from_slice(part.as_bytes());
-                }
-                self.sink().whole(&joined)?;
-            }
-            parts => {
-                if self.content_length.is_none() {
-                    self.sink().header(b"Content-Length", total.to_string().as_bytes())?;
-                }
-                for part in parts {
-                    self.piece(py, part.as_bytes())?;
-                }
-            }
+        self.body = Stage::Begun;
+        if let ([part], ..=COPIED) = (parts, total) {
+            return Ok(self.sink().whole(part.as_bytes())?);
+        }
+        if total > COPIED && total / parts.len() >= SMALL {
+            let kept = parts.iter().map(Kept::boxed).collect();
+            return Ok(self.sink().parts(kept, total as u64)?);
+        }
+        let mut joined = Vec::with_capacity(total);
+        for part in parts {
+            joined.extend_from_slice(part.as_bytes());
+        }
+        match total {
+            ..=COPIED => self.sink().whole(&joined)?,
+            _ => self.sink().parts(vec![Box::new(joined)], total as u64)?,
         }
         Ok(())
     }
 
-    /// Sends one of several pieces. Blocks without the interpreter lock while the client is slow.
-    pub(super) fn piece(&mut self, py: Python<'_>, piece: &[u8]) -> Result<(), Trouble> {
+    /// Sends one of several pieces. Blocks without the interpreter lock while the client is slow, unless it is the last.
+    pub(super) fn piece(&mut self, piece: &Bound<'_, PyBytes>) -> Result<(), Trouble> {
         self.require_head()?;
-        for block in piece.chunks(BLOCK) {
-            self.body_begun = true;
+        if self.body == Stage::Complete {
+            return Ok(());
+        }
+        self.body = Stage::Begun;
+        let bytes = piece.as_bytes();
+        if self.sink().completes(bytes.len() as u64) {
+            self.body = Stage::Complete;
+            match bytes.len() {
+                ..=COPIED => self.sink().piece(bytes)?,
+                length => self.sink().parts(vec![Kept::boxed(piece)], length as u64)?,
+            }
+            // Sent before the application is asked for more, or closes what it returned: it may do so at its leisure.
+            if self.sink().is_deferred() {
+                return Ok(self.sink().dispatch()?);
+            }
+            return self.without_lock(piece.py(), |sink| sink.dispatch());
+        }
+        for block in bytes.chunks(BLOCK) {
             self.sink().piece(block)?;
-            let sink = self.sink();
-            // SAFETY: the closure holds the sink only, which knows nothing of Python.
-            let (flushed, done) = unsafe { detached(py, move || (sink.flush(), Instant::now())) };
-            self.account.lock_wait_ns += nanoseconds(done.elapsed());
-            flushed?;
+            self.without_lock(piece.py(), |sink| sink.flush())?;
         }
         Ok(())
+    }
+
+    fn without_lock(
+        &mut self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut dyn ResponseSink) -> Result<(), SinkError>,
+    ) -> Result<(), Trouble> {
+        let sink = self.sink();
+        // SAFETY: the closure holds the sink only, which knows nothing of Python.
+        let (done, ended_ns) = unsafe { detached(py, move || (work(sink), clock::monotonic_ns())) };
+        self.account.lock_wait_ns += clock::monotonic_ns().saturating_sub(ended_ns);
+        Ok(done?)
     }
 
     /// Has a file sent as the whole body. Nothing was sent before.
     pub(super) fn file(&mut self, extent: Extent) -> Result<(), Trouble> {
         self.require_head()?;
-        self.body_begun = true;
+        self.body = Stage::Begun;
         let len = self.content_length.map_or(extent.len, |length| length.min(extent.len));
         Ok(self.sink().file(extent.file, extent.offset, len)?)
     }
-}
-
-/// Of a duration, as far as they fit.
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The exception in `exc_info`, with its traceback, as `raise exc_info[1].with_traceback(exc_info[2])` would raise it.

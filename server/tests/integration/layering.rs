@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     // The worker knows the application as a trait of `exchange` only: neither `wsgi` nor `native`.
     ("worker", &["config", "connection", "exchange", "handoff", "listener", "log", "scoreboard", "sys"]),
     // Applications. Python knows no sockets, no workers, no configuration.
-    ("wsgi", &["exchange"]),
+    ("wsgi", &["exchange", "sys"]),
     ("native", &["exchange"]),
     // What moves between processes and sockets.
     ("handoff", &["connection", "exchange", "sys"]),

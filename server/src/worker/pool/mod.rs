@@ -20,9 +20,11 @@ use std::time::{Duration, Instant};
 use mpm::sizing;
 
 use self::siblings::DRIP;
-use super::call::{Caller, Measured, Tools};
+use super::call::{Caller, Measured, Office, Tools};
+use super::outbox::{Delivery, Outbox};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
+use crate::connection::{Outgoing, Transport};
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
@@ -31,6 +33,8 @@ use crate::sys::{clock, process};
 const REVIEW_NS: u64 = 100_000_000;
 /// The supervisor is told of a lack of room at most this often.
 const REPORT_NS: u64 = 10_000_000;
+/// Responses are held back, to be written together, only while calls take no longer than this on average.
+const DEFERRED_CALLS_NS: u64 = 200_000;
 /// A follower that nobody needed for this long leaves.
 const AGED: Duration = Duration::from_secs(5);
 
@@ -74,15 +78,20 @@ pub(super) struct Pool {
     /// Complete requests that wait for a thread.
     ready: Mutex<VecDeque<Job>>,
     queued: AtomicUsize,
-    /// Answered requests whose thread could not get the reactor.
+    /// Answered requests whose thread could not get the reactor, and how many there are.
     done: Mutex<Vec<Done>>,
+    undone: AtomicUsize,
+    /// Responses that are written together.
+    outbox: Outbox,
     crew: Mutex<Crew>,
     /// How many calls may run at once now.
     limit: AtomicU32,
     /// Whether calls block so long that the reactor is handed over first.
     hand_off: AtomicBool,
-    /// Since when nobody attends to the reactor, in monotonic nanoseconds; 0: somebody does.
-    away_since: AtomicU64,
+    /// Which absence of the leader this is; 0: it attends to the reactor.
+    absence: AtomicU64,
+    /// How many absences there have been.
+    absences: AtomicU64,
     /// The monitor sleeps and must be woken when calls happen.
     monitor_asleep: AtomicBool,
     monitor: Mutex<Option<Thread>>,
@@ -144,10 +153,13 @@ impl Pool {
             ready: Mutex::default(),
             queued: AtomicUsize::new(0),
             done: Mutex::default(),
+            undone: AtomicUsize::new(0),
+            outbox: Outbox::default(),
             crew: Mutex::new(Crew { parked: Vec::new(), threads: 1 }),
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             hand_off: AtomicBool::new(false),
-            away_since: AtomicU64::new(0),
+            absence: AtomicU64::new(0),
+            absences: AtomicU64::new(0),
             monitor_asleep: AtomicBool::new(false),
             monitor: Mutex::new(None),
             draining: AtomicBool::new(false),
@@ -197,41 +209,86 @@ impl Pool {
     /// Attends to the reactor and calls the application, until another thread has the reactor or all is over.
     fn lead<'a>(self: &'a Arc<Pool>, mut reactor: MutexGuard<'a, Reactor>, tools: &mut Tools) {
         let mut jobs = VecDeque::new();
+        let mut deliveries = Vec::new();
+        let mut now_ns = clock::monotonic_ns();
         loop {
-            self.away_since.store(0, Ordering::Release);
-            for done in std::mem::take(&mut *lock(&self.done)) {
-                let give_away = self.gives_away(reactor.connections());
-                reactor.settle(done, give_away, &mut jobs);
+            self.absence.store(0, Ordering::Release);
+            if self.undone.load(Ordering::Acquire) > 0 {
+                self.settle_all(&mut reactor, &mut jobs);
             }
             self.enqueue(&mut jobs);
             self.slot.set_connections(reactor.connections());
+            if self.outbox.is_due(now_ns) {
+                self.post_off(&mut reactor, &mut deliveries, &mut jobs);
+            }
             let Some(job) = self.take() else {
-                if self.turn(&mut reactor, &mut jobs) {
+                if !self.post_off(&mut reactor, &mut deliveries, &mut jobs) && self.turn(&mut reactor, &mut jobs) {
                     self.end();
                     return;
                 }
+                now_ns = reactor.now_ns();
                 continue;
             };
-            self.away_since.store(clock::monotonic_ns(), Ordering::SeqCst);
+            self.leave();
             drop(reactor);
             self.announce();
             let done = self.call(job, tools);
+            now_ns = done.ended_ns;
             reactor = match self.reactor.try_lock() {
                 Ok(reactor) => reactor,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    self.deliver(done);
-                    // Another thread attends to the reactor: take what is queued, then rest.
-                    while let Some(job) = self.take() {
-                        let done = self.call(job, tools);
-                        self.deliver(done);
-                    }
-                    return;
-                }
+                Err(TryLockError::WouldBlock) => return self.follow(done, tools),
             };
             let give_away = self.gives_away(reactor.connections());
             reactor.settle(done, give_away, &mut jobs);
         }
+    }
+
+    /// The leader is about to leave the reactor.
+    fn leave(&self) {
+        // Only who holds the reactor counts.
+        let absence = self.absences.load(Ordering::Relaxed) + 1;
+        self.absences.store(absence, Ordering::Relaxed);
+        self.absence.store(absence, Ordering::SeqCst);
+    }
+
+    /// Another thread attends to the reactor: takes what is queued, then rests.
+    fn follow(&self, done: Done, tools: &mut Tools) {
+        self.deliver(done);
+        while let Some(job) = self.take() {
+            let done = self.call(job, tools);
+            self.deliver(done);
+        }
+    }
+
+    /// Takes back what other threads have answered.
+    fn settle_all(&self, reactor: &mut Reactor, jobs: &mut VecDeque<Job>) {
+        let all = {
+            let mut queue = lock(&self.done);
+            self.undone.store(0, Ordering::Relaxed);
+            std::mem::take(&mut *queue)
+        };
+        for done in all {
+            let give_away = self.gives_away(reactor.connections());
+            reactor.settle(done, give_away, jobs);
+        }
+    }
+
+    /// Writes the responses that were held back, and goes on with their connections. False if there were none. (What the
+    /// monitor is writing at this moment comes with its wake-up.)
+    fn post_off(&self, reactor: &mut Reactor, deliveries: &mut Vec<Delivery>, jobs: &mut VecDeque<Job>) -> bool {
+        if self.outbox.is_empty() {
+            return false;
+        }
+        self.outbox.write();
+        self.outbox.collect(deliveries);
+        let any = !deliveries.is_empty();
+        for delivery in deliveries.drain(..) {
+            let give_away = self.gives_away(reactor.connections());
+            reactor.delivered(delivery, give_away, jobs);
+        }
+        self.enqueue(jobs);
+        any
     }
 
     /// One turn of the event loop. True when the worker has nothing more to do in this life.
@@ -363,8 +420,7 @@ impl Pool {
     }
 
     fn call(&self, job: Job, tools: &mut Tools) -> Done {
-        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, tools, &|| self.may_keep());
+        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) = self.caller.call(job, tools, self);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
         done
@@ -372,9 +428,12 @@ impl Pool {
 
     /// Leaves an answered request for the leader, and wakes it.
     fn deliver(&self, done: Done) {
+        // The leader may be asleep: nothing is held back for it.
+        self.outbox.write();
         let first = {
             let mut queue = lock(&self.done);
             queue.push(done);
+            self.undone.store(queue.len(), Ordering::Release);
             queue.len() == 1
         };
         if first {
@@ -480,6 +539,23 @@ impl Pool {
         let limit = sizing::concurrency(&stats, current, max_threads, min_threads, max_threads);
         self.limit.store(limit, Ordering::Relaxed);
         self.hand_off.store(limit > 1 && sizing::hand_off_first(&stats), Ordering::Relaxed);
+    }
+}
+
+impl Office for Pool {
+    fn may_keep(&self) -> bool {
+        self.may_keep()
+    }
+
+    /// While requests wait for this thread anyway, and calls are so short that it is back soon.
+    fn defers(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+            && self.caller.mean_wall_ns() <= DEFERRED_CALLS_NS
+            && !self.hand_off.load(Ordering::Relaxed)
+    }
+
+    fn post(&self, key: usize, transport: &Arc<Transport>, outgoing: Outgoing) -> Vec<u8> {
+        self.outbox.post(key, transport, outgoing)
     }
 }
 

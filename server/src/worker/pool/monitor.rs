@@ -1,7 +1,7 @@
 //! The monitor: the one thread that only watches.
 //!
-//! It replaces a leader that is away for long, and lets more calls run when those that run are blocked and others wait.
-//! It sleeps while nothing happens.
+//! It replaces a leader that is away for long, lets more calls run when those that run are blocked and others wait, and
+//! writes responses that were held back for too long. It sleeps while nothing happens.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,34 +11,36 @@ use std::time::Duration;
 use super::{Pool, lock};
 use crate::sys::{clock, threads};
 
-/// A leader that is away longer than this is replaced.
-const AWAY_NS: u64 = 1_000_000;
-/// The monitor looks this often while calls happen.
-const LOOK: Duration = Duration::from_millis(1);
+/// The monitor looks this often while calls happen. A leader that is still away since the last look is replaced, and a
+/// response that waits since then is written.
+const LOOK: Duration = Duration::from_millis(2);
 /// Looks without a call after which the monitor sleeps until there is one.
-const QUIET_LOOKS: u32 = 50;
+const QUIET_LOOKS: u32 = 25;
 /// Over how long the process's use of its CPU is judged.
 const IDLE_SPAN_NS: u64 = 2_000_000;
 
 impl Pool {
-    /// The monitor's life: replaces a leader that is away for long, and lets more calls run when those that run are
-    /// blocked and others wait.
+    /// The monitor's life.
     pub(super) fn watch(self: &Arc<Pool>) {
-        let mut requests = 0;
-        let mut quiet = 0;
+        let (mut requests, mut quiet, mut absence) = (0, 0, 0);
         let mut idle = Idleness::default();
         while !self.over.load(Ordering::Acquire) {
-            let away_since = self.away_since.load(Ordering::Acquire);
-            if away_since != 0 && clock::monotonic_ns().saturating_sub(away_since) >= AWAY_NS {
+            let before = std::mem::replace(&mut absence, self.absence.load(Ordering::Acquire));
+            if absence != 0 && absence == before {
                 self.promote();
+            }
+            let now_ns = clock::monotonic_ns();
+            if self.outbox.is_due(now_ns) && self.outbox.write() {
+                // The leader goes on with those connections.
+                self.wake.ring();
             }
             let waiting = self.is_waited_for();
             // Little CPU used may also mean that others have the CPU; only if nobody here wants it, calls are blocked.
-            if waiting && idle.look(clock::monotonic_ns(), clock::process_cpu_ns()) && threads::all_others_sleep() {
+            if waiting && idle.look(now_ns, clock::process_cpu_ns()) && threads::all_others_sleep() {
                 self.relieve();
             }
             let served = self.slot.requests();
-            quiet = if served == requests && away_since == 0 && !waiting { quiet + 1 } else { 0 };
+            quiet = if served == requests && absence == 0 && !waiting { quiet + 1 } else { 0 };
             requests = served;
             if quiet < QUIET_LOOKS {
                 thread::sleep(LOOK);
@@ -47,8 +49,7 @@ impl Pool {
             quiet = 0;
             self.monitor_asleep.store(true, Ordering::SeqCst);
             // A leader that left before it could see the flag is still looked after.
-            if self.away_since.load(Ordering::SeqCst) == 0 && !self.is_waited_for() && !self.over.load(Ordering::SeqCst)
-            {
+            if self.absence.load(Ordering::SeqCst) == 0 && !self.is_waited_for() && !self.over.load(Ordering::SeqCst) {
                 thread::park();
             }
             self.monitor_asleep.store(false, Ordering::SeqCst);
