@@ -315,3 +315,52 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
     }
     code
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::steady;
+
+    /// One application that answers at once, and one that does as Flask does: an iterator that must be closed.
+    const APPLICATIONS: &str = r#"
+BODY = b"Hello, World!"
+HEADERS = [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))]
+
+def plain(environ, start_response):
+    start_response("200 OK", HEADERS)
+    return [BODY]
+
+class Closing:
+    def __init__(self):
+        self.pieces = iter((piece for piece in (BODY,)))
+    def __iter__(self):
+        return self
+    def __next__(self):
+        return next(self.pieces)
+    def close(self):
+        pass
+
+def closing(environ, start_response):
+    start_response("200 OK", HEADERS)
+    return Closing()
+"#;
+
+    #[test]
+    fn a_wsgi_request_allocates_nothing_of_ours() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("steady_applications.py"), APPLICATIONS).expect("room");
+        let interpreter = wsgi::initialize(&wsgi::PythonOptions {
+            chdir: None,
+            pythonpath: vec![folder.path().to_owned()],
+            venv: None,
+            argv0: "steady".to_owned(),
+        })
+        .expect("Python");
+        let facts = wsgi::Facts { multithread: false, multiprocess: false };
+        for callable in ["plain", "closing"] {
+            let application = interpreter.load("steady_applications", callable, facts).expect("the application");
+            let made = steady::allocations(Arc::new(application), 8, 500);
+            assert!(made <= steady::NOW_AND_THEN, "{made} allocations, {callable}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Each file wraps one kernel interface in a safe one and knows nothing of the server. Everybody may call it.
 
+#[cfg(test)]
+pub(crate) mod allocations;
 pub(crate) mod clock;
 pub(crate) mod epoll;
 pub(crate) mod message;

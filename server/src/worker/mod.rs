@@ -9,6 +9,8 @@ mod call;
 mod outbox;
 mod pool;
 mod reactor;
+#[cfg(test)]
+pub(crate) mod steady;
 mod timers;
 mod window;
 
