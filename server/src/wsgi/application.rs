@@ -6,8 +6,8 @@
 use pyo3::prelude::*;
 
 use super::call::{self, Ending};
-use super::detached::detached;
 use super::environ::{Environ, Facts};
+use super::presence;
 use super::start_response::Desk;
 use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
 use crate::sys::clock;
@@ -28,6 +28,7 @@ impl WsgiApplication {
 
 impl Application for WsgiApplication {
     fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed> {
+        presence::begin();
         let ending = Python::attach(|py| {
             cost.lock_wait_ns = clock::monotonic_ns().saturating_sub(cost.began_ns);
             match self.environ.build(py, request) {
@@ -48,11 +49,7 @@ impl Application for WsgiApplication {
     }
 
     fn enter_thread(&self, body: &mut dyn FnMut()) {
-        // Attached all the time and detached inside of that: the thread keeps its Python state (and threading.local of the
-        // application its values), and each call's attach takes the lock and nothing else.
-        Python::attach(|py| {
-            // SAFETY: `body` comes from code that doesn't know Python.
-            unsafe { detached(py, body) }
-        });
+        body();
+        presence::end();
     }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use http1::{Framing, Version};
 use pyo3::ffi;
@@ -14,7 +14,8 @@ use pyo3::types::{PyDict, PyString};
 
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
-use super::names::{Names, Role};
+use super::memo::Memo;
+use super::names::{Known, Role};
 use crate::exchange::{Endpoint, Endpoints, Request};
 
 /// What is true of the process for all requests.
@@ -26,31 +27,70 @@ pub(crate) struct Facts {
     pub(crate) multiprocess: bool,
 }
 
-/// Listeners whose constants are kept. A server has a handful; the bound is there so that a mistake can't leak.
-const LISTENERS: usize = 32;
-
 /// Methods whose strings are kept. GET comes first because it is in the constants already.
 const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Makes environs.
 #[derive(Debug)]
 pub(super) struct Environ {
-    names: Names,
     keys: Keys,
     methods: [Py<PyString>; METHODS.len()],
     http10: Py<PyString>,
     /// What is the same for every request.
     constants: Py<PyDict>,
-    /// The same with what each listener adds.
-    listeners: Mutex<Vec<Listener>>,
+    /// What was made for earlier requests. Only ever tried to lock: somebody who waited here with the interpreter lock in
+    /// hand could wait for one who waits for that.
+    memory: Mutex<Memory>,
 }
 
-/// The constants of one listener.
+/// What requests have in common with earlier ones.
 #[derive(Debug)]
-struct Listener {
-    local: Endpoint,
-    scheme: &'static str,
-    constants: Py<PyDict>,
+struct Memory {
+    names: Memo<Known>,
+    texts: Memo<Py<PyString>>,
+    connections: Box<[Option<Connection>]>,
+}
+
+/// 256 names and as many texts, at most about 100 KiB; more connections than are busy at the same time.
+const TEXTS: u32 = 8;
+const CONNECTIONS: usize = 128;
+/// Longer texts are not remembered: they seldom come again, and cost memory.
+const LONGEST: usize = 256;
+
+/// A connection that has brought a request.
+#[derive(Debug)]
+struct Connection {
+    /// Held, so that no other connection's are at the same address.
+    endpoints: Arc<Endpoints>,
+    /// What is the same for all its requests: made when the second comes.
+    constants: Option<Py<PyDict>>,
+}
+
+impl Memory {
+    /// Knows nothing yet.
+    fn new(texts: u32, connections: usize) -> Memory {
+        Memory {
+            names: Memo::new(texts),
+            texts: Memo::new(texts),
+            connections: (0..connections).map(|_| None).collect(),
+        }
+    }
+
+    /// A `str` of these bytes, perhaps one that an earlier request had.
+    fn text<'py>(&mut self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        if bytes.len() > LONGEST {
+            return latin1(py, bytes);
+        }
+        let text = self.texts.find(bytes, || Ok::<_, PyErr>(latin1(py, bytes)?.unbind()))?;
+        Ok(text.bind(py).clone())
+    }
+
+    /// The place of a connection, by the address of what it has in memory.
+    fn connection(&mut self, endpoints: &Arc<Endpoints>) -> &mut Option<Connection> {
+        let address = Arc::as_ptr(endpoints).addr();
+        let count = self.connections.len();
+        &mut self.connections[address / size_of::<Endpoints>() % count]
+    }
 }
 
 /// Keys that are set for each request, interned.
@@ -59,12 +99,14 @@ struct Keys {
     request_method: Py<PyString>,
     path_info: Py<PyString>,
     query_string: Py<PyString>,
+    url_scheme: Py<PyString>,
+    server_name: Py<PyString>,
+    server_port: Py<PyString>,
     server_protocol: Py<PyString>,
     request_uri: Py<PyString>,
     raw_uri: Py<PyString>,
     remote_addr: Py<PyString>,
     remote_port: Py<PyString>,
-    content_type: Py<PyString>,
     content_length: Py<PyString>,
     http_host: Py<PyString>,
     wsgi_input: Py<PyString>,
@@ -75,17 +117,18 @@ impl Environ {
     pub(super) fn new(py: Python<'_>, facts: Facts) -> PyResult<Environ> {
         let intern = |text: &str| PyString::intern(py, text).unbind();
         Ok(Environ {
-            names: Names::new(py),
             keys: Keys {
                 request_method: intern("REQUEST_METHOD"),
                 path_info: intern("PATH_INFO"),
                 query_string: intern("QUERY_STRING"),
+                url_scheme: intern("wsgi.url_scheme"),
+                server_name: intern("SERVER_NAME"),
+                server_port: intern("SERVER_PORT"),
                 server_protocol: intern("SERVER_PROTOCOL"),
                 request_uri: intern("REQUEST_URI"),
                 raw_uri: intern("RAW_URI"),
                 remote_addr: intern("REMOTE_ADDR"),
                 remote_port: intern("REMOTE_PORT"),
-                content_type: intern("CONTENT_TYPE"),
                 content_length: intern("CONTENT_LENGTH"),
                 http_host: intern("HTTP_HOST"),
                 wsgi_input: intern("wsgi.input"),
@@ -93,13 +136,28 @@ impl Environ {
             methods: METHODS.map(intern),
             http10: intern("HTTP/1.0"),
             constants: constants(py, facts)?.unbind(),
-            listeners: Mutex::new(Vec::new()),
+            memory: Mutex::new(Memory::new(TEXTS, CONNECTIONS)),
         })
     }
 
     /// The environ of `request`, whose body moves into `wsgi.input`.
     pub(super) fn build<'py>(&self, py: Python<'py>, request: &mut Request) -> PyResult<Bound<'py, PyDict>> {
-        let environ = self.listener(py, &request.endpoints)?.into_bound(py).copy()?;
+        let (mut shared, mut own);
+        let memory = match self.memory.try_lock() {
+            Ok(memory) => {
+                shared = memory;
+                &mut *shared
+            }
+            Err(TryLockError::Poisoned(poisoned)) => {
+                shared = poisoned.into_inner();
+                &mut *shared
+            }
+            Err(TryLockError::WouldBlock) => {
+                own = Memory::new(1, 1);
+                &mut own
+            }
+        };
+        let environ = self.begin(py, &request.endpoints, memory)?;
         let keys = &self.keys;
         let (head, bytes) = (&request.head, request.bytes.as_slice());
 
@@ -118,27 +176,22 @@ impl Environ {
         // The constants are those of "/".
         let target = head.target(bytes);
         if target != "/" {
-            let text = latin1(py, target.as_bytes())?;
+            let text = memory.text(py, target.as_bytes())?;
             environ.set_item(&keys.raw_uri, &text)?;
             environ.set_item(&keys.request_uri, &text)?;
             match percent_decode(head.path(bytes)) {
                 Cow::Borrowed(path) if path.len() == target.len() => environ.set_item(&keys.path_info, text)?,
-                path => environ.set_item(&keys.path_info, latin1(py, &path)?)?,
+                path => environ.set_item(&keys.path_info, memory.text(py, &path)?)?,
             }
             let query = head.query(bytes);
             if !query.is_empty() {
-                environ.set_item(&keys.query_string, latin1(py, query.as_bytes())?)?;
+                environ.set_item(&keys.query_string, memory.text(py, query.as_bytes())?)?;
             }
-        }
-
-        if let Endpoint::Tcp(peer) = &request.endpoints.peer {
-            environ.set_item(&keys.remote_addr, latin1(py, request.endpoints.peer_ip.as_bytes())?)?;
-            environ.set_item(&keys.remote_port, decimal(py, u64::from(peer.port()))?)?;
         }
 
         let authority = head.authority(bytes);
         for (name, value) in head.headers(bytes) {
-            self.add_header(&environ, authority.is_some(), name, value)?;
+            add_header(&environ, authority.is_some(), name, value, memory)?;
         }
         if let Some(authority) = authority {
             environ.set_item(&keys.http_host, latin1(py, authority.as_bytes())?)?;
@@ -154,46 +207,70 @@ impl Environ {
         Ok(environ)
     }
 
-    fn add_header(
+    /// The environ of a request that came on this connection, before anything is known of the request.
+    fn begin<'py>(
         &self,
-        environ: &Bound<'_, PyDict>,
-        host_is_overridden: bool,
-        name: &str,
-        value: &[u8],
-    ) -> PyResult<()> {
-        let py = environ.py();
-        match self.names.find(py, name) {
-            (Role::Plain, Some(key)) => add(environ, &key, value, b","),
-            (Role::Cookie, Some(key)) => add(environ, &key, value, b"; "),
-            (Role::Host, Some(key)) if !host_is_overridden => add(environ, &key, value, b","),
-            (Role::ContentType, _) => add(environ, self.keys.content_type.bind(py), value, b","),
-            (Role::Host | Role::Dropped | Role::Plain | Role::Cookie, _) => Ok(()),
+        py: Python<'py>,
+        endpoints: &Arc<Endpoints>,
+        memory: &mut Memory,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let place = memory.connection(endpoints);
+        match place {
+            Some(known) if Arc::ptr_eq(&known.endpoints, endpoints) => {
+                if let Some(constants) = &known.constants {
+                    return constants.bind(py).copy();
+                }
+                let constants = self.connection_constants(py, endpoints)?;
+                known.constants = Some(constants.clone().unbind());
+                constants.copy()
+            }
+            _ => {
+                *place = Some(Connection { endpoints: Arc::clone(endpoints), constants: None });
+                self.connection_constants(py, endpoints)
+            }
         }
     }
 
-    /// The constants for requests that arrived through this listener.
-    fn listener(&self, py: Python<'_>, endpoints: &Endpoints) -> PyResult<Py<PyDict>> {
-        // Nothing in these two critical sections can run Python code, which might give the interpreter lock away and let
-        // another thread wait here while it holds that lock.
-        let found = {
-            let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-            listeners
-                .iter()
-                .find(|listener| listener.local == endpoints.local && listener.scheme == endpoints.scheme)
-                .map(|listener| listener.constants.clone_ref(py))
-        };
-        if let Some(found) = found {
-            return Ok(found);
+    fn connection_constants<'py>(&self, py: Python<'py>, endpoints: &Endpoints) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.constants.bind(py).copy()?;
+        let keys = &self.keys;
+        if endpoints.scheme != "http" {
+            environ.set_item(&keys.url_scheme, endpoints.scheme)?;
         }
-        let made = listener_constants(self.constants.bind(py), endpoints)?.unbind();
-        let listener =
-            Listener { local: endpoints.local.clone(), scheme: endpoints.scheme, constants: made.clone_ref(py) };
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        if listeners.len() < LISTENERS {
-            listeners.push(listener);
+        let (name, port) = server_name(endpoints);
+        environ.set_item(&keys.server_name, name)?;
+        environ.set_item(&keys.server_port, port)?;
+        if let Endpoint::Tcp(peer) = &endpoints.peer {
+            environ.set_item(&keys.remote_addr, latin1(py, endpoints.peer_ip.as_bytes())?)?;
+            environ.set_item(&keys.remote_port, decimal(py, u64::from(peer.port()))?)?;
         }
-        Ok(made)
+        Ok(environ)
     }
+}
+
+/// Puts a header where it belongs.
+fn add_header(
+    environ: &Bound<'_, PyDict>,
+    host_is_overridden: bool,
+    name: &str,
+    value: &[u8],
+    memory: &mut Memory,
+) -> PyResult<()> {
+    let py = environ.py();
+    let Memory { names, texts, .. } = memory;
+    let Known { role, key } = names.find(name.as_bytes(), || Ok::<_, PyErr>(Known::new(py, name)))?;
+    let Some(key) = key else { return Ok(()) };
+    let key = key.bind(py);
+    let text = match role {
+        Role::Dropped => return Ok(()),
+        Role::Host if host_is_overridden => return Ok(()),
+        Role::Secret | Role::Cookie => latin1(py, value)?,
+        _ if value.len() > LONGEST => latin1(py, value)?,
+        Role::Plain | Role::Host | Role::ContentType => {
+            texts.find(value, || Ok::<_, PyErr>(latin1(py, value)?.unbind()))?.bind(py).clone()
+        }
+    };
+    add(environ, key, &text, if *role == Role::Cookie { b"; " } else { b"," })
 }
 
 /// What every environ starts with.
@@ -251,17 +328,6 @@ fn errors(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(stderr)
 }
 
-fn listener_constants<'py>(constants: &Bound<'py, PyDict>, endpoints: &Endpoints) -> PyResult<Bound<'py, PyDict>> {
-    let py = constants.py();
-    let environ = constants.copy()?;
-    let set = |key: &str, value: &str| environ.set_item(PyString::intern(py, key), PyString::intern(py, value));
-    set("wsgi.url_scheme", endpoints.scheme)?;
-    let (name, port) = server_name(endpoints);
-    set("SERVER_NAME", &name)?;
-    set("SERVER_PORT", &port)?;
-    Ok(environ)
-}
-
 /// SERVER_NAME and SERVER_PORT. Neither may be empty (PEP 3333), so a unix socket gets what a client would have meant.
 fn server_name(endpoints: &Endpoints) -> (String, String) {
     match &endpoints.local {
@@ -305,16 +371,20 @@ fn decimal(py: Python<'_>, mut number: u64) -> PyResult<Bound<'_, PyString>> {
 }
 
 /// Sets `key`, or appends to what is there.
-fn add(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &[u8], separator: &[u8]) -> PyResult<()> {
+fn add<'py>(
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    value: &Bound<'py, PyString>,
+    separator: &[u8],
+) -> PyResult<()> {
     let py = environ.py();
-    let value = latin1(py, value)?;
     // SAFETY: this thread is attached; all three are live objects and `environ` is a dict that no other thread knows yet,
     // so the borrowed reference in the result stays valid until it is used here.
     let present = unsafe {
         let present = ffi::PyDict_SetDefault(environ.as_ptr(), key.as_ptr(), value.as_ptr());
         Bound::from_borrowed_ptr_or_err(py, present)?
     };
-    if present.is(&value) {
+    if present.is(value) {
         return Ok(());
     }
     let separator = latin1(py, separator)?;

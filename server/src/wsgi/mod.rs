@@ -14,9 +14,10 @@
 //! | `call` | one call: the callable, its result, `close()` |
 //! | `body` | the response iterable, piece by piece into the sink |
 //! | `start_response` | `start_response` and `write`, and how they borrow the sink |
-//! | `environ`, `names` | the environ dictionary |
+//! | `environ`, `names`, `memo` | the environ dictionary; what header names mean; what earlier requests had, too |
 //! | `input` | `wsgi.input` |
 //! | `file_wrapper` | `wsgi.file_wrapper` |
+//! | `presence` | a pool thread as Python knows it |
 //! | `traceback` | exceptions as text |
 //! | `detached` | running our own code without the interpreter lock |
 //!
@@ -36,7 +37,9 @@ mod file_wrapper;
 mod input;
 mod interpreter;
 mod loader;
+mod memo;
 mod names;
+mod presence;
 mod start_response;
 mod traceback;
 mod venv;

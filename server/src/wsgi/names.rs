@@ -1,7 +1,7 @@
 //! Header names and what becomes of them in the environ.
 //!
-//! Owns the mapping `X-Forwarded-For` → `HTTP_X_FORWARDED_FOR` and its exceptions. Knows no values. `environ` calls it, for
-//! each header of each request, so the common names are looked up, with their keys ready made.
+//! Owns the mapping `X-Forwarded-For` → `HTTP_X_FORWARDED_FOR` and its exceptions. Knows no values. `environ` calls it, and
+//! remembers what it said.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -11,7 +11,9 @@ use pyo3::types::PyString;
 pub(super) enum Role {
     /// A key of its own; repeated, the values are joined with commas (RFC 9110 §5.3).
     Plain,
-    /// The same, but joined with semicolons (RFC 6265 §5.4).
+    /// The same, but its value is not remembered.
+    Secret,
+    /// The same, and joined with semicolons (RFC 6265 §5.4).
     Cookie,
     /// Overridden by the authority of an absolute-form target (RFC 9112 §3.2.2).
     Host,
@@ -21,97 +23,36 @@ pub(super) enum Role {
     Dropped,
 }
 
-/// Names that most requests consist of, in lower case.
-const COMMON: &[&str] = &[
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "access-control-request-headers",
-    "access-control-request-method",
-    "authorization",
-    "cache-control",
-    "cdn-loop",
-    "connection",
-    "cookie",
-    "dnt",
-    "expect",
-    "forwarded",
-    "from",
-    "host",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "origin",
-    "pragma",
-    "priority",
-    "range",
-    "referer",
-    "sec-ch-ua",
-    "sec-ch-ua-mobile",
-    "sec-ch-ua-platform",
-    "sec-fetch-dest",
-    "sec-fetch-mode",
-    "sec-fetch-site",
-    "sec-fetch-user",
-    "te",
-    "traceparent",
-    "tracestate",
-    "upgrade",
-    "upgrade-insecure-requests",
-    "user-agent",
-    "via",
-    "x-amzn-trace-id",
-    "x-csrf-token",
-    "x-csrftoken",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-    "x-requested-with",
-];
-
-/// The keys of common headers, interned, by the length of the name.
+/// What becomes of a header.
 #[derive(Debug)]
-pub(super) struct Names {
-    by_length: Vec<Vec<(&'static str, Role, Py<PyString>)>>,
+pub(super) struct Known {
+    /// What it means.
+    pub(super) role: Role,
+    /// Its key in the environ; missing for one that is [`Role::Dropped`].
+    pub(super) key: Option<Py<PyString>>,
 }
 
-impl Names {
-    pub(super) fn new(py: Python<'_>) -> Names {
-        let longest = COMMON.iter().map(|name| name.len()).max().unwrap_or(0);
-        let mut by_length: Vec<Vec<_>> = (0..=longest).map(|_| Vec::new()).collect();
-        for &name in COMMON {
-            let key = PyString::intern(py, &environ_key(name)).unbind();
-            by_length[name.len()].push((name, role(name), key));
-        }
-        Names { by_length }
-    }
-
-    /// The role of a header and its key in the environ. The key of a [`Role::Dropped`] one is missing, as is that of
-    /// [`Role::ContentType`].
-    pub(super) fn find<'py>(&self, py: Python<'py>, name: &str) -> (Role, Option<Bound<'py, PyString>>) {
-        if let Some(bucket) = self.by_length.get(name.len())
-            && let Some((_, role, key)) = bucket.iter().find(|(common, ..)| common.eq_ignore_ascii_case(name))
-        {
-            return (*role, Some(key.bind(py).clone()));
-        }
-        match role(name) {
-            role @ (Role::Dropped | Role::ContentType) => (role, None),
-            role => (role, Some(PyString::new(py, &environ_key(name)))),
-        }
+impl Known {
+    /// Of a header of that name, spelled as it came.
+    pub(super) fn new(py: Python<'_>, name: &str) -> Known {
+        let role = role(name);
+        let key = match role {
+            Role::Dropped => None,
+            // Interned, for applications look them up by constants of their own, which are.
+            Role::ContentType => Some(PyString::intern(py, "CONTENT_TYPE").unbind()),
+            Role::Plain | Role::Secret | Role::Cookie | Role::Host => {
+                Some(PyString::intern(py, &environ_key(name)).unbind())
+            }
+        };
+        Known { role, key }
     }
 }
 
 /// What the name means, whatever its case.
 fn role(name: &str) -> Role {
-    const SPECIAL: [(&str, Role); 6] = [
+    const SPECIAL: [(&str, Role); 8] = [
+        ("authorization", Role::Secret),
+        ("proxy-authorization", Role::Secret),
         ("cookie", Role::Cookie),
         ("host", Role::Host),
         ("content-type", Role::ContentType),
@@ -168,20 +109,13 @@ mod tests {
             ("Transfer-Encoding", Role::Dropped),
             ("Proxy", Role::Dropped),
             // Only "Proxy" becomes HTTP_PROXY.
-            ("Proxy-Authorization", Role::Plain),
+            ("Proxy-Authorization", Role::Secret),
+            ("AUTHORIZATION", Role::Secret),
             ("X_Forwarded_For", Role::Dropped),
             // Would otherwise come out as CONTENT_LENGTH's sibling.
             ("Content_Length", Role::Dropped),
         ] {
             assert_eq!(role(name), expect, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_common_names_are_lower_case_and_kept() {
-        for name in COMMON {
-            assert_eq!(*name, name.to_ascii_lowercase());
-            assert!(!matches!(role(name), Role::Dropped | Role::ContentType), "{name}");
         }
     }
 }
