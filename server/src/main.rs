@@ -13,6 +13,7 @@ mod listener;
 mod log;
 mod native;
 mod scoreboard;
+mod statics;
 mod supervisor;
 mod sys;
 mod template;

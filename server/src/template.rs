@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{AppSource, Config, Exit, Mpm};
+use crate::config::{AppSource, Config, Exit, Mpm, Statics};
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::link::{FromTemplate, Link, ToTemplate};
@@ -20,7 +20,7 @@ use crate::scoreboard::Scoreboard;
 use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
 use crate::worker::{self, Outfit};
-use crate::{log, native, wsgi};
+use crate::{log, native, statics, wsgi};
 
 /// What the supervisor handed over.
 struct Inheritance {
@@ -281,6 +281,16 @@ fn bear(source: &Source) -> io::Result<Born> {
     Ok(Born::Child { pid, pidfd: process::open(pid)?, wake })
 }
 
+/// The files that are laid over the application.
+fn files(config: &Statics) -> statics::Settings {
+    statics::Settings {
+        mounts: config.mounts.iter().map(|mount| (mount.prefix.clone(), mount.directory.clone())).collect(),
+        max_age: config.max_age,
+        precompressed: config.precompressed,
+        follow_links: config.follow_links,
+    }
+}
+
 /// The rest of a worker's life.
 fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
     log::set_role(&format!("worker {slot}"));
@@ -298,8 +308,8 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
         },
     };
     let outfit = Outfit {
+        application: statics::lay_over(application, files(&inheritance.config.statics)),
         config: inheritance.config,
-        application,
         slot: inheritance.scoreboard.slot(slot),
         scoreboard: inheritance.scoreboard,
         generation,

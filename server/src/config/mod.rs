@@ -25,6 +25,7 @@ mod exit;
 mod invocation;
 mod layers;
 pub(crate) mod machine;
+mod mount;
 mod options;
 mod print;
 mod quantity;
@@ -36,6 +37,7 @@ pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
 pub(crate) use invocation::{Invocation, Verb};
+pub(crate) use mount::Mount;
 
 /// The resolved configuration: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) python: Python,
     /// Whether the template imports the application once, before it forks the workers.
     pub(crate) preload: bool,
+    /// Files served beside the application.
+    pub(crate) statics: Statics,
     /// Sizes beyond which a request is refused.
     pub(crate) limits: Limits,
     /// How long each step of a request may take.
@@ -126,6 +130,19 @@ pub(crate) struct Python {
     pub(crate) pythonpath: Vec<PathBuf>,
     /// Absolute directory of the virtual environment.
     pub(crate) venv: Option<PathBuf>,
+}
+
+/// Files served beside the application.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Statics {
+    /// Directories, each with a prefix of its own, absolute; there when they were looked at.
+    pub(crate) mounts: Vec<Mount>,
+    /// Seconds for which caches need not ask again; `None`: left to them.
+    pub(crate) max_age: Option<u64>,
+    /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` stand for `FILE` where the client takes them.
+    pub(crate) precompressed: bool,
+    /// Whether symbolic links may lead out of their directory.
+    pub(crate) follow_links: bool,
 }
 
 /// Sizes beyond which a request is refused, in bytes where not said otherwise.

@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::LogLevel;
 use super::app::AppSource;
 use super::bind::BindSpec;
+use super::mount::Mount;
 use super::quantity::{Count, Size, Span, Switch, one_or_many};
 
 const BINDING: &str = "Binding";
 const PROCESSES: &str = "Process management";
 const APPLICATION: &str = "Application";
+const STATICS: &str = "Static files";
 const LIMITS: &str = "Limits and timeouts";
 const LOGGING: &str = "Logging";
 /// Heading of the options that say where options come from.
@@ -120,6 +122,26 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) control_socket: Option<Switch<String>>,
+
+    /// Serve the files below a directory, which wins over the application where it has one; a relative DIR starts at
+    /// --chdir; may be repeated
+    #[arg(long, value_name = "/PREFIX=DIR", value_delimiter = ',', help_heading = STATICS)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) r#static: Option<Vec<Mount>>,
+    /// Time for which caches need not ask for a file again, or off [default: off]
+    #[arg(long, value_name = "TIME", help_heading = STATICS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) static_max_age: Option<Switch<Span>>,
+    /// Send FILE.br, FILE.zst or FILE.gz in place of FILE to clients that take it [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true,
+          help_heading = STATICS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) static_precompressed: Option<bool>,
+    /// Follow symbolic links that lead out of their directory [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true,
+          help_heading = STATICS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) static_follow_links: Option<bool>,
 
     /// Longest request line [default: 8190]
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]

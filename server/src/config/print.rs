@@ -1,5 +1,7 @@
 //! A [`Config`] as the file that would ask for it: `--print-config`.
 
+use std::time::Duration;
+
 use super::error::{CliError, one_line};
 use super::options::{AccessLogName, MpmName, Options};
 use super::quantity::{Count, Size, Span, Switch};
@@ -19,6 +21,12 @@ fn options(config: &Config) -> Options {
         pythonpath: Some(config.python.pythonpath.clone()),
         venv: config.python.venv.clone(),
         preload: Some(config.preload),
+        r#static: Some(config.statics.mounts.clone()),
+        static_max_age: Some(
+            config.statics.max_age.map_or(Switch::Off, |seconds| Switch::On(Span(Duration::from_secs(seconds)))),
+        ),
+        static_precompressed: Some(config.statics.precompressed),
+        static_follow_links: Some(config.statics.follow_links),
         bind: Some(config.bind.iter().map(Bind::spec).collect()),
         backlog: Some(Count::nearest(config.backlog)),
         max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),

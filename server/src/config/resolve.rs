@@ -11,7 +11,9 @@ use super::layers::{Origin, Settings};
 use super::machine::Machine;
 use super::options::{AccessLogName, MpmName, Options};
 use super::quantity::{Count, Size, Span, Switch};
-use super::{AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mpm, Python, Timeouts};
+use super::{
+    AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mount, Mpm, Python, Statics, Timeouts,
+};
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 /// Apache's ListenBacklog.
@@ -57,6 +59,7 @@ pub(super) fn resolve(
         },
         python: python(settings, &options, &app, virtual_env)?,
         preload: options.preload.unwrap_or(true),
+        statics: statics(settings, &options)?,
         limits: limits(settings, &options)?,
         timeouts: timeouts(settings, &options, default_keep_alive)?,
         access_log: access_log(&options),
@@ -214,6 +217,40 @@ fn python(
     let from = chdir.clone().unwrap_or_default();
     let pythonpath = options.pythonpath.iter().flatten().map(|directory| absolute(&from.join(directory))).collect();
     Ok(Python { chdir, pythonpath, venv })
+}
+
+fn statics(settings: &Settings, options: &Options) -> Result<Statics, CliError> {
+    let from = options.chdir.as_deref().map(absolute).unwrap_or_default();
+    let mut mounts: Vec<Mount> = Vec::new();
+    for given in options.r#static.iter().flatten() {
+        let Mount { prefix, .. } = given;
+        if mounts.iter().any(|mount| mount.prefix == *prefix) {
+            return Err(blame(settings, "static", format!("{prefix} is given twice; leave one out")));
+        }
+        let directory = absolute(&given.below(&from));
+        if !directory.is_dir() {
+            let problem = format!("{} is not a directory; give one for {prefix}, or leave it out", directory.display());
+            return Err(blame(settings, "static", problem));
+        }
+        mounts.push(Mount { prefix: prefix.clone(), directory });
+    }
+    let unused = settings.flags().find(|option| option.starts_with("static-"));
+    if let Some(option) = unused.filter(|_| mounts.is_empty()) {
+        return Err(blame(
+            settings,
+            option,
+            "belongs to --static, and there is none; give --static /PREFIX=DIR as well",
+        ));
+    }
+    Ok(Statics {
+        mounts,
+        max_age: match options.static_max_age {
+            None | Some(Switch::Off) => None,
+            Some(Switch::On(Span(age))) => Some(age.as_secs()),
+        },
+        precompressed: options.static_precompressed.unwrap_or(false),
+        follow_links: options.static_follow_links.unwrap_or(false),
+    })
 }
 
 /// As seen from the directory we were started in. Fails only where there is no such directory any more: then the path

@@ -6,13 +6,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the server, from the top down, with the modules it may use.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("main", &["config", "ctl", "supervisor", "template"]),
     // Roles.
     ("supervisor", &["config", "ctl", "handoff", "link", "listener", "log", "scoreboard", "sys"]),
     (
         "template",
-        &["config", "exchange", "handoff", "link", "listener", "log", "native", "scoreboard", "sys", "worker", "wsgi"],
+        &[
+            "config",
+            "exchange",
+            "handoff",
+            "link",
+            "listener",
+            "log",
+            "native",
+            "scoreboard",
+            "statics",
+            "sys",
+            "worker",
+            "wsgi",
+        ],
     ),
     ("ctl", &["config"]),
     // The worker knows the application as a trait of `exchange` only: neither `wsgi` nor `native`.
@@ -20,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     // Applications. Python knows no sockets, no workers, no configuration.
     ("wsgi", &["exchange", "sys"]),
     ("native", &["exchange"]),
+    ("statics", &["exchange"]),
     // What moves between processes and sockets.
     ("handoff", &["connection", "exchange", "sys"]),
     ("link", &["config", "sys"]),

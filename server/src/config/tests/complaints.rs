@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 27] = [
+    let table: [(&[&str], String); 32] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -30,6 +30,11 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--limit-body", "big"], "--limit-body: 'big' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
+        (&["a", "--static", "/static"], "--static: '/static' has no directory; give /PREFIX=DIR, e.g. /static=public".into()),
+        (&["a", "--static", "static=/"], "--static: the prefix 'static' does not begin with a slash; give /PREFIX=DIR, e.g. /static=public".into()),
+        (&["a", "--static", "/s=/nowhere"], "--static: /nowhere is not a directory; give one for /s, or leave it out".into()),
+        (&["a", "--static", "/s=/", "--static", "/s/=/tmp"], "--static: /s is given twice; leave one out".into()),
+        (&["a", "--static-max-age", "1h"], "--static-max-age: belongs to --static, and there is none; give --static /PREFIX=DIR as well".into()),
         (&["--config", "/nowhere.toml"], "--config: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file".into()),
         (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
         (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, stop".into()),

@@ -69,6 +69,7 @@ fn the_defaults_need_no_tuning() {
         mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
         preload: true,
+        statics: Statics::default(),
         limits: Limits {
             request_line: 8190,
             header_count: 100,
@@ -178,4 +179,27 @@ fn python_paths_become_absolute() {
     // What Python would need is no concern of an application without Python.
     let native = config(&["--app", "native:hello"], &[("VIRTUAL_ENV", "/nowhere")]);
     assert_eq!(native.python, Python::default());
+}
+
+#[test]
+fn directories_of_static_files_start_at_chdir() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    fs::create_dir_all(here.join("assets")).unwrap();
+    let (_file, path) = file("app = \"a:a\"\nstatic = [\"/static/=assets\", \"/=.\"]\nstatic-max-age = 90\n");
+    let mount = |prefix: &str, directory: PathBuf| Mount { prefix: prefix.to_owned(), directory };
+    let expected = Statics {
+        mounts: vec![mount("/static", here.join("assets")), mount("/", here.to_path_buf())],
+        max_age: Some(90),
+        precompressed: false,
+        follow_links: false,
+    };
+    let chdir = here.to_str().unwrap();
+    assert_eq!(config(&["-c", &path, "--chdir", chdir], &[]).statics, expected);
+    // A native application has no use for --chdir otherwise.
+    assert_eq!(config(&["-c", &path, "--chdir", chdir, "--app=native:hello"], &[]).statics, expected);
+    let variables = [("SMARTHTTPD_STATIC", "/a=assets,/b=/"), ("SMARTHTTPD_STATIC_MAX_AGE", "off")];
+    let statics = config(&["-c", &path, "--chdir", chdir], &variables).statics;
+    assert_eq!(statics.mounts, [mount("/a", here.join("assets")), mount("/b", "/".into())], "lists replace each other");
+    assert_eq!(statics.max_age, None);
 }

@@ -6,12 +6,22 @@ use super::*;
 fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
-    let table: [&[&str]; 6] = [
+    let mount = format!("/static={chdir}");
+    let table: [&[&str]; 7] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
         &["a", "--mpm=static", "--workers=3", "--control-socket=off", "--limit-body=off", "--write-timeout=2m"],
         &["a", "-b", "[::1]:80", "-b", "unix:/s", "--access-log=json", "--access-log-file=/l", "--log-level=debug"],
+        &[
+            "a",
+            "--static",
+            &mount,
+            "--static=/=/",
+            "--static-max-age=1h",
+            "--static-precompressed",
+            "--static-follow-links",
+        ],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
     ];
     for arguments in table {
