@@ -5,7 +5,7 @@ use crate::statics::validators::Version;
 
 /// What is said of a file of ten bytes with everything switched on.
 fn content() -> Content {
-    let version = Version { inode: 1, len: 10, modified: (1_000_000_000, 0) };
+    let version = Version { inode: 1, len: 10, modified: (1_000_000_000, 0), changed: (15, 1) };
     Content {
         opened: Opened { file: tempfile::tempfile().unwrap(), version },
         validators: version.validators(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)),
@@ -27,7 +27,7 @@ fn shown(answer: &Answer) -> Vec<String> {
     std::iter::once(answer.status.to_owned()).chain(headers).chain([body]).collect()
 }
 
-const ETAG: &str = "ETag: \"1-a-3b9aca00.0\"";
+const ETAG: &str = "ETag: \"1-a-3b9aca00.0-f.1\"";
 const FILE: [&str; 8] = [
     "Content-Type: text/css; charset=utf-8",
     "X-Content-Type-Options: nosniff",
@@ -53,7 +53,7 @@ fn a_file_is_sent_with_all_that_is_known_of_it() {
 
 #[test]
 fn nothing_is_said_that_is_not_known() {
-    let version = Version { inode: 1, len: 0, modified: (-1, 0) };
+    let version = Version { inode: 1, len: 0, modified: (-1, 0), changed: (-1, 0) };
     let bare = Content {
         validators: version.validators(SystemTime::UNIX_EPOCH),
         opened: Opened { file: tempfile::tempfile().unwrap(), version },
@@ -62,7 +62,7 @@ fn nothing_is_said_that_is_not_known() {
         max_age: None,
         ..content()
     };
-    let etag = "ETag: \"1-0-ffffffffffffffff.0\"";
+    let etag = "ETag: \"1-0-ffffffffffffffff.0-ffffffffffffffff.0\"";
     let expected = [&["200 OK"], &FILE[..2], &[FILE[3], etag, "0 bytes from 0"]].concat();
     assert_eq!(shown(&Answer::to(bare, &Wishes::default(), false)), expected);
 }

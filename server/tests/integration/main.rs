@@ -13,5 +13,6 @@ mod load_errors;
 mod logs;
 mod scaling;
 mod signals;
+mod statics;
 mod support;
 mod wsgi;
