@@ -1,6 +1,7 @@
 //! Static files (`--static`): what is served, with which headers, and what is left to the application.
 //!
-//! Most tests have the native application below the files: its `Hello, World!` says that a request went through.
+//! Most tests have the native application below the files: its `Hello, World!` says that a request went through. `Rules`
+//! name entries of the list of HTTP requirements that the project is held to.
 
 mod change;
 mod fences;
@@ -67,6 +68,7 @@ fn strong_tag(server: &Server, target: &str) -> String {
     wait::until("a strong tag", || Some(etag(&server.get(target))).filter(|tag| !tag.starts_with("W/")))
 }
 
+/// Rules: `head_get_headers`, `content_length_same_head_get`, `etag_grammar`, `last_modified_grammar`.
 #[test]
 fn a_file_is_served_with_what_is_known_of_it() {
     let (server, _directory) = site();
@@ -109,17 +111,21 @@ fn what_is_no_file_is_the_applications() {
     assert_eq!(client.get("/static/sub/page.html").text(), "page");
 }
 
+/// Rules: `code_405_allow`, `code_405_blocked_methods`, `post_invalid_response_codes`.
 #[test]
 fn files_are_read_only() {
     let (server, _directory) = site();
     let mut client = server.connect();
+    // Conditions and ranges are for those who read.
+    let headers = [("If-None-Match", "*"), ("Range", "bytes=99-")];
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
-        let response = client.request(method, "/static/app.css", &[], b"body");
+        let response = client.request(method, "/static/app.css", &headers, b"body");
         assert_eq!((response.status(), response.header("Allow")), (405, Some("GET, HEAD")), "{method}");
     }
     assert_eq!(client.get("/static/app.css").text(), STYLE, "the connection is still good");
 }
 
+/// Rule: `code_301_location`.
 #[test]
 fn an_index_stands_for_its_directory() {
     let (launch, directory) = launch();

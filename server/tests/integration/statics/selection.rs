@@ -1,14 +1,18 @@
 //! Which part or form of a file a request gets, if it gets any: conditions, ranges, precompressed siblings.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use super::{DATE, STYLE, etag, launch, mount, set_modified, site, strong_tag, write};
 use crate::support::browser::content;
 use crate::support::client::Framing;
 
+type Header<'a> = (&'a str, &'a str);
+
 const EARLIER: &str = "Sun, 09 Sep 2001 01:46:39 GMT";
 
+/// Rules: `code_304_headers`, `code_304_no_content`, `content_length_same_304_200`.
 #[test]
 fn conditions_decide_and_the_connection_stays() {
     let (server, _directory) = site();
@@ -17,7 +21,7 @@ fn conditions_decide_and_the_connection_stays() {
     let mut client = server.connect();
     let weak = &*format!("W/{tag}");
     let list = &*format!("\"a\", {weak}");
-    let table: [(&[(&str, &str)], u16); 18] = [
+    let table: [(&[Header], u16); 18] = [
         (&[("If-None-Match", tag)], 304),
         (&[("If-None-Match", weak)], 304),
         (&[("If-None-Match", list)], 304),
@@ -58,6 +62,7 @@ fn conditions_decide_and_the_connection_stays() {
     assert_eq!(server.requests() - asked_before, 36, "all on one connection");
 }
 
+/// Rules: `code_206_content_range`, `code_206_headers`, `code_416_content_range`.
 #[test]
 fn ranges_are_exact_to_the_byte() {
     let (launch, directory) = launch();
@@ -67,7 +72,7 @@ fn ranges_are_exact_to_the_byte() {
     let server = mount(launch, "/static", &directory).start();
     let tag = &*strong_tag(&server, "/static/data.bin");
     let mut client = server.connect();
-    let table: [(&str, &[(&str, &str)], std::ops::Range<usize>); 14] = [
+    let table: [(&str, &[Header], Range<usize>); 14] = [
         ("bytes=0-0", &[], 0..1),
         ("bytes=1-299999", &[], 1..300_000),
         ("bytes=300006-", &[], 300_006..300_007),
@@ -94,7 +99,7 @@ fn ranges_are_exact_to_the_byte() {
         assert!(response.body == bytes[expected], "{headers:?}");
         assert_eq!(etag(&response), tag);
     }
-    let whole: [&[(&str, &str)]; 9] = [
+    let whole: [&[Header]; 9] = [
         // Parts that don't touch; another unit; malformed.
         &[("Range", "bytes=0-1,5-6")],
         &[("Range", "lines=0-1")],
