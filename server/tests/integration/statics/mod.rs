@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
+use crate::support::browser::content;
+use crate::support::client::get;
 use crate::support::{Gate, Launch, Response, Server, wait};
 
 /// The application below.
@@ -176,6 +178,27 @@ fn the_longest_prefix_wins_and_the_root_is_one() {
     assert_eq!(client.answer().text(), BELOW);
     client.send("GET http://test/robots.txt HTTP/1.1\r\nHost: test\r\n\r\n");
     assert_eq!(client.answer().text(), "root", "absolute-form has the same path");
+}
+
+#[test]
+fn files_and_answers_of_the_application_keep_their_order() {
+    let (launch, directory) = launch();
+    let bytes = content(200_000);
+    write(directory.join("data.bin"), &bytes);
+    let server = mount(launch, "/static", &directory).start();
+    let mut client = server.connect();
+    // All at once, and read only afterwards: the socket is full long before the last one is answered.
+    let three = [get("/static/data.bin"), get("/hello"), get("/static/app.css")].concat();
+    client.send(three.repeat(30));
+    for _ in 0..30 {
+        assert!(client.answer().body == bytes);
+        assert_eq!(client.answer().text(), BELOW);
+        assert_eq!(client.answer().text(), STYLE);
+    }
+    client.send("GET /static/data.bin HTTP/1.0\r\n\r\n");
+    let response = client.answer();
+    assert!(response.closes() && response.body == bytes);
+    client.expect_close();
 }
 
 #[test]
