@@ -11,7 +11,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -113,14 +113,16 @@ fn beneath(root: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
 
 /// Opens `name` below `root` step by step, following no link.
 fn without_links(root: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
-    let mut at =
-        root.as_fd().try_clone_to_owned().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-    let mut segments = name.split(|byte| *byte == b'/').peekable();
-    while let Some(segment) = segments.next() {
-        let flags = if segments.peek().is_some() { STEP } else { READ };
-        at = openat(&at, segment, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
+    let (parents, last) = match name.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&name[..slash], &name[slash + 1..]),
+        None => (&[][..], name),
+    };
+    let mut reached = None;
+    for segment in parents.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()) {
+        let from = reached.as_ref().unwrap_or(root);
+        reached = Some(openat(from, segment, STEP | OFlag::O_NOFOLLOW, Mode::empty())?);
     }
-    Ok(at)
+    openat(reached.as_ref().unwrap_or(root), last, READ | OFlag::O_NOFOLLOW, Mode::empty())
 }
 
 /// Whether the error means that no file is served under that name, whatever there is.
