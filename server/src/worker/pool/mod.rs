@@ -10,6 +10,7 @@
 
 mod monitor;
 mod siblings;
+mod stragglers;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use mpm::sizing;
 
 use self::siblings::DRIP;
+use self::stragglers::Began;
 use super::call::{Caller, Measured, Office, Tools};
 use super::outbox::{Delivery, Outbox};
 use super::reactor::{Done, Job, Reactor};
@@ -51,6 +53,13 @@ pub(super) struct Bounds {
     pub(super) most_requests: u64,
     /// How long requests may take to finish when the worker is to leave.
     pub(super) graceful: Duration,
+}
+
+/// What a thread works with.
+struct Desk {
+    tools: Tools,
+    /// When its call began.
+    began: Began,
 }
 
 /// A parked follower.
@@ -86,6 +95,9 @@ pub(super) struct Pool {
     crew: Mutex<Crew>,
     /// How many calls may run at once now.
     limit: AtomicU32,
+    /// When the calls under way began, thread by thread, and how many of them are stragglers.
+    calls: Mutex<Vec<Began>>,
+    stragglers: AtomicU32,
     /// Whether calls block so long that the reactor is handed over first.
     hand_off: AtomicBool,
     /// Which absence of the leader this is; 0: it attends to the reactor.
@@ -157,6 +169,8 @@ impl Pool {
             outbox: Outbox::default(),
             crew: Mutex::new(Crew { parked: Vec::new(), threads: 1 }),
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
+            calls: Mutex::default(),
+            stragglers: AtomicU32::new(0),
             hand_off: AtomicBool::new(false),
             absence: AtomicU64::new(0),
             absences: AtomicU64::new(0),
@@ -192,22 +206,23 @@ impl Pool {
 
     /// One thread's life.
     fn work(self: &Arc<Pool>, ageing: Ageing) {
-        let mut tools = Tools::new();
+        let mut desk = Desk { tools: Tools::new(), began: self.sign_on() };
         loop {
             match self.reactor.try_lock() {
-                Ok(reactor) => self.lead(reactor, &mut tools),
-                Err(TryLockError::Poisoned(poisoned)) => self.lead(poisoned.into_inner(), &mut tools),
+                Ok(reactor) => self.lead(reactor, &mut desk),
+                Err(TryLockError::Poisoned(poisoned)) => self.lead(poisoned.into_inner(), &mut desk),
                 Err(TryLockError::WouldBlock) => {}
             }
             match self.park(ageing) {
                 Called::ToLead => {}
-                Called::Off => return,
+                Called::Off => break,
             }
         }
+        self.sign_out(&desk.began);
     }
 
     /// Attends to the reactor and calls the application, until another thread has the reactor or all is over.
-    fn lead<'a>(self: &'a Arc<Pool>, mut reactor: MutexGuard<'a, Reactor>, tools: &mut Tools) {
+    fn lead<'a>(self: &'a Arc<Pool>, mut reactor: MutexGuard<'a, Reactor>, desk: &mut Desk) {
         let mut jobs = VecDeque::new();
         let mut deliveries = Vec::new();
         let mut now_ns = clock::monotonic_ns();
@@ -232,12 +247,12 @@ impl Pool {
             self.leave();
             drop(reactor);
             self.announce();
-            let done = self.call(job, tools);
+            let done = self.call(job, desk, now_ns);
             now_ns = done.ended_ns;
             reactor = match self.reactor.try_lock() {
                 Ok(reactor) => reactor,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return self.follow(done, tools),
+                Err(TryLockError::WouldBlock) => return self.follow(done, desk),
             };
             let give_away = self.gives_away(reactor.connections());
             reactor.settle(done, give_away, &mut jobs);
@@ -253,10 +268,12 @@ impl Pool {
     }
 
     /// Another thread attends to the reactor: takes what is queued, then rests.
-    fn follow(&self, done: Done, tools: &mut Tools) {
+    fn follow(&self, done: Done, desk: &mut Desk) {
+        let mut now_ns = done.ended_ns;
         self.deliver(done);
         while let Some(job) = self.take() {
-            let done = self.call(job, tools);
+            let done = self.call(job, desk, now_ns);
+            now_ns = done.ended_ns;
             self.deliver(done);
         }
     }
@@ -396,7 +413,7 @@ impl Pool {
             return None;
         }
         let mut ready = lock(&self.ready);
-        if self.slot.in_flight() >= self.limit.load(Ordering::Relaxed) as usize {
+        if self.slot.in_flight() >= self.allowed() {
             return None;
         }
         let job = ready.pop_front()?;
@@ -419,8 +436,10 @@ impl Pool {
         }
     }
 
-    fn call(&self, job: Job, tools: &mut Tools) -> Done {
-        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) = self.caller.call(job, tools, self);
+    fn call(&self, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
+        desk.began.store(now_ns, Ordering::Relaxed);
+        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) = self.caller.call(job, &mut desk.tools, self);
+        desk.began.store(0, Ordering::Relaxed);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
         done
@@ -450,7 +469,7 @@ impl Pool {
             seat.thread.unpark();
             return;
         }
-        if crew.threads > self.limit.load(Ordering::Relaxed) as usize {
+        if crew.threads > self.allowed() {
             return;
         }
         crew.threads += 1;

@@ -35,6 +35,10 @@ impl Pool {
                 self.wake.ring();
             }
             let waiting = self.is_waited_for();
+            if self.count_stragglers(now_ns) && waiting {
+                // The leader takes what is queued, and listens again.
+                self.wake.ring();
+            }
             // Little CPU used may also mean that others have the CPU; only if nobody here wants it, calls are blocked.
             if waiting && idle.look(now_ns, clock::process_cpu_ns()) && threads::all_others_sleep() {
                 self.relieve();

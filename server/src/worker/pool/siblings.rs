@@ -55,7 +55,7 @@ impl Pool {
     /// How many more calls could begin now.
     pub(super) fn room(&self) -> usize {
         let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
-        (self.limit.load(Ordering::Relaxed) as usize).saturating_sub(busy)
+        self.allowed().saturating_sub(busy)
     }
 
     /// A full worker leaves new connections to others. But when no other is less busy, kept-alive connections that keep
