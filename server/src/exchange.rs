@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http1::RequestHead;
@@ -43,6 +43,47 @@ impl Endpoints {
         };
         Endpoints { peer, peer_ip: peer_ip.into_boxed_str(), local, scheme }
     }
+}
+
+/// What proxies in front have said of one request, as far as they are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Forwarding {
+    /// Nothing that counts here. Headers about it are the application's matter, like all others.
+    #[default]
+    Nothing,
+    /// The request comes from somebody who is not believed: what it says of other clients is not for the application.
+    Distrusted,
+    /// The request is not from whom it seems.
+    Believed(Box<Origin>),
+}
+
+/// Where a request comes from and was sent to, in place of what the connection says. `None`: what the connection says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The client.
+    pub(crate) client: Client,
+    /// `http` or `https`.
+    pub(crate) scheme: Option<&'static str>,
+    /// A valid `host[:port]`, in place of Host.
+    pub(crate) host: Option<String>,
+    /// The host that the client meant; IPv6 in brackets.
+    pub(crate) server_name: Option<String>,
+    /// The port that the client connected to.
+    pub(crate) server_port: Option<u16>,
+    /// What was taken off the path's start, still percent-encoded: `/` and segments.
+    pub(crate) prefix: Option<String>,
+}
+
+/// Who is behind a proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// Whoever is connected: no proxy named anybody.
+    #[default]
+    Peer,
+    /// Somebody at this address, and this port if a proxy told it.
+    Address(IpAddr, Option<u16>),
+    /// Somebody whose address a proxy keeps to itself.
+    Hidden,
 }
 
 /// A request's body, complete before the application is called.
@@ -128,6 +169,8 @@ pub(crate) struct Request {
     pub(crate) body: Body,
     /// Who talks to whom.
     pub(crate) endpoints: Arc<Endpoints>,
+    /// Who stands behind that.
+    pub(crate) forwarding: Forwarding,
 }
 
 /// Why a response could not go on.

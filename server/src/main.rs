@@ -12,6 +12,7 @@ mod link;
 mod listener;
 mod log;
 mod native;
+mod proxies;
 mod scoreboard;
 mod statics;
 mod supervisor;

@@ -123,11 +123,15 @@ fn prepare(config: &Config) -> Result<Source, String> {
         argv0: module.clone(),
     })
     .map_err(|error| error.to_string())?;
-    let facts = wsgi::Facts { multithread: multithread(&config.mpm), multiprocess: multiprocess(&config.mpm) };
+    let facts = wsgi::Facts {
+        multithread: multithread(&config.mpm),
+        multiprocess: multiprocess(&config.mpm),
+        root_path: config.root_path.as_str().to_owned(),
+    };
     if !config.preload {
         return Ok(Source::Later { interpreter, module, callable, facts });
     }
-    let application = interpreter.load(&module, &callable, facts).map_err(|error| error.to_string())?;
+    let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
     interpreter.freeze();
     let threads = thread_count();
     if threads > 1 {
@@ -299,7 +303,7 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
     }
     let (application, interpreter) = match source {
         Source::Loaded(application, interpreter) => (application, interpreter),
-        Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, facts) {
+        Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, &facts) {
             Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
             Err(error) => {
                 eprintln!("smarthttpd: {error}");

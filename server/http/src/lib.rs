@@ -51,6 +51,7 @@ pub use refusal::Refusal;
 pub use response::{Persistence, RequestFacts, ResponseEncoder};
 pub use response_error::ResponseError;
 pub use semantics::Framing;
+pub use target::is_host_and_port;
 
 /// The interim response that asks a waiting client for its body (RFC 9110 §15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -83,7 +83,7 @@ fn path_and_query(target: &str, start: usize) -> (Range<usize>, Range<usize>) {
 }
 
 /// `uri-host [ ":" port ]` with a host that is not empty (RFC 9110 §4.2.1, §7.2; RFC 3986 §3.2.2).
-pub(crate) fn is_host_and_port(bytes: &[u8]) -> bool {
+pub fn is_host_and_port(bytes: &[u8]) -> bool {
     let (host_is_valid, port) = match bytes {
         [b'[', rest @ ..] => match memchr::memchr(b']', rest) {
             Some(end) => (is_ipv6(&rest[..end]), &rest[end + 1..]),

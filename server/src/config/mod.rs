@@ -27,9 +27,11 @@ mod layers;
 pub(crate) mod machine;
 mod mount;
 mod options;
+mod peer;
 mod print;
 mod quantity;
 mod resolve;
+mod root_path;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +40,9 @@ pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
 pub(crate) use invocation::{Invocation, Verb};
 pub(crate) use mount::Mount;
+pub(crate) use options::ForwardedHeader;
+pub(crate) use peer::Peer;
+pub(crate) use root_path::RootPath;
 
 /// The resolved configuration: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +53,10 @@ pub(crate) struct Config {
     pub(crate) bind: Vec<Bind>,
     /// Length of each listener's accept queue.
     pub(crate) backlog: u32,
+    /// Where the application is, as seen from outside.
+    pub(crate) root_path: RootPath,
+    /// Whom to believe of those that stand in front.
+    pub(crate) proxies: Proxies,
     /// The process manager and its bounds.
     pub(crate) mpm: Mpm,
     /// Where Python finds its modules.
@@ -82,6 +91,24 @@ pub(crate) enum Bind {
     Tcp(SocketAddr),
     /// A unix stream socket at an absolute path.
     Unix(PathBuf),
+}
+
+/// Which proxies are believed, and what of theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proxies {
+    /// `None`: the headers mean nothing to the server, and reach the application as they came.
+    pub(crate) forwarded: Option<Forwarded>,
+    /// Those whose connections begin with a PROXY protocol header; usually nobody.
+    pub(crate) protocol: Vec<Peer>,
+}
+
+/// What proxies say in headers of each request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forwarded {
+    /// Those that are believed.
+    pub(crate) allow: Vec<Peer>,
+    /// What they are believed in; either [`ForwardedHeader::Forwarded`] alone or any of the others, never empty.
+    pub(crate) headers: Vec<ForwardedHeader>,
 }
 
 /// The process manager and its bounds. Counts are at least 1 and every minimum is at most its maximum.

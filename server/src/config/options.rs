@@ -6,6 +6,7 @@
 //! constants below.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,12 @@ use super::LogLevel;
 use super::app::AppSource;
 use super::bind::BindSpec;
 use super::mount::Mount;
+use super::peer::Peer;
 use super::quantity::{Count, Size, Span, Switch, one_or_many};
+use super::root_path::RootPath;
 
 const BINDING: &str = "Binding";
+const PROXIES: &str = "Behind a proxy";
 const PROCESSES: &str = "Process management";
 const APPLICATION: &str = "Application";
 const STATICS: &str = "Static files";
@@ -60,6 +64,27 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = BINDING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backlog: Option<Count>,
+    /// Path below which the application is seen from outside, e.g. /shop: its SCRIPT_NAME, taken off the path of a request
+    /// that has it (a proxy may have done so)
+    #[arg(long, value_name = "PATH", help_heading = PROXIES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) root_path: Option<RootPath>,
+    /// Proxies whose --forwarded-headers are believed: addresses, networks, unix (whoever connects to a unix socket), or *
+    /// (whoever connects); from others these headers are dropped [default: not looked at, left to the application]
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', help_heading = PROXIES)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarded_allow_ips: Option<Vec<Peer>>,
+    /// Headers that every believed proxy sets anew or appends to, so that no client can: forwarded alone, or any of
+    /// x-forwarded-for, -proto, -host, -port, -prefix [default: x-forwarded-for,x-forwarded-proto]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true, help_heading = PROXIES)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarded_headers: Option<Vec<ForwardedHeader>>,
+    /// Proxies whose connections have to begin with a PROXY protocol header (version 1 or 2), as in --forwarded-allow-ips
+    /// [default: nobody]
+    #[arg(long, value_name = "PEERS", value_delimiter = ',', help_heading = PROXIES)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy_protocol_allow_ips: Option<Vec<Peer>>,
+
     /// How the number of workers is managed [default: adaptive]
     #[arg(long, value_name = "MPM", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -247,4 +272,48 @@ pub(crate) enum AccessLogName {
     Json,
     /// No access log
     Off,
+}
+
+/// A header in which proxies say whom they speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForwardedHeader {
+    /// RFC 7239: all of it in one header
+    Forwarded,
+    /// The client's address
+    XForwardedFor,
+    /// http or https
+    XForwardedProto,
+    /// What the client had in Host
+    XForwardedHost,
+    /// The port that the client connected to
+    XForwardedPort,
+    /// The start of the path that the proxy has taken off
+    XForwardedPrefix,
+}
+
+impl ForwardedHeader {
+    /// In lower case, as typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ForwardedHeader::Forwarded => "forwarded",
+            ForwardedHeader::XForwardedFor => "x-forwarded-for",
+            ForwardedHeader::XForwardedProto => "x-forwarded-proto",
+            ForwardedHeader::XForwardedHost => "x-forwarded-host",
+            ForwardedHeader::XForwardedPort => "x-forwarded-port",
+            ForwardedHeader::XForwardedPrefix => "x-forwarded-prefix",
+        }
+    }
+}
+
+impl FromStr for ForwardedHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ForwardedHeader, String> {
+        let known = ForwardedHeader::value_variants().iter().find(|header| header.name() == text);
+        known.copied().ok_or_else(|| {
+            let names: Vec<_> = ForwardedHeader::value_variants().iter().map(|header| header.name()).collect();
+            format!("'{text}' is not a value it takes; it takes {}", names.join(", "))
+        })
+    }
 }

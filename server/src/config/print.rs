@@ -29,6 +29,10 @@ fn options(config: &Config) -> Options {
         static_follow_links: Some(config.statics.follow_links),
         bind: Some(config.bind.iter().map(Bind::spec).collect()),
         backlog: Some(Count::nearest(config.backlog)),
+        root_path: Some(config.root_path.clone()),
+        forwarded_allow_ips: config.proxies.forwarded.as_ref().map(|forwarded| forwarded.allow.clone()),
+        forwarded_headers: config.proxies.forwarded.as_ref().map(|forwarded| forwarded.headers.clone()),
+        proxy_protocol_allow_ips: Some(config.proxies.protocol.clone()),
         max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),
         max_requests_jitter: Some(config.max_requests_jitter),
         control_socket: match &config.control {

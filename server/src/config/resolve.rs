@@ -9,16 +9,19 @@ use super::app::AppSource;
 use super::error::CliError;
 use super::layers::{Origin, Settings};
 use super::machine::Machine;
-use super::options::{AccessLogName, MpmName, Options};
+use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Size, Span, Switch};
 use super::{
-    AccessFormat, AccessLog, Bind, Config, Limits, LogLevel, LogTarget, Mount, Mpm, Python, Statics, Timeouts,
+    AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python, Statics,
+    Timeouts,
 };
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 /// Apache's ListenBacklog.
 const PREFORK_BACKLOG: u32 = 511;
 const DEFAULT_BACKLOG: u32 = 2048;
+/// What nearly every proxy sets itself. It passes on what a client sent in the other ones unless told otherwise.
+const DEFAULT_FORWARDED: [ForwardedHeader; 2] = [ForwardedHeader::XForwardedFor, ForwardedHeader::XForwardedProto];
 /// Fewer than this would starve an application that waits for others, whatever the CPUs.
 const LEAST_MAX_WORKERS: u32 = 8;
 const MAX_WORKERS_PER_CPU: u32 = 4;
@@ -49,6 +52,8 @@ pub(super) fn resolve(
     Ok(Config {
         bind: bind(settings, &options)?,
         backlog: options.backlog.map_or(default_backlog, Count::get),
+        root_path: options.root_path.clone().unwrap_or_default(),
+        proxies: proxies(settings, &options)?,
         mpm: match mpm_name {
             MpmName::Adaptive => adaptive(settings, &options, machine)?,
             MpmName::Prefork => prefork(settings, &options)?,
@@ -114,6 +119,32 @@ fn bind(settings: &Settings, options: &Options) -> Result<Vec<Bind>, CliError> {
         return Err(blame(settings, "bind", "the list is empty; give an address, e.g. 127.0.0.1:8000"));
     }
     Ok(binds)
+}
+
+fn proxies(settings: &Settings, options: &Options) -> Result<Proxies, CliError> {
+    let name = "forwarded-headers";
+    let headers = match &options.forwarded_headers {
+        None => DEFAULT_FORWARDED.to_vec(),
+        Some(headers) if headers.is_empty() => {
+            return Err(blame(settings, name, "the list is empty; name a header, e.g. x-forwarded-for"));
+        }
+        // Two ways to say the same can contradict each other, and a proxy that sets one passes the other one on.
+        Some(headers) if headers.len() > 1 && headers.contains(&ForwardedHeader::Forwarded) => {
+            return Err(blame(
+                settings,
+                name,
+                "forwarded goes with no other header; name the kind that the proxies set",
+            ));
+        }
+        Some(headers) => headers.clone(),
+    };
+    if options.forwarded_allow_ips.is_none() && settings.flags().any(|flag| flag == name) {
+        return Err(blame(settings, name, "means nothing without --forwarded-allow-ips; say whose headers to believe"));
+    }
+    Ok(Proxies {
+        forwarded: options.forwarded_allow_ips.clone().map(|allow| Forwarded { allow, headers }),
+        protocol: options.proxy_protocol_allow_ips.clone().unwrap_or_default(),
+    })
 }
 
 /// A minimum and a maximum, of which a default gives way to the other one's given value.

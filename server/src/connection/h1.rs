@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http1::{BodyDecoder, Framing, Limits, Parse, Refusal, RequestHead};
 
 use super::spool::Spool;
-use crate::exchange::{Body, Endpoints, Request};
+use crate::exchange::{Body, Endpoints, Forwarding, Request};
 
 /// What to do after bytes were fed.
 #[derive(Debug)]
@@ -67,7 +67,13 @@ impl Intake {
                 request.endpoints = endpoints;
                 request
             }
-            None => Box::new(Request { bytes: Vec::new(), head: RequestHead::default(), body: Body::Empty, endpoints }),
+            None => Box::new(Request {
+                bytes: Vec::new(),
+                head: RequestHead::default(),
+                body: Body::Empty,
+                endpoints,
+                forwarding: Forwarding::Nothing,
+            }),
         }
     }
 
@@ -76,6 +82,7 @@ impl Intake {
         if self.spare.len() < SPARE && request.bytes.capacity() <= KEPT {
             request.bytes.clear();
             request.body = Body::Empty;
+            request.forwarding = Forwarding::Nothing;
             self.spare.push(request);
         }
     }

@@ -13,7 +13,7 @@ use crate::config::AccessFormat;
 /// What is known of one answered request. Texts are as the client sent them; empty ones were not sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
-    /// The client's address, or `unix:`.
+    /// The client's address, or `unix:`; `-` if a proxy keeps it to itself.
     pub(crate) remote: &'a str,
     /// E.g. `GET`.
     pub(crate) method: &'a str,

@@ -12,7 +12,7 @@ use http1::Version;
 
 use crate::config::{AccessFormat, AccessLog as Wanted, LogTarget};
 use crate::connection::Sent;
-use crate::exchange::{Endpoint, Endpoints, Request};
+use crate::exchange::{Client, Endpoint, Endpoints, Forwarding, Request};
 use crate::log::access::{Clock, Entry, write_line};
 
 /// Gathered lines are written out beyond this size, even by a busy thread.
@@ -67,9 +67,9 @@ impl AccessLog {
         if self.open.is_none() {
             return;
         }
-        let Request { bytes, head, endpoints, .. } = request;
+        let Request { bytes, head, endpoints, forwarding, .. } = request;
         self.note(&Entry {
-            remote: &remote(endpoints),
+            remote: &client(endpoints, forwarding),
             method: head.method(bytes),
             path: head.path(bytes),
             query: head.query(bytes),
@@ -137,6 +137,19 @@ impl Open {
             tracing::error!("{} bytes of the access log are lost: {error}", lines.gathered.len());
         }
         lines.gathered.clear();
+    }
+}
+
+/// The client's address, past the proxies that are believed.
+fn client(endpoints: &Endpoints, forwarding: &Forwarding) -> String {
+    match forwarding {
+        Forwarding::Believed(origin) => match origin.client {
+            Client::Peer => remote(endpoints),
+            Client::Address(ip, _) => ip.to_string(),
+            // As CLF writes what is not known.
+            Client::Hidden => "-".to_owned(),
+        },
+        Forwarding::Nothing | Forwarding::Distrusted => remote(endpoints),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::connection::Intake;
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::listener::Listener;
+use crate::proxies::Judge;
 use crate::scoreboard::{Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 
@@ -83,6 +84,7 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
         timeouts: config.timeouts,
         most_connections: most_connections(&config),
         most_accepted: most_accepted(&config.mpm),
+        judge: config.proxies.forwarded.as_ref().map(Judge::new),
     };
     // In prefork a connection stays with its process, as in Apache.
     let handoff = (!matches!(config.mpm, Mpm::Prefork { .. })).then_some(handoff);

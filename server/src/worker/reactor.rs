@@ -23,6 +23,7 @@ use crate::connection::{DateCache, H1, Intake, Outgoing, Step, Transport, Verdic
 use crate::exchange::{Endpoints, Request};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
+use crate::proxies::{Judge, Malformed};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, epoll};
 
@@ -111,6 +112,18 @@ pub(super) struct Settings {
     pub(super) most_connections: usize,
     /// Connections accepted in the worker's life; 0: no limit.
     pub(super) most_accepted: u64,
+    /// Who is behind the proxies in front; `None`: nobody asks.
+    pub(super) judge: Option<Judge>,
+}
+
+impl Settings {
+    /// Notes where the request comes from.
+    fn judge(&self, request: &mut Request) -> Result<(), Malformed> {
+        if let Some(judge) = &self.judge {
+            request.forwarding = judge.judge(&request.head, &request.bytes, &request.endpoints)?;
+        }
+        Ok(())
+    }
 }
 
 /// The event loop's state.
@@ -522,7 +535,11 @@ impl Reactor {
                 let _ = connection.transport.write(http1::CONTINUE);
                 self.wait(key, Waiting::Body);
             }
-            Step::Request(request) => {
+            Step::Request(mut request) => {
+                if let Err(malformed) = self.settings.judge(&mut request) {
+                    let head_only = request.head.is_head();
+                    return self.refuse(key, "400 Bad Request", &malformed.to_string(), head_only);
+                }
                 connection.phase = Phase::InCall;
                 connection.waiting = Waiting::NextRequest;
                 connection.deadline.clear();

@@ -21,7 +21,7 @@ pub(crate) struct WsgiApplication {
 }
 
 impl WsgiApplication {
-    pub(super) fn new(py: Python<'_>, callable: Py<PyAny>, facts: Facts) -> PyResult<WsgiApplication> {
+    pub(super) fn new(py: Python<'_>, callable: Py<PyAny>, facts: &Facts) -> PyResult<WsgiApplication> {
         Ok(WsgiApplication { callable, environ: Environ::new(py, facts)?, desk: Desk::default() })
     }
 }

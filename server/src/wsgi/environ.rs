@@ -8,23 +8,27 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, TryLockError};
 
 use http1::{Framing, Version};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use pyo3::{ffi, intern};
 
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::memo::Memo;
+use super::mount::Mount;
 use super::names::{Known, Role};
-use crate::exchange::{Endpoint, Endpoints, Request};
+use super::origin;
+use crate::exchange::{Endpoint, Endpoints, Forwarding, Request};
 
 /// What is true of the process for all requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Another thread of this process may call the application at the same time.
     pub(crate) multithread: bool,
     /// Another process may.
     pub(crate) multiprocess: bool,
+    /// The path below which the application is seen from outside, percent-encoded or not; empty: at the root.
+    pub(crate) root_path: String,
 }
 
 /// Methods whose strings are kept. GET comes first because it is in the constants already.
@@ -33,6 +37,7 @@ const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OP
 /// Makes environs.
 #[derive(Debug)]
 pub(super) struct Environ {
+    mount: Mount,
     keys: Keys,
     methods: [Py<PyString>; METHODS.len()],
     http10: Py<PyString>,
@@ -114,8 +119,9 @@ struct Keys {
 
 impl Environ {
     /// Called once the application is imported, whose `sys.stderr` becomes `wsgi.errors`.
-    pub(super) fn new(py: Python<'_>, facts: Facts) -> PyResult<Environ> {
+    pub(super) fn new(py: Python<'_>, facts: &Facts) -> PyResult<Environ> {
         let intern = |text: &str| PyString::intern(py, text).unbind();
+        let mount = Mount::new(percent_decode(&facts.root_path).into_owned());
         Ok(Environ {
             keys: Keys {
                 request_method: intern("REQUEST_METHOD"),
@@ -135,8 +141,9 @@ impl Environ {
             },
             methods: METHODS.map(intern),
             http10: intern("HTTP/1.0"),
-            constants: constants(py, facts)?.unbind(),
+            constants: constants(py, facts, &mount)?.unbind(),
             memory: Mutex::new(Memory::new(TEXTS, CONNECTIONS)),
+            mount,
         })
     }
 
@@ -179,9 +186,11 @@ impl Environ {
             let text = memory.text(py, target.as_bytes())?;
             environ.set_item(&keys.raw_uri, &text)?;
             environ.set_item(&keys.request_uri, &text)?;
-            match percent_decode(head.path(bytes)) {
-                Cow::Borrowed(path) if path.len() == target.len() => environ.set_item(&keys.path_info, text)?,
-                path => environ.set_item(&keys.path_info, memory.text(py, &path)?)?,
+            let path = percent_decode(head.path(bytes));
+            let path_info = self.mount.path_info(&path);
+            match path {
+                Cow::Borrowed(_) if path_info.len() == target.len() => environ.set_item(&keys.path_info, text)?,
+                _ => environ.set_item(&keys.path_info, memory.text(py, path_info)?)?,
             }
             let query = head.query(bytes);
             if !query.is_empty() {
@@ -190,11 +199,24 @@ impl Environ {
         }
 
         let authority = head.authority(bytes);
+        let distrusted = request.forwarding == Forwarding::Distrusted;
         for (name, value) in head.headers(bytes) {
+            if distrusted && origin::is_claim(name) {
+                continue;
+            }
             add_header(&environ, authority.is_some(), name, value, memory)?;
         }
         if let Some(authority) = authority {
             environ.set_item(&keys.http_host, latin1(py, authority.as_bytes())?)?;
+        }
+
+        if let Forwarding::Believed(origin) = &request.forwarding {
+            origin::overlay(&environ, origin)?;
+            if let Some(prefix) = &origin.prefix {
+                let prefix = percent_decode(prefix);
+                let script_name = self.mount.script_name_after(&prefix, &percent_decode(head.path(bytes)));
+                environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &script_name)?)?;
+            }
         }
 
         if !matches!(head.framing(), Framing::None) {
@@ -274,11 +296,10 @@ fn add_header(
 }
 
 /// What every environ starts with.
-fn constants(py: Python<'_>, facts: Facts) -> PyResult<Bound<'_, PyDict>> {
+fn constants<'py>(py: Python<'py>, facts: &Facts, mount: &Mount) -> PyResult<Bound<'py, PyDict>> {
     let environ = PyDict::new(py);
     let set = |key: &str, value: &str| environ.set_item(PyString::intern(py, key), PyString::intern(py, value));
     set("REQUEST_METHOD", METHODS[0])?;
-    set("SCRIPT_NAME", "")?;
     set("PATH_INFO", "/")?;
     set("QUERY_STRING", "")?;
     set("REQUEST_URI", "/")?;
@@ -291,6 +312,7 @@ fn constants(py: Python<'_>, facts: Facts) -> PyResult<Bound<'_, PyDict>> {
     set("REMOTE_PORT", "")?;
     set("wsgi.url_scheme", "http")?;
     let set = |key: &str, value: Bound<'_, PyAny>| environ.set_item(PyString::intern(py, key), value);
+    set("SCRIPT_NAME", latin1(py, mount.script_name())?.into_any())?;
     set("wsgi.version", (1, 0).into_pyobject(py)?.into_any())?;
     set("wsgi.input", Bound::new(py, Input::empty())?.into_any())?;
     set("wsgi.errors", errors(py)?)?;
@@ -346,7 +368,7 @@ fn server_name(endpoints: &Endpoints) -> (String, String) {
 }
 
 /// A `str` of these bytes, each one character (PEP 3333, "A Note on String Types").
-fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub(super) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // SAFETY: this thread is attached, pointer and length are of a live slice, which is copied, and no error handler is
     // needed, for every byte is a character. The result is a new reference to a str, or NULL with an exception set; a
     // slice is never longer than isize::MAX.
@@ -357,7 +379,7 @@ fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> 
 }
 
 /// A number in decimal digits, without allocating twice.
-fn decimal(py: Python<'_>, mut number: u64) -> PyResult<Bound<'_, PyString>> {
+pub(super) fn decimal(py: Python<'_>, mut number: u64) -> PyResult<Bound<'_, PyString>> {
     let mut digits = [0; 20]; // u64::MAX has 20
     let mut start = digits.len();
     loop {

@@ -107,7 +107,7 @@ impl Interpreter {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub(crate) fn load(&self, module: &str, callable: &str, facts: Facts) -> Result<WsgiApplication, LoadError> {
+    pub(crate) fn load(&self, module: &str, callable: &str, facts: &Facts) -> Result<WsgiApplication, LoadError> {
         Python::attach(|py| {
             let callable = loader::load(py, module, callable)?;
             WsgiApplication::new(py, callable, facts).map_err(|error| LoadError::raised(py, module, &error))

@@ -15,6 +15,8 @@
 //! | `body` | the response iterable, piece by piece into the sink |
 //! | `start_response` | `start_response` and `write`, and how they borrow the sink |
 //! | `environ`, `names`, `memo` | the environ dictionary; what header names mean; what earlier requests had, too |
+//! | `mount` | a path as `SCRIPT_NAME` and `PATH_INFO` |
+//! | `origin` | what the environ says when proxies stand in front |
 //! | `input` | `wsgi.input` |
 //! | `file_wrapper` | `wsgi.file_wrapper` |
 //! | `presence` | a pool thread as Python knows it |
@@ -38,7 +40,9 @@ mod input;
 mod interpreter;
 mod loader;
 mod memo;
+mod mount;
 mod names;
+mod origin;
 mod presence;
 mod start_response;
 mod traceback;

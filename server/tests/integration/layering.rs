@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the server, from the top down, with the modules it may use.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("main", &["config", "ctl", "supervisor", "template"]),
     // Roles.
     ("supervisor", &["config", "ctl", "handoff", "link", "listener", "log", "scoreboard", "sys"]),
@@ -29,7 +29,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ),
     ("ctl", &["config"]),
     // The worker knows the application as a trait of `exchange` only: neither `wsgi` nor `native`.
-    ("worker", &["config", "connection", "exchange", "handoff", "listener", "log", "scoreboard", "sys"]),
+    ("worker", &["config", "connection", "exchange", "handoff", "listener", "log", "proxies", "scoreboard", "sys"]),
     // Applications. Python knows no sockets, no workers, no configuration.
     ("wsgi", &["exchange", "sys"]),
     ("native", &["exchange"]),
@@ -41,6 +41,8 @@ const LAYERS: [(&str, &[&str]); 16] = [
     // Transport and protocol know nothing of workers, applications or options.
     ("connection", &["exchange", "sys"]),
     ("log", &["config"]),
+    // Judges heads and addresses; what it finds goes with the request.
+    ("proxies", &["config", "exchange"]),
     ("scoreboard", &["sys"]),
     // The ground: what both sides of a request share, what the operator asked for, what the kernel offers.
     ("exchange", &[]),

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 32] = [
+    let table: [(&[&str], String); 39] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -28,6 +28,13 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--head-timeout", "soon"], "--head-timeout: 'soon' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m".into()),
         (&["a", "--limit-header-size", "0"], "--limit-header-size: 0 would refuse every request; give a size, e.g. 64k".into()),
         (&["a", "--limit-body", "big"], "--limit-body: 'big' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m".into()),
+        (&["a", "--root-path", "shop"], "--root-path: 'shop' does not begin with a slash; give a path such as /shop".into()),
+        (&["a", "--forwarded-allow-ips", "proxy"], "--forwarded-allow-ips: 'proxy' is not a peer; give an address, a network such as 10.0.0.0/8, unix, or *".into()),
+        (&["a", "--proxy-protocol-allow-ips", "*,10.0.0.1/8"], "--proxy-protocol-allow-ips: '10.0.0.1/8' has bits set beyond its prefix; give 10.0.0.0/8, or the address alone".into()),
+        (&["a", "--forwarded-headers", "x-forwarded-proto"], "--forwarded-headers: means nothing without --forwarded-allow-ips; say whose headers to believe".into()),
+        (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
+        (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value".into()),
+        (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=forwarded,x-forwarded-for"], "--forwarded-headers: forwarded goes with no other header; name the kind that the proxies set".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
         (&["a", "--static", "/static"], "--static: '/static' has no directory; give /PREFIX=DIR, e.g. /static=public".into()),

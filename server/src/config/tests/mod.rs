@@ -65,6 +65,8 @@ fn the_defaults_need_no_tuning() {
         app: wsgi("app", "app"),
         bind: vec![Bind::Tcp("127.0.0.1:8000".parse().unwrap())],
         backlog: 2048,
+        root_path: RootPath::default(),
+        proxies: Proxies::default(),
         // Four per CPU, of which there are two after rounding.
         mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
@@ -160,6 +162,28 @@ fn zero_and_off_switch_off_what_can_be_off() {
     assert_eq!((config.limits.body, config.max_requests), (u64::MAX, None));
     assert_eq!((config.control, config.control_off), (None, true));
     assert_eq!(config.timeouts.keep_alive, Duration::ZERO);
+}
+
+#[test]
+fn proxies_are_believed_in_what_they_usually_set() {
+    let proxies = |arguments: &[&str]| config(&[&["a"], arguments].concat(), &[]).proxies;
+    assert_eq!(proxies(&[]), Proxies::default());
+    let allow = vec!["10.0.0.0/8".parse().unwrap(), Peer::Unix];
+    let headers = vec![ForwardedHeader::XForwardedFor, ForwardedHeader::XForwardedProto];
+    let expected = Forwarded { allow: allow.clone(), headers };
+    assert_eq!(proxies(&["--forwarded-allow-ips=10.0.0.0/8,unix"]).forwarded, Some(expected));
+    let expected = Forwarded { allow, headers: vec![ForwardedHeader::Forwarded] };
+    let arguments = ["--forwarded-allow-ips", "10.0.0.0/8,unix", "--forwarded-headers", "forwarded"];
+    assert_eq!(proxies(&arguments).forwarded, Some(expected));
+
+    // In a file the headers may wait for somebody to allow. An empty list is a list: nobody.
+    let (_place, path) = file("app = \"a:a\"\nforwarded-headers = \"forwarded\"\nproxy-protocol-allow-ips = []\n");
+    assert_eq!(config(&["-c", &path], &[]).proxies, Proxies::default());
+    let (_place, path) = file("app = \"a:a\"\nforwarded-allow-ips = []\nroot-path = \"/shop\"\n");
+    let found = config(&["-c", &path], &[]);
+    assert_eq!(found.proxies.forwarded.map(|forwarded| forwarded.allow), Some(vec![]));
+    assert_eq!(found.root_path.as_str(), "/shop");
+    assert_eq!(config(&["-c", &path, "--root-path="], &[]).root_path, RootPath::default());
 }
 
 #[test]

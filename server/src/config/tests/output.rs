@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 7] = [
+    let table: [&[&str]; 8] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -22,6 +22,7 @@ fn the_printed_configuration_is_read_back() {
             "--static-precompressed",
             "--static-follow-links",
         ],
+        &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
     ];
     for arguments in table {
@@ -63,8 +64,15 @@ fn what_is_not_serving_is_printed() {
 #[test]
 fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
     let help = printed(&["--help"]);
-    let headings =
-        ["Application:", "Binding:", "Process management:", "Limits and timeouts:", "Logging:", "Configuration:"];
+    let headings = [
+        "Application:",
+        "Binding:",
+        "Behind a proxy:",
+        "Process management:",
+        "Limits and timeouts:",
+        "Logging:",
+        "Configuration:",
+    ];
     for expected in headings.iter().chain(&["Usage: smarthttpd [OPTIONS] MODULE:CALLABLE", "Examples:", "Exit codes:"])
     {
         assert!(help.lines().any(|line| line == *expected), "{expected} in {help}");
