@@ -10,9 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http1::RequestHead;
+use serde::{Deserialize, Serialize};
 
-/// Both ends of a connection, shared by all of its requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Endpoint {
     /// A TCP address.
     Tcp(SocketAddr),
@@ -23,12 +24,12 @@ pub(crate) enum Endpoint {
 /// What every request on one connection has in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoints {
-    /// The client.
+    /// The client; behind a PROXY protocol header, the proxy's client.
     pub(crate) peer: Endpoint,
     /// The client's IP address as text, made once; empty for a unix socket. An IPv4 client of an IPv6 socket is told by its
     /// IPv4 address.
     pub(crate) peer_ip: Box<str>,
-    /// Our side: the address that was bound.
+    /// Our side: the address that was bound; behind a PROXY protocol header, what the client connected to.
     pub(crate) local: Endpoint,
     /// `http` or `https`.
     pub(crate) scheme: &'static str,

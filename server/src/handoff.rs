@@ -15,8 +15,8 @@ use crate::connection::Transport;
 use crate::exchange::{Endpoint, Endpoints};
 use crate::sys::message;
 
-/// A unix socket's path has at most 108 bytes, twice that and some JSON is the longest parcel.
-const LONGEST: usize = 1024;
+/// A unix socket's path has at most 108 bytes, each of them at most six in JSON: twice that and some names.
+const LONGEST: usize = 2048;
 
 /// Both ends of the queue. Every process holds both, so that what is in it outlives any worker.
 #[derive(Debug)]
@@ -25,11 +25,19 @@ pub(crate) struct Handoff {
     take: OwnedFd,
 }
 
-/// What goes with a descriptor: what the kernel can't tell the taker.
+/// What goes with a descriptor: what the kernel can't tell the taker. The addresses need not be those of the socket, if a
+/// proxy has said others by the PROXY protocol.
 #[derive(Serialize, Deserialize)]
-enum Parcel {
-    Tcp { local: std::net::SocketAddr },
-    Unix { local: String, peer: String },
+struct Parcel {
+    socket: Kind,
+    peer: Endpoint,
+    local: Endpoint,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Kind {
+    Tcp,
+    Unix,
 }
 
 impl Handoff {
@@ -53,11 +61,11 @@ impl Handoff {
     /// Puts a connection in. It must have left its worker's event loop. An error (the queue is full, say) leaves it with
     /// its worker.
     pub(crate) fn give(&self, transport: &Transport, endpoints: &Endpoints) -> io::Result<()> {
-        let parcel = match (&endpoints.local, &endpoints.peer) {
-            (Endpoint::Tcp(local), _) => Parcel::Tcp { local: *local },
-            (Endpoint::Unix(local), Endpoint::Unix(peer)) => Parcel::Unix { local: local.clone(), peer: peer.clone() },
-            (Endpoint::Unix(local), Endpoint::Tcp(_)) => Parcel::Unix { local: local.clone(), peer: String::new() },
+        let socket = match transport {
+            Transport::Tcp(_) => Kind::Tcp,
+            Transport::Unix(_) => Kind::Unix,
         };
+        let parcel = Parcel { socket, peer: endpoints.peer.clone(), local: endpoints.local.clone() };
         message::send(self.give.as_fd(), &serde_json::to_vec(&parcel)?, &[transport.as_fd()])
     }
 
@@ -67,15 +75,10 @@ impl Handoff {
         let (length, descriptors) = message::receive(self.take.as_fd(), &mut buffer)?;
         let [descriptor] =
             <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        let (transport, local, peer) = match serde_json::from_slice(&buffer[..length])? {
-            Parcel::Tcp { local } => {
-                let stream = TcpStream::from_std(descriptor.into());
-                let peer = stream.peer_addr()?;
-                (Transport::Tcp(stream), Endpoint::Tcp(local), Endpoint::Tcp(peer))
-            }
-            Parcel::Unix { local, peer } => {
-                (Transport::Unix(UnixStream::from_std(descriptor.into())), Endpoint::Unix(local), Endpoint::Unix(peer))
-            }
+        let Parcel { socket, peer, local } = serde_json::from_slice(&buffer[..length])?;
+        let transport = match socket {
+            Kind::Tcp => Transport::Tcp(TcpStream::from_std(descriptor.into())),
+            Kind::Unix => Transport::Unix(UnixStream::from_std(descriptor.into())),
         };
         Ok((transport, Arc::new(Endpoints::new(peer, local, "http"))))
     }
@@ -110,5 +113,11 @@ mod tests {
         let mut text = [0; 10];
         (&client).read_exact(&mut text).expect("arrives");
         assert_eq!(&text, b"still here");
+
+        // The longest addresses that a proxy can have said.
+        let path = Endpoint::Unix("\u{1}".repeat(108));
+        let endpoints = Endpoints::new(path.clone(), path, "http");
+        queue.give(&transport, &endpoints).expect("room");
+        assert_eq!(*queue.take().expect("one waits").1, endpoints);
     }
 }

@@ -85,7 +85,7 @@ impl Judge {
         let mut place = 0;
         let mut said = Said::default();
         let header = ForwardedHeader::XForwardedFor;
-        for (at, element) in lines(header)?.from_the_right().enumerate() {
+        for (at, element) in lines(header)?.leftwards().enumerate() {
             place = at;
             said.client = client_at(grammar::node(element).ok_or(Malformed(header.name()))?);
             if !self.is_trusted_hop(said.client) {
@@ -122,7 +122,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The elements, the last one first. Empty ones don't count (RFC 9110 §5.6.1.2).
-    fn from_the_right(&self) -> impl Iterator<Item = &'a str> {
+    fn leftwards(&self) -> impl Iterator<Item = &'a str> {
         let elements = self.0.iter().rev().flat_map(|line| line.rsplit(','));
         elements.map(|element| element.trim_matches([' ', '\t'])).filter(|element| !element.is_empty())
     }
@@ -130,10 +130,10 @@ impl<'a> Lines<'a> {
     /// What `read` makes of the element at `place`, counted from the right, or of the leftmost one if there are fewer:
     /// then somebody replaced what others had appended. The outer `None`: nothing; the inner one: there is no element.
     fn at<T>(&self, place: usize, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-        self.from_the_right()
+        self.leftwards()
             .take(place + 1)
             .last()
-            .map(|element| read(element))
+            .map(&read)
             .map_or(Some(None), |read| read.map(Some))
     }
 }

@@ -26,7 +26,7 @@ fn verdict(judge: &Judge, peer: Endpoint, lines: &[u8]) -> Result<Forwarding, &'
     let bytes = [b"GET / HTTP/1.1\r\nHost: example.com\r\n", lines, b"\r\n"].concat();
     let mut head = RequestHead::default();
     assert_eq!(head.parse(&bytes, 0, &LIMITS), Ok(Parse::Complete { head_len: bytes.len() }));
-    let endpoints = Endpoints { peer, local: tcp("127.0.0.1:8000"), scheme: "http" };
+    let endpoints = Endpoints::new(peer, tcp("127.0.0.1:8000"), "http");
     judge.judge(&head, &bytes, &endpoints).map_err(|Malformed(name)| name)
 }
 

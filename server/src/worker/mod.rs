@@ -28,7 +28,7 @@ use crate::connection::Intake;
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::listener::Listener;
-use crate::proxies::Judge;
+use crate::proxies::{Judge, Trusted};
 use crate::scoreboard::{Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 
@@ -85,6 +85,7 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
         most_connections: most_connections(&config),
         most_accepted: most_accepted(&config.mpm),
         judge: config.proxies.forwarded.as_ref().map(Judge::new),
+        greeters: Trusted::new(&config.proxies.protocol),
     };
     // In prefork a connection stays with its process, as in Apache.
     let handoff = (!matches!(config.mpm, Mpm::Prefork { .. })).then_some(handoff);

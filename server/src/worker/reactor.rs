@@ -23,7 +23,7 @@ use crate::connection::{DateCache, H1, Intake, Outgoing, Step, Transport, Verdic
 use crate::exchange::{Endpoints, Request};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
-use crate::proxies::{Judge, Malformed};
+use crate::proxies::{BadGreeting, Ends, Greeting, Heard, Judge, Malformed, Trusted};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, epoll};
 
@@ -84,6 +84,8 @@ enum Phase {
 struct Connection {
     transport: Arc<Transport>,
     endpoints: Arc<Endpoints>,
+    /// A proxy has to say who its client is, and has not done so yet.
+    greeting: Option<Box<Greeting>>,
     protocol: H1,
     phase: Phase,
     /// Edge-triggered readiness that has not been used up.
@@ -100,8 +102,23 @@ struct Connection {
 impl Connection {
     /// Between requests, with nothing received of the next one.
     fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Reading) && self.protocol.is_idle()
+        matches!(self.phase, Phase::Reading) && self.protocol.is_idle() && self.greeting.is_none()
     }
+}
+
+/// What of `input` is for the protocol: all behind a PROXY protocol header. `None` while that is not whole.
+fn greeted<'a>(
+    awaited: &mut Option<Box<Greeting>>,
+    endpoints: &mut Arc<Endpoints>,
+    input: &'a [u8],
+) -> Result<Option<&'a [u8]>, BadGreeting> {
+    let Some(greeting) = awaited else { return Ok(Some(input)) };
+    let Heard::Whole { consumed, ends } = greeting.receive(input)? else { return Ok(None) };
+    *awaited = None;
+    if let Some(Ends { peer, local }) = ends {
+        *endpoints = Arc::new(Endpoints::new(peer, local, endpoints.scheme));
+    }
+    Ok(Some(&input[consumed..]))
 }
 
 /// What a reactor needs to know, fixed for its life.
@@ -112,6 +129,8 @@ pub(super) struct Settings {
     pub(super) most_connections: usize,
     /// Connections accepted in the worker's life; 0: no limit.
     pub(super) most_accepted: u64,
+    /// Peers whose connections begin with a PROXY protocol header.
+    pub(super) greeters: Trusted,
     /// Who is behind the proxies in front; `None`: nobody asks.
     pub(super) judge: Option<Judge>,
 }
@@ -355,7 +374,7 @@ impl Reactor {
         self.listeners.clear();
         let farewell_ns = self.now_ns + FAREWELL_NS;
         for (key, connection) in &mut self.connections {
-            if connection.is_idle() {
+            if connection.is_idle() || connection.greeting.is_some() {
                 let at_ns = connection.deadline.at_ns().min(farewell_ns);
                 self.timers.set(&mut connection.deadline, key, at_ns);
             }
@@ -381,7 +400,10 @@ impl Reactor {
                 return;
             }
             match listener.accept() {
-                Ok((transport, endpoints)) => self.open(transport, endpoints, jobs),
+                Ok((transport, endpoints)) => {
+                    let greeting = self.settings.greeters.has_peer(&endpoints.peer).then(|| Box::new(Greeting::new()));
+                    self.open(transport, endpoints, greeting, jobs);
+                }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
                         tracing::error!(
@@ -428,7 +450,7 @@ impl Reactor {
         while self.draining || self.connections.len() < self.settings.most_connections {
             let Some(taken) = self.handoff.as_ref().map(Handoff::take) else { return };
             match taken {
-                Ok((transport, endpoints)) => self.open(transport, endpoints, jobs),
+                Ok((transport, endpoints)) => self.open(transport, endpoints, None, jobs),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // A connection whose client has gone meanwhile.
                 Err(error) => tracing::debug!("a connection was lost on its way between workers: {error}"),
@@ -440,7 +462,13 @@ impl Reactor {
         }
     }
 
-    fn open(&mut self, transport: Transport, endpoints: Arc<Endpoints>, jobs: &mut VecDeque<Job>) {
+    fn open(
+        &mut self,
+        transport: Transport,
+        endpoints: Arc<Endpoints>,
+        greeting: Option<Box<Greeting>>,
+        jobs: &mut VecDeque<Job>,
+    ) {
         self.accepted += 1;
         let key = self.connections.vacant_key();
         let token = Token(FIRST_CONNECTION + key);
@@ -451,6 +479,7 @@ impl Reactor {
         self.connections.insert(Connection {
             transport: Arc::new(transport),
             endpoints,
+            greeting,
             protocol: H1::new(),
             phase: Phase::Reading,
             readable: true,
@@ -489,7 +518,7 @@ impl Reactor {
                 self.unread.push(key);
                 return;
             }
-            let Connection { transport, protocol, endpoints, .. } = connection;
+            let Connection { transport, protocol, endpoints, greeting, .. } = connection;
             // A large body is received where it stays, all else passes through the scratch memory.
             let (stays, asked, received) = match protocol.body_room(READ) {
                 Some((body, room)) => (true, room.min(READ_BODY), transport.read_into(body, room.min(READ_BODY))),
@@ -499,12 +528,16 @@ impl Reactor {
                 Ok(0) => return self.close(key),
                 Ok(count) => {
                     turn = turn.saturating_sub(count);
-                    let step = match stays {
-                        true => protocol.received(count),
-                        false => protocol.receive(&self.scratch[..count], endpoints, &mut self.settings.intake),
-                    };
                     // A short read has drained the socket; only the end of the stream may still be behind it.
                     connection.readable = count == asked || connection.read_closed;
+                    let step = match stays {
+                        true => protocol.received(count),
+                        false => match greeted(greeting, endpoints, &self.scratch[..count]) {
+                            Ok(Some(input)) => protocol.receive(input, endpoints, &mut self.settings.intake),
+                            Ok(None) => continue,
+                            Err(bad) => return self.refuse(key, "400 Bad Request", &bad.to_string(), false),
+                        },
+                    };
                     self.perform(key, step, jobs);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
