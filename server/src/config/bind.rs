@@ -26,13 +26,21 @@ pub(crate) enum BindSpec {
     },
     /// `unix:PATH`.
     Unix(PathBuf),
+    /// `unix:@NAME`.
+    Abstract(String),
+    /// `fd:NUMBER`.
+    Descriptor(i32),
+    /// `systemd`, or `systemd:NAME`.
+    Systemd(Option<String>),
 }
 
 /// Why a text is no address to listen on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BindError {
     /// Not one of the known forms.
-    #[error("'{0}' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000")]
+    #[error(
+        "'{0}' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000"
+    )]
     Form(String),
     /// The port is no port.
     #[error("'{port}' is not a port; give a number from 0 (any free port) to 65535")]
@@ -43,6 +51,9 @@ pub(crate) enum BindError {
     /// An IPv6 address without brackets.
     #[error("'{0}' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000")]
     Brackets(String),
+    /// Not the number of a descriptor that can have been passed.
+    #[error("'{0}' is not the number of a descriptor; give one from 3 on, as whoever starts the server has opened it")]
+    Descriptor(String),
     /// A path no socket address can hold.
     #[error("the path '{}' is longer than the {UNIX_PATH_MAX} bytes of a unix socket's address", .0.display())]
     PathTooLong(PathBuf),
@@ -61,11 +72,22 @@ impl FromStr for BindSpec {
 
     fn from_str(text: &str) -> Result<BindSpec, BindError> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return if path.is_empty() {
-                Err(BindError::Form(text.to_owned()))
-            } else {
-                Ok(BindSpec::Unix(path.into()))
+            return match path.strip_prefix('@') {
+                _ if path.is_empty() || path == "@" || path.contains('\0') => Err(BindError::Form(text.to_owned())),
+                Some(name) => Ok(BindSpec::Abstract(name.to_owned())),
+                None => Ok(BindSpec::Unix(path.into())),
             };
+        }
+        if let Some(number) = text.strip_prefix("fd:") {
+            let parsed = number.parse().ok().filter(|parsed| *parsed > 2 && !number.starts_with('+'));
+            return parsed.map(BindSpec::Descriptor).ok_or_else(|| BindError::Descriptor(number.to_owned()));
+        }
+        match text.strip_prefix("systemd") {
+            Some("") => return Ok(BindSpec::Systemd(None)),
+            Some(name) if name.len() > 1 && name.starts_with(':') => {
+                return Ok(BindSpec::Systemd(Some(name[1..].to_owned())));
+            }
+            _ => {}
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| BindError::Form(text.to_owned()))?;
         let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -94,6 +116,11 @@ impl BindSpec {
     pub(crate) fn resolve(&self) -> Result<Bind, BindError> {
         match self {
             BindSpec::Unix(path) => unix(path),
+            // The NUL before the name counts too.
+            BindSpec::Abstract(name) if name.len() > UNIX_PATH_MAX => Err(BindError::PathTooLong(name.into())),
+            BindSpec::Abstract(name) => Ok(Bind::Abstract(name.clone())),
+            BindSpec::Descriptor(number) => Ok(Bind::Descriptor(*number)),
+            BindSpec::Systemd(name) => Ok(Bind::Systemd(name.clone())),
             BindSpec::Tcp { host, port } if host.is_empty() => {
                 Ok(Bind::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port))))
             }
@@ -134,6 +161,10 @@ impl fmt::Display for BindSpec {
             BindSpec::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             BindSpec::Tcp { host, port } => write!(f, "{host}:{port}"),
             BindSpec::Unix(path) => write!(f, "unix:{}", path.display()),
+            BindSpec::Abstract(name) => write!(f, "unix:@{name}"),
+            BindSpec::Descriptor(number) => write!(f, "fd:{number}"),
+            BindSpec::Systemd(None) => f.write_str("systemd"),
+            BindSpec::Systemd(Some(name)) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -150,6 +181,9 @@ impl Bind {
         match self {
             Bind::Tcp(address) => BindSpec::Tcp { host: address.ip().to_string(), port: address.port() },
             Bind::Unix(path) => BindSpec::Unix(path.clone()),
+            Bind::Abstract(name) => BindSpec::Abstract(name.clone()),
+            Bind::Descriptor(number) => BindSpec::Descriptor(*number),
+            Bind::Systemd(name) => BindSpec::Systemd(name.clone()),
         }
     }
 }
@@ -164,10 +198,7 @@ impl TryFrom<String> for Bind {
 
 impl fmt::Display for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Bind::Tcp(address) => address.fmt(f),
-            Bind::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+        self.spec().fmt(f)
     }
 }
 
@@ -192,6 +223,10 @@ mod tests {
             // From the hosts file, IPv4 preferred.
             ("localhost:8000", "127.0.0.1:8000"),
             ("unix:/run/app.sock", "unix:/run/app.sock"),
+            ("unix:@app", "unix:@app"),
+            ("fd:3", "fd:3"),
+            ("systemd", "systemd"),
+            ("systemd:web.socket", "systemd:web.socket"),
         ];
         for (text, expected) in table {
             let spec: BindSpec = text.parse().unwrap();
@@ -210,11 +245,19 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_told_its_forms() {
-        let form = "is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000";
+        let form =
+            "is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000";
+        let number =
+            "is not the number of a descriptor; give one from 3 on, as whoever starts the server has opened it";
         let table = [
             ("8000", format!("'8000' {form}")),
             ("", format!("'' {form}")),
             ("unix:", format!("'unix:' {form}")),
+            ("unix:@", format!("'unix:@' {form}")),
+            ("fd:2", format!("'2' {number}")),
+            ("fd:web", format!("'web' {number}")),
+            ("fd:+3", format!("'+3' {number}")),
+            ("systemd:", "'' is not a port; give a number from 0 (any free port) to 65535".into()),
             (
                 "[::1:8000",
                 "'[::1:8000' has more than one colon; put an IPv6 address in brackets, e.g. [::1]:8000".into(),

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::activation::passed;
 use super::app::AppSource;
 use super::error::{CliError, one_line};
 use super::invocation::Invocation;
@@ -116,6 +117,8 @@ pub(super) struct Surroundings {
     pub(super) variables: BTreeMap<String, OsString>,
     /// The machine that defaults depend on.
     pub(super) machine: Machine,
+    /// The process that asks.
+    pub(super) pid: u32,
 }
 
 /// Reads the process's arguments (the first is its own name) and environment.
@@ -124,7 +127,7 @@ pub(super) struct Surroundings {
 /// Whatever the operator got wrong, as one line for standard error and an exit code.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-    parse_in(arguments, &Surroundings { variables, machine: Machine::read() })
+    parse_in(arguments, &Surroundings { variables, machine: Machine::read(), pid: std::process::id() })
 }
 
 /// [`parse`] without a look at the process.
@@ -158,7 +161,10 @@ pub(super) fn parse_in(
     if arguments.len() <= 1 && settings.origin("app").is_none() {
         return Err(CliError::Nothing(NOTHING));
     }
-    let config = resolve(&settings, &surroundings.machine, surroundings.variables.get("VIRTUAL_ENV"))?;
+    let variables = &surroundings.variables;
+    let text = |name: &str| variables.get(name).and_then(|value| value.to_str()).map(str::to_owned);
+    let is_activated = !passed(text, surroundings.pid).is_empty();
+    let config = resolve(&settings, &surroundings.machine, variables.get("VIRTUAL_ENV"), is_activated)?;
     if print_it {
         Ok(Command::Print(print::to_toml(&config)?))
     } else if check_it {

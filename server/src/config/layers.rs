@@ -206,12 +206,12 @@ mod tests {
             ("backlog = 0", "/etc/s.toml:1: backlog: '0' is not a whole number from 1 to 65536"),
             (
                 "\n\nbind = \"80\"\nbacklog = 1",
-                "/etc/s.toml:3: bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
+                "/etc/s.toml:3: bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000",
             ),
             // A list counts as one value: the line is the key's.
             (
                 "backlog = 1\nbind = [\n  \":80\",\n  \"x\",\n]",
-                "/etc/s.toml:2: bind: 'x' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
+                "/etc/s.toml:2: bind: 'x' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000",
             ),
             ("min-worker = 3", "/etc/s.toml:1: there is no option 'min-worker'; did you mean 'min-workers'?"),
             ("min_workers = 3", "/etc/s.toml:1: there is no option 'min_workers'; did you mean 'min-workers'?"),

@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+mod activation;
 mod app;
 mod bind;
 mod command;
@@ -35,6 +36,7 @@ mod root_path;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use activation::{Passed, VARIABLES as ACTIVATION_VARIABLES, passed};
 pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) bind: Vec<Bind>,
     /// Length of each listener's accept queue.
     pub(crate) backlog: u32,
+    /// Permissions of the files of unix sockets; `None`: what the umask leaves.
+    pub(crate) unix_socket_mode: Option<u32>,
     /// Where the application is, as seen from outside.
     pub(crate) root_path: RootPath,
     /// Whom to believe of those that stand in front.
@@ -83,7 +87,8 @@ pub(crate) struct Config {
     pub(crate) max_requests_jitter: u64,
 }
 
-/// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`.
+/// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`, `unix:@name`, `fd:3`, `systemd`,
+/// `systemd:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Bind {
@@ -91,6 +96,12 @@ pub(crate) enum Bind {
     Tcp(SocketAddr),
     /// A unix stream socket at an absolute path.
     Unix(PathBuf),
+    /// A unix stream socket with a name instead of a file (unix(7), "Abstract sockets").
+    Abstract(String),
+    /// A listening socket that whoever starts the server has opened; above 2.
+    Descriptor(i32),
+    /// All sockets that systemd has opened, or those of this name. Which these are is seen only when they are taken over.
+    Systemd(Option<String>),
 }
 
 /// Which proxies are believed, and what of theirs.

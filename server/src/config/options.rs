@@ -16,7 +16,7 @@ use super::app::AppSource;
 use super::bind::BindSpec;
 use super::mount::Mount;
 use super::peer::Peer;
-use super::quantity::{Count, Size, Span, Switch, one_or_many};
+use super::quantity::{Count, Mode, Size, Span, Switch, one_or_many};
 use super::root_path::RootPath;
 
 const BINDING: &str = "Binding";
@@ -55,8 +55,9 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
 
-    /// Address to listen on: HOST:PORT (IPv6 in brackets), :PORT (every IPv4 address) or unix:PATH; port 0 takes a free one;
-    /// may be repeated [default: 127.0.0.1:8000]
+    /// Address to listen on: HOST:PORT (IPv6 in brackets; [::]:PORT takes IPv4 as well), :PORT (every IPv4 address), unix:PATH
+    /// (unix:@NAME without a file), systemd (all sockets of its unit) or systemd:NAME, fd:N (a descriptor passed
+    /// otherwise); port 0 takes a free one; may be repeated [default: systemd if it has passed sockets, else 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
     pub(crate) bind: Option<Vec<BindSpec>>,
@@ -64,6 +65,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = BINDING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) backlog: Option<Count>,
+    /// Permissions of the files of unix sockets, in octal, e.g. 660 [default: what the umask leaves]
+    #[arg(long, value_name = "MODE", help_heading = BINDING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unix_socket_mode: Option<Mode>,
     /// Path below which the application is seen from outside, e.g. /shop: its SCRIPT_NAME, taken off the path of a request
     /// that has it (a proxy may have done so)
     #[arg(long, value_name = "PATH", help_heading = PROXIES)]

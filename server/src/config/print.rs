@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::{CliError, one_line};
 use super::options::{AccessLogName, MpmName, Options};
-use super::quantity::{Count, Size, Span, Switch};
+use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{AccessFormat, AccessLog, Bind, Config, LogTarget, Mpm};
 
 /// Every option of `config` as a TOML file that `--config` takes back.
@@ -29,6 +29,7 @@ fn options(config: &Config) -> Options {
         static_follow_links: Some(config.statics.follow_links),
         bind: Some(config.bind.iter().map(Bind::spec).collect()),
         backlog: Some(Count::nearest(config.backlog)),
+        unix_socket_mode: config.unix_socket_mode.map(Mode),
         root_path: Some(config.root_path.clone()),
         forwarded_allow_ips: config.proxies.forwarded.as_ref().map(|forwarded| forwarded.allow.clone()),
         forwarded_headers: config.proxies.forwarded.as_ref().map(|forwarded| forwarded.headers.clone()),

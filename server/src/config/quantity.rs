@@ -23,6 +23,9 @@ pub(crate) enum QuantityError {
     /// Not a count.
     #[error("'{0}' is not a whole number from 1 to {MAX_COUNT}")]
     Count(String),
+    /// Not a file's mode.
+    #[error("'{0}' is not a mode; give three octal digits, e.g. 660")]
+    Mode(String),
 }
 
 /// More processes or threads than this are a slip of the keyboard.
@@ -136,6 +139,28 @@ impl FromStr for Count {
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Permissions of a file: who may read, write and execute it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mode(pub(crate) u32);
+
+impl FromStr for Mode {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Mode, QuantityError> {
+        let digits = text.trim();
+        // With or without the 0 that marks octal numbers elsewhere.
+        let fits = matches!(digits.len(), 3 | 4) && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| fits && *mode <= 0o777);
+        mode.map(Mode).ok_or_else(|| QuantityError::Mode(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
     }
 }
 
@@ -257,6 +282,18 @@ impl Serialize for Size {
     }
 }
 
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mode, D::Error> {
+        from_any(deserializer)
+    }
+}
+
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
         from_any(deserializer)
@@ -364,6 +401,18 @@ mod tests {
             assert_eq!(message, format!("'{text}' is not a whole number from 1 to 65536"));
         }
         assert_eq!([0, 7, u32::MAX].map(|number| Count::nearest(number).get()), [1, 7, 65_536]);
+    }
+
+    #[test]
+    fn modes() {
+        for (text, mode, written) in [("660", 0o660, "660"), ("0666", 0o666, "666"), ("000", 0, "000")] {
+            assert_eq!(text.parse(), Ok(Mode(mode)));
+            assert_eq!(Mode(mode).to_string(), written);
+        }
+        for text in ["", "66", "668", "1777", "0o660", "rw-rw----", "+660"] {
+            let message = text.parse::<Mode>().unwrap_err().to_string();
+            assert_eq!(message, format!("'{text}' is not a mode; give three octal digits, e.g. 660"));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::layers::{Origin, Settings};
 use super::machine::Machine;
 use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
-use super::quantity::{Count, Size, Span, Switch};
+use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{
     AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python, Statics,
     Timeouts,
@@ -30,11 +30,12 @@ const PREFORK_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Longer than the 60 s after which common load balancers drop an idle connection, so that it is they who close it.
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(65);
 
-/// The configuration that `settings` ask for on this machine.
+/// The configuration that `settings` ask for on this machine. `is_activated`: systemd has opened sockets for this process.
 pub(super) fn resolve(
     settings: &Settings,
     machine: &Machine,
     virtual_env: Option<&OsString>,
+    is_activated: bool,
 ) -> Result<Config, CliError> {
     let options = settings.options()?;
     let app = options.app.clone().ok_or(CliError::NoApplication)?;
@@ -50,8 +51,9 @@ pub(super) fn resolve(
         Some(Switch::On(path)) => (Some(absolute(Path::new(path))), false),
     };
     Ok(Config {
-        bind: bind(settings, &options)?,
+        bind: bind(settings, &options, is_activated)?,
         backlog: options.backlog.map_or(default_backlog, Count::get),
+        unix_socket_mode: options.unix_socket_mode.map(|Mode(mode)| mode),
         root_path: options.root_path.clone().unwrap_or_default(),
         proxies: proxies(settings, &options)?,
         mpm: match mpm_name {
@@ -103,7 +105,7 @@ fn refuse_others_options(settings: &Settings, mpm: MpmName) -> Result<(), CliErr
     Ok(())
 }
 
-fn bind(settings: &Settings, options: &Options) -> Result<Vec<Bind>, CliError> {
+fn bind(settings: &Settings, options: &Options, is_activated: bool) -> Result<Vec<Bind>, CliError> {
     let mut binds = Vec::new();
     for spec in options.bind.iter().flatten() {
         let bind = spec.resolve().map_err(|error| blame(settings, "bind", error))?;
@@ -114,7 +116,7 @@ fn bind(settings: &Settings, options: &Options) -> Result<Vec<Bind>, CliError> {
         binds.push(bind);
     }
     if options.bind.is_none() {
-        binds.push(Bind::Tcp(DEFAULT_BIND));
+        binds.push(if is_activated { Bind::Systemd(None) } else { Bind::Tcp(DEFAULT_BIND) });
     } else if binds.is_empty() {
         return Err(blame(settings, "bind", "the list is empty; give an address, e.g. 127.0.0.1:8000"));
     }

@@ -130,11 +130,7 @@ impl<'a> Lines<'a> {
     /// What `read` makes of the element at `place`, counted from the right, or of the leftmost one if there are fewer:
     /// then somebody replaced what others had appended. The outer `None`: nothing; the inner one: there is no element.
     fn at<T>(&self, place: usize, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-        self.leftwards()
-            .take(place + 1)
-            .last()
-            .map(&read)
-            .map_or(Some(None), |read| read.map(Some))
+        self.leftwards().take(place + 1).last().map(&read).map_or(Some(None), |read| read.map(Some))
     }
 }
 

@@ -213,7 +213,7 @@ fn forwarded_is_read_from_the_right() {
         let found = origin("forwarded", lines).map(|origin| origin.client);
         let address = address("forwarded", lines);
         assert_eq!(found, expected.map(|(client, _)| client), "{lines}");
-        assert_eq!(address.as_deref(), expected.as_ref().map(|(_, address)| *address).map_err(|name| name), "{lines}");
+        assert_eq!(address.as_deref(), expected.as_ref().map(|(_, address)| *address), "{lines}");
     }
 }
 

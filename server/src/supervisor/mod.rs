@@ -28,12 +28,12 @@ use self::backoff::Backoff;
 use self::control::Control;
 use self::nursery::Template;
 use self::roster::Roster;
-use crate::config::{AppSource, Config, Exit, Mpm};
+use crate::config::{AppSource, Config, Exit, Mpm, passed};
 use crate::ctl;
 use crate::ctl::protocol::{Counters, Reply, Request, Status};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
-use crate::listener::Listener;
+use crate::listener::{self, Listener};
 use crate::scoreboard::Scoreboard;
 use crate::sys::message::MOST_DESCRIPTORS;
 use crate::sys::wakeup::Wakeup;
@@ -139,7 +139,7 @@ pub(crate) fn run(config: Config) -> Exit {
 /// Why the supervisor could not begin.
 #[derive(Debug)]
 enum StartError {
-    Address(crate::listener::BindError),
+    Address(listener::BindError),
     System(String, io::Error),
 }
 
@@ -149,11 +149,9 @@ fn system(what: &str) -> impl Fn(io::Error) -> StartError {
 
 impl Supervisor {
     fn new(config: Config) -> Result<Supervisor, StartError> {
-        let listeners = config
-            .bind
-            .iter()
-            .map(|bind| Listener::bind(bind, config.backlog))
-            .collect::<Result<Vec<_>, _>>()
+        // First of all, while no descriptor is ours yet.
+        let passed = passed(|name| std::env::var(name).ok(), std::process::id());
+        let listeners = listener::open(&config.bind, config.backlog, config.unix_socket_mode, &passed)
             .map_err(StartError::Address)?;
         if listeners.len() > MOST_LISTENERS {
             let error = io::Error::other(format!("at most {MOST_LISTENERS} are possible"));

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::config::Config;
+use crate::config::{ACTIVATION_VARIABLES, Config};
 use crate::link::{FromTemplate, Link, ToTemplate};
 use crate::sys::process::Ending;
 use crate::sys::{message, process};
@@ -42,7 +42,11 @@ impl Template {
         listeners: &[(BorrowedFd<'_>, String)],
     ) -> io::Result<Template> {
         let (ours, theirs) = message::pair()?;
-        let child = Command::new("/proc/self/exe")
+        let mut command = Command::new("/proc/self/exe");
+        for variable in ACTIVATION_VARIABLES {
+            command.env_remove(variable);
+        }
+        let child = command
             .arg0("smarthttpd: template")
             .arg("__template")
             .stdin(Stdio::from(theirs))

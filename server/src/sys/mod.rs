@@ -6,6 +6,7 @@
 pub(crate) mod allocations;
 pub(crate) mod clock;
 pub(crate) mod epoll;
+pub(crate) mod inherited;
 pub(crate) mod message;
 pub(crate) mod process;
 pub(crate) mod shared;

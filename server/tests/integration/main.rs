@@ -6,6 +6,7 @@
 mod cli;
 mod django;
 mod flask;
+mod front;
 mod http;
 mod layering;
 mod lifecycle;

@@ -12,7 +12,7 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--load", "b"], "MODULE:CALLABLE says a:app, but --load says b:app; one server serves one application".into()),
         (&["--app=native:hello", "--lode:b"], "--load says b:app, but --app says native:hello; one server serves one application".into()),
         (&["my-app"], "MODULE:CALLABLE: 'my-app' is not a module name; give MODULE:CALLABLE, e.g. app:app or project.wsgi:application".into()),
-        (&["a", "--bind", "80"], "--bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000".into()),
+        (&["a", "--bind", "80"], "--bind: '80' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000".into()),
         (&["a", "-b", ":1", "-b", ":1"], "--bind: 0.0.0.0:1 is given twice; leave one out".into()),
         (&["a", "--backlog"], "--backlog: needs a value".into()),
         (&["a", "--backlog", "0"], "--backlog: '0' is not a whole number from 1 to 65536".into()),
@@ -33,7 +33,7 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--proxy-protocol-allow-ips", "*,10.0.0.1/8"], "--proxy-protocol-allow-ips: '10.0.0.1/8' has bits set beyond its prefix; give 10.0.0.0/8, or the address alone".into()),
         (&["a", "--forwarded-headers", "x-forwarded-proto"], "--forwarded-headers: means nothing without --forwarded-allow-ips; say whose headers to believe".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
-        (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value".into()),
+        (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=forwarded,x-forwarded-for"], "--forwarded-headers: forwarded goes with no other header; name the kind that the proxies set".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
@@ -74,7 +74,7 @@ fn a_wrong_variable_is_named() {
         // A value is never taken for a flag of its own.
         (
             ("SMARTHTTPD_BIND", "--help"),
-            "SMARTHTTPD_BIND: '--help' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH, e.g. 127.0.0.1:8000",
+            "SMARTHTTPD_BIND: '--help' is not an address; give HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, systemd or fd:N, e.g. 127.0.0.1:8000",
         ),
     ];
     for (variable, expected) in table {

@@ -17,6 +17,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
     Surroundings {
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect(),
         machine: machine::Machine { cpus: 1.5, memory: 1 << 30 },
+        pid: 7,
     }
 }
 
@@ -65,6 +66,7 @@ fn the_defaults_need_no_tuning() {
         app: wsgi("app", "app"),
         bind: vec![Bind::Tcp("127.0.0.1:8000".parse().unwrap())],
         backlog: 2048,
+        unix_socket_mode: None,
         root_path: RootPath::default(),
         proxies: Proxies::default(),
         // Four per CPU, of which there are two after rounding.
@@ -153,6 +155,24 @@ fn lists_replace_each_other_and_take_several_forms() {
     assert_eq!(texts(&config(&["-c", &path], &[("SMARTHTTPD_BIND", ":3,unix:/s")])), ["0.0.0.0:3", "unix:/s"]);
     assert_eq!(texts(&config(&["-c", &path, "--bind", ":4", "-b", ":5"], &[])), ["0.0.0.0:4", "0.0.0.0:5"]);
     assert_eq!(texts(&config(&["a", "-b", ":0", "-b", ":0"], &[])), ["0.0.0.0:0", "0.0.0.0:0"], "two free ports");
+}
+
+#[test]
+fn sockets_of_systemd_are_served_unless_other_addresses_are_given() {
+    let bind = |arguments: &[&str], pid| {
+        config(&[&["a"], arguments].concat(), &[("LISTEN_PID", pid), ("LISTEN_FDS", "1")]).bind
+    };
+    let address = Bind::Tcp("0.0.0.0:1".parse().unwrap());
+    assert_eq!(bind(&[], "7"), [Bind::Systemd(None)]);
+    assert_eq!(bind(&["-b", ":1,systemd"], "7"), [address.clone(), Bind::Systemd(None)]);
+    assert_eq!(bind(&["-b", ":1"], "7"), [address]);
+    // They are somebody else's.
+    assert_eq!(bind(&[], "8"), [Bind::Tcp("127.0.0.1:8000".parse().unwrap())]);
+    // Whether there are any is seen when they are taken over.
+    assert_eq!(
+        bind(&["-b", "systemd:web", "-b", "fd:5"], "8"),
+        [Bind::Systemd(Some("web".to_owned())), Bind::Descriptor(5)]
+    );
 }
 
 #[test]

@@ -12,7 +12,15 @@ fn the_printed_configuration_is_read_back() {
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
         &["a", "--mpm=static", "--workers=3", "--control-socket=off", "--limit-body=off", "--write-timeout=2m"],
-        &["a", "-b", "[::1]:80", "-b", "unix:/s", "--access-log=json", "--access-log-file=/l", "--log-level=debug"],
+        &[
+            "a",
+            "-b",
+            "[::1]:80,unix:/s,unix:@s,fd:3,systemd",
+            "--unix-socket-mode=660",
+            "--access-log=json",
+            "--access-log-file=/l",
+            "--log-level=debug",
+        ],
         &[
             "a",
             "--static",

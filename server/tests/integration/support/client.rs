@@ -136,10 +136,14 @@ impl Client {
 
     /// Connects to a unix socket.
     pub(crate) fn connect_unix(path: &Path) -> io::Result<Client> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Client { stream: Stream::Unix(stream), received: Vec::new() })
+        UnixStream::connect(path).map(Client::over_unix)
+    }
+
+    /// Speaks over a unix socket that is connected already.
+    pub(crate) fn over_unix(stream: UnixStream) -> Client {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        Client { stream: Stream::Unix(stream), received: Vec::new() }
     }
 
     /// The local address.

@@ -1,6 +1,7 @@
 //! Starting a server, and what comes of starts that fail.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -20,6 +21,8 @@ pub(crate) struct Launch {
     variables: Vec<(OsString, OsString)>,
     clear_environment: bool,
     bind: Vec<OsString>,
+    launcher: Vec<OsString>,
+    stdin: Option<OwnedFd>,
     chdir: Option<PathBuf>,
     mark: Mark,
     folder: TempDir,
@@ -56,6 +59,8 @@ impl Launch {
             variables: Vec::new(),
             clear_environment: false,
             bind: vec!["127.0.0.1:0".into()],
+            launcher: Vec::new(),
+            stdin: None,
             chdir: Some(python::apps().to_owned()),
             mark: Mark::new(),
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
@@ -102,6 +107,19 @@ impl Launch {
         self
     }
 
+    /// Is started by this Python script, whose arguments are `arguments`, the program and the program's own ones.
+    pub(crate) fn under(mut self, script: &str, arguments: &[&str]) -> Launch {
+        self.launcher = vec![python::interpreter().into(), "-c".into(), script.into()];
+        self.launcher.extend(arguments.iter().map(OsString::from));
+        self
+    }
+
+    /// Has this as its standard input.
+    pub(crate) fn stdin(mut self, stdin: OwnedFd) -> Launch {
+        self.stdin = Some(stdin);
+        self
+    }
+
     /// Looks for the application in the server's own folder, where `module.py` has this `source`.
     pub(crate) fn with_module(mut self, module: &str, source: &str) -> Launch {
         std::fs::write(self.folder.path().join(format!("{module}.py")), source).expect("a module can be written");
@@ -121,7 +139,14 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = match self.launcher.split_first() {
+            Some((launcher, arguments)) => {
+                let mut command = Command::new(launcher);
+                command.args(arguments).arg(PROGRAM);
+                command
+            }
+            None => Command::new(PROGRAM),
+        };
         if self.clear_environment {
             command.env_clear();
         }
@@ -140,7 +165,12 @@ impl Launch {
             command.arg("--chdir").arg(folder);
         }
         command.arg("--control-socket").arg(self.folder.path().join("control.sock"));
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = self.stdin.as_ref().map(|stdin| Stdio::from(stdin.try_clone().expect("a descriptor is free")));
+        command
+            .args(&self.arguments)
+            .stdin(stdin.unwrap_or_else(Stdio::null))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 

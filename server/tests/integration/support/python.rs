@@ -20,7 +20,7 @@ pub(crate) fn venv() -> &'static Path {
 }
 
 /// The interpreter that the server was built for.
-fn interpreter() -> &'static str {
+pub(super) fn interpreter() -> &'static str {
     match env!("SMARTHTTPD_BUILD_PYTHON") {
         "" => "python3",
         path => path,

@@ -97,10 +97,15 @@ impl Server {
 
     /// Waits until it serves.
     pub(super) fn await_serving(&mut self) {
-        let Some(listening) = self.stderr.find(announcement) else {
-            panic!("the server does not serve; it said:\n{}", self.log());
-        };
-        self.listening = listening;
+        assert!(self.try_await_serving(), "the server does not serve; it said:\n{}", self.log());
+    }
+
+    /// Waits until it serves, or has ended.
+    pub(crate) fn try_await_serving(&mut self) -> bool {
+        let listening = self.stderr.find(announcement);
+        let serves = listening.is_some();
+        self.listening = listening.unwrap_or_default();
+        serves
     }
 
     /// The supervisor's pid.
