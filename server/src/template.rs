@@ -370,9 +370,9 @@ def closing(environ, start_response):
             argv0: "steady".to_owned(),
         })
         .expect("Python");
-        let facts = wsgi::Facts { multithread: false, multiprocess: false };
+        let facts = wsgi::Facts { multithread: false, multiprocess: false, root_path: String::new() };
         for callable in ["plain", "closing"] {
-            let application = interpreter.load("steady_applications", callable, facts).expect("the application");
+            let application = interpreter.load("steady_applications", callable, &facts).expect("the application");
             let made = steady::allocations(Arc::new(application), 8, 500);
             assert!(made <= steady::NOW_AND_THEN, "{made} allocations, {callable}");
         }

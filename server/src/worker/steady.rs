@@ -3,7 +3,7 @@
 //! For unit tests only, here and where applications are loaded. Counting instructions works on it, too (CONTRIBUTING.md).
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,10 +14,11 @@ use super::access::AccessLog;
 use super::call::Caller;
 use super::pool::{Bounds, Pool};
 use super::reactor::{Reactor, Settings};
-use crate::config::{Bind, Timeouts};
+use crate::config::Timeouts;
 use crate::connection::Intake;
 use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
 use crate::listener::Listener;
+use crate::proxies::Trusted;
 use crate::scoreboard::Scoreboard;
 use crate::sys::allocations;
 use crate::sys::wakeup::Wakeup;
@@ -56,9 +57,10 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     slot.begin(1, 0);
     let wake = Arc::new(Wakeup::new().expect("eventfd"));
     let access = Arc::new(AccessLog::open(None).expect("no log"));
-    let address = "127.0.0.1:0".parse().expect("address");
-    let listener = Listener::bind(&Bind::Tcp(address), 128).expect("loopback");
-    let address = listener.address();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    listener.set_nonblocking(true).expect("flag");
+    let address = listener.local_addr().expect("bound").to_string();
+    let listener = Listener::adopt(listener.into(), &address).expect("TCP");
     let patience = Duration::from_secs(60);
     let timeouts =
         Timeouts { head: patience, body: patience, keep_alive: patience, write: patience, graceful: patience };
@@ -67,6 +69,8 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
         timeouts,
         most_connections: 100,
         most_accepted: 0,
+        greeters: Trusted::default(),
+        judge: None,
     };
     // Never readable: nobody is gone.
     let lifeline = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).expect("eventfd").into();
