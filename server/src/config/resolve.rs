@@ -12,8 +12,8 @@ use super::machine::Machine;
 use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{
-    AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python, Statics,
-    Timeouts,
+    AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python,
+    Statics, Timeouts,
 };
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
