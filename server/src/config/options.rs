@@ -55,7 +55,7 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
 
-    /// Address to listen on: HOST:PORT (IPv6 in brackets; [::]:PORT takes IPv4 as well), :PORT (every IPv4 address), unix:PATH
+    /// Address to listen on: HOST:PORT (IPv6 in brackets; all of it takes IPv4 as well), :PORT (every IPv4 address), unix:PATH
     /// (unix:@NAME without a file), systemd (all sockets of its unit) or systemd:NAME, fd:N (a descriptor passed
     /// otherwise); port 0 takes a free one; may be repeated [default: systemd if it has passed sockets, else 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS", value_delimiter = ',', help_heading = BINDING)]
