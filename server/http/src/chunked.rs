@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 /// Most digits of one chunk size. Sixteen hold any 64-bit size; leading zeros beyond that are somebody playing.
 const SIZE_DIGITS: u8 = 16;
 
-/// Most bytes of chunk extensions in a whole body. They are ignored, so nobody needs more; the bound is per body, because
+/// Most bytes of chunk extensions in a whole body, semicolons and whitespace included. They are ignored, so nobody needs more; the bound is per body, because
 /// one per chunk lets a peer send thousands of bytes for each byte of payload.
 const EXTENSION_BYTES: u32 = 16 * 1024;
 
@@ -103,7 +103,7 @@ impl Chunked {
                 }
                 _ if digits == 0 => return Err(Refusal::ChunkSize),
                 (_, b'\r') => State::SizeLineFeed { size },
-                (_, b';') => State::Extension { size },
+                (_, b';') => self.extension_byte(State::Extension { size })?,
                 (_, b' ' | b'\t') => self.extension_byte(State::ExtensionSpace { size })?,
                 _ => return Err(Refusal::ChunkSize),
             },

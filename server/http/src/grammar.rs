@@ -37,11 +37,23 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |text, &byte| text & is_text_byte(byte))
 }
 
+/// Whether a token is this name, which is written in lower case, with letters and hyphens only. Setting one bit makes
+/// capitals small, hyphens stay what they are, and no other token byte becomes either; so all bytes are compared at once.
+pub(crate) fn is_name<const LENGTH: usize>(token: &[u8], name: &[u8; LENGTH]) -> bool {
+    <&[u8; LENGTH]>::try_from(token)
+        .is_ok_and(|token| token.iter().zip(name).fold(true, |same, (byte, small)| same & (byte | 0x20 == *small)))
+}
+
 /// `1*DIGIT` as a number; `None` for anything else (sign, space, `0x`, empty) or above `u64::MAX`. Unlike
 /// `str::parse`, it takes no `+`.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
+    }
+    // Nineteen digits always fit.
+    if digits.len() < 20 {
+        let add = |number: u64, digit: &u8| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'));
+        return digits.iter().try_fold(0, add);
     }
     digits.iter().try_fold(0u64, |number, &digit| {
         if !digit.is_ascii_digit() {
@@ -75,7 +87,9 @@ mod tests {
         for (text, expected) in [
             ("0", Some(0)),
             ("007", Some(7)),
+            ("9999999999999999999", Some(9_999_999_999_999_999_999)),
             ("18446744073709551615", Some(u64::MAX)),
+            ("00000000000000000000000000000018446744073709551615", Some(u64::MAX)),
             ("18446744073709551616", None),
             ("99999999999999999999999", None),
             ("", None),
@@ -87,6 +101,28 @@ mod tests {
             ("\u{0661}", None), // ARABIC-INDIC DIGIT ONE
         ] {
             assert_eq!(decimal(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_nothing_else() {
+        for (token, same) in [
+            ("content-length", true),
+            ("Content-Length", true),
+            ("CONTENT-LENGTH", true),
+            ("content-lengt", false),
+            ("content-lengthh", false),
+            ("content_length", false),
+            ("content.length", false),
+            ("", false),
+        ] {
+            assert_eq!(is_name(token.as_bytes(), b"content-length"), same, "{token}");
+        }
+        // No token byte but a letter's two cases is taken for the letter, and only the hyphen for a hyphen.
+        for byte in (0..=255u8).filter(|&byte| is_token_byte(byte)) {
+            for name in [b"a", b"z", b"-"] {
+                assert_eq!(is_name(&[byte], name), byte.eq_ignore_ascii_case(&name[0]), "{byte:#04x} {name:?}");
+            }
         }
     }
 

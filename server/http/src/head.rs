@@ -18,6 +18,9 @@ use crate::target::{self, Path};
 /// Header fields that are parsed without touching the heap; more (if the limits allow) cost one allocation.
 const ON_STACK: usize = 128;
 
+/// Bytes from the end of the target to the first field: ` HTTP/1.1` and the line end. `httparse` takes one space only.
+const VERSION_AND_LINE_END: usize = 11;
+
 /// Where something stands, as byte offsets from the start of the bytes given to [`RequestHead::parse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -103,69 +106,111 @@ impl RequestHead {
             return Ok(Parse::Incomplete);
         };
         let head = &bytes[skipped..];
-        let Some(length) = lines::head_length(head, seen.saturating_sub(skipped), limits)? else {
+        // Most heads arrive whole and are in order, so they are read before anybody looks where they end. Of a head that
+        // is not, nothing is believed: it is searched line by line, which finds the first offence whatever has arrived.
+        if seen == 0 {
+            let mut few = [const { MaybeUninit::uninit() }; ON_STACK];
+            let slots = &mut few[..limits.header_count.min(ON_STACK)];
+            if let Ok(length) = self.read_into(slots, head, skipped, limits) {
+                return Ok(Parse::Complete { head_len: skipped + length });
+            }
+        }
+        self.search(head, skipped, seen.saturating_sub(skipped), limits)
+    }
+
+    /// The same for bytes of which it isn't known whether they hold a whole head: checks line by line, then reads.
+    #[cold]
+    fn search(&mut self, head: &[u8], skipped: usize, seen: usize, limits: &Limits) -> Result<Parse, Refusal> {
+        let Some(line_end) = lines::request_line(head, limits)? else {
+            return Ok(Parse::Incomplete);
+        };
+        // Before the rest is there: who speaks another protocol need not be waited for.
+        let spoken = version_of(&head[..line_end])?;
+        let Some(length) = lines::head_length(head, line_end, seen, limits)? else {
             return Ok(Parse::Incomplete);
         };
         let head = &head[..length];
-        match version_of(head)? {
-            Spoken::Exactly(version) => self.read(head, skipped, version, limits)?,
-            Spoken::LaterMinor(as_if_1_1) => {
-                self.read(&as_if_1_1, skipped, Version::Http11, limits)?;
+        let read = match spoken {
+            Spoken::Exactly => self.read(head, skipped, limits)?,
+            Spoken::LaterMinor => {
+                let mut as_if_1_1 = head.to_vec();
+                as_if_1_1[line_end - 1] = b'1';
+                self.read(&as_if_1_1, skipped, limits)?
             }
+        };
+        // `httparse` and `lines` disagree on where the head ends.
+        if read != length {
+            return Err(Refusal::RequestLine);
         }
         Ok(Parse::Complete { head_len: skipped + length })
     }
 
     /// Reads a whole head that starts at `skipped` in the caller's bytes.
-    fn read(&mut self, head: &[u8], skipped: usize, version: Version, limits: &Limits) -> Result<(), Refusal> {
+    fn read(&mut self, head: &[u8], skipped: usize, limits: &Limits) -> Result<usize, Refusal> {
         let mut few = [const { MaybeUninit::uninit() }; ON_STACK];
-        match self.read_into(&mut few[..limits.header_count.min(ON_STACK)], head, skipped, version, limits) {
+        match self.read_into(&mut few[..limits.header_count.min(ON_STACK)], head, skipped, limits) {
             Err(Refusal::TooManyHeaders) if limits.header_count > ON_STACK => {
                 // The shortest field is `a:` and its line end.
                 let most = limits.header_count.min(head.len() / 4);
-                self.read_into(&mut vec![MaybeUninit::uninit(); most], head, skipped, version, limits)
+                self.read_into(&mut vec![MaybeUninit::uninit(); most], head, skipped, limits)
             }
             verdict => verdict,
         }
     }
 
+    /// Reads the head at the start of `head` and says how long it is. If it isn't all there, the error has no meaning.
     fn read_into<'b>(
         &mut self,
         slots: &mut [MaybeUninit<httparse::Header<'b>>],
         head: &'b [u8],
         skipped: usize,
-        version: Version,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<usize, Refusal> {
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(head, slots) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            // `httparse` and `lines` disagree on where the head ends.
-            Ok(_) => return Err(Refusal::RequestLine),
+        let length = match request.parse_with_uninit_headers(head, slots) {
+            Ok(httparse::Status::Complete(length)) => length,
             Err(httparse::Error::HeaderName) => return Err(Refusal::HeaderName),
             // NewLine: a bare CR where a line begins.
-            Err(httparse::Error::HeaderValue | httparse::Error::NewLine) => {
-                return Err(Refusal::HeaderValue);
-            }
+            Err(httparse::Error::HeaderValue | httparse::Error::NewLine) => return Err(Refusal::HeaderValue),
             Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooManyHeaders),
-            Err(httparse::Error::Token | httparse::Error::Version | httparse::Error::Status) => {
+            Ok(httparse::Status::Partial)
+            | Err(httparse::Error::Token | httparse::Error::Version | httparse::Error::Status) => {
                 return Err(Refusal::RequestLine);
             }
-        }
-        let (Some(method), Some(target)) = (request.method, request.path) else {
+        };
+        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
             return Err(Refusal::RequestLine);
         };
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
 
-        // Where a slice of `head` stands in the caller's bytes.
+        // Where a slice of `head` stands in it.
         let base = head.as_ptr().addr();
         let place = |slice: &[u8]| {
-            let start = slice.as_ptr().addr() - base + skipped;
+            let start = slice.as_ptr().addr() - base;
             start..start + slice.len()
         };
-        self.method = Span::new(place(method.as_bytes()));
         let target_place = place(target.as_bytes());
-        let within = |range: Range<usize>| Span::new(target_place.start + range.start..target_place.start + range.end);
+        let fields_start = target_place.end + VERSION_AND_LINE_END;
+        lines::check_bounds(fields_start - 2, length, limits)?;
+        // `httparse` takes a bare line feed for a line end. Each field begins where a line does, and the last two lines end
+        // together.
+        let follows_line_end = |at: usize| head[..at].ends_with(b"\r\n");
+        if !follows_line_end(fields_start) || !head[..length].ends_with(b"\r\n\r\n") {
+            return Err(Refusal::BareLineFeed);
+        }
         let parts = target::split(method, target)?;
+        let mut steering = Steering::new();
+        for header in request.headers.iter() {
+            if !follows_line_end(place(header.name.as_bytes()).start) {
+                return Err(Refusal::BareLineFeed);
+            }
+            steering.field(header.name.as_bytes(), header.value)?;
+        }
+        self.semantics = steering.conclude(version, limits)?;
+
+        let span = |range: Range<usize>| Span::new(skipped + range.start..skipped + range.end);
+        let within = |range: Range<usize>| span(target_place.start + range.start..target_place.start + range.end);
+        self.method = span(place(method.as_bytes()));
         self.authority = parts.authority.map(within);
         self.path = match parts.path {
             Path::Sent(range) => PathPlace::Sent(within(range)),
@@ -173,19 +218,17 @@ impl RequestHead {
             Path::Asterisk => PathPlace::Asterisk,
         };
         self.query = within(parts.query);
-        self.target = Span::new(target_place);
+        self.target = span(target_place.clone());
         self.is_head = method == "HEAD";
         self.version = version;
-
         self.fields.clear();
-        let mut steering = Steering::new();
-        for header in request.headers.iter() {
-            steering.field(header.name, header.value)?;
-            self.fields
-                .push(Field { name: Span::new(place(header.name.as_bytes())), value: Span::new(place(header.value)) });
-        }
-        self.semantics = steering.conclude(version, limits)?;
-        Ok(())
+        self.fields.extend(
+            request
+                .headers
+                .iter()
+                .map(|header| Field { name: span(place(header.name.as_bytes())), value: span(place(header.value)) }),
+        );
+        Ok(length)
     }
 
     /// The method as sent; methods are case-sensitive.
@@ -262,26 +305,19 @@ impl RequestHead {
 /// What to read a head as.
 enum Spoken {
     /// A version that `httparse` knows.
-    Exactly(Version),
+    Exactly,
     /// HTTP/1.2 to 1.9, which are to be read as the highest 1.x known (RFC 9110 §2.5): a copy that says 1.1. Nobody sends
     /// these, so the copy costs nothing.
-    LaterMinor(Vec<u8>),
+    LaterMinor,
 }
 
-/// The version in a head's first line. Anything but `HTTP/` DIGIT `.` DIGIT as the last of three words is no request line
-/// (an HTTP/0.9 request has none at all); a major version other than 1 is well-formed but not spoken, HTTP/2's preface
+/// The version at the end of a request line. Anything but `HTTP/` DIGIT `.` DIGIT as the last word is no request line (an
+/// HTTP/0.9 request has none at all); a major version other than 1 is well-formed but not spoken, HTTP/2's preface
 /// (`PRI * HTTP/2.0`) included.
-fn version_of(head: &[u8]) -> Result<Spoken, Refusal> {
-    let line_end = memchr::memchr(b'\r', head).unwrap_or(head.len());
-    let line = &head[..line_end];
+fn version_of(line: &[u8]) -> Result<Spoken, Refusal> {
     match line {
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'] => Ok(Spoken::Exactly(Version::Http11)),
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'] => Ok(Spoken::Exactly(Version::Http10)),
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
-            let mut as_if_1_1 = head.to_vec();
-            as_if_1_1[line_end - 1] = b'1';
-            Ok(Spoken::LaterMinor(as_if_1_1))
-        }
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1'] => Ok(Spoken::Exactly),
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Spoken::LaterMinor),
         [.., b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal::Version),
         _ => Err(Refusal::RequestLine),
     }

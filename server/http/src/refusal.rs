@@ -21,7 +21,7 @@ pub enum Refusal {
     /// A well-formed version with a major number that is not 1.
     #[error("only HTTP/1.0 and HTTP/1.1 are spoken here")]
     Version,
-    /// The target has none of the forms that its method allows.
+    /// The target has none of the forms that its method allows, or its path has a malformed escape or an escaped NUL.
     #[error("malformed request target")]
     Target,
     /// CONNECT: this is no proxy.

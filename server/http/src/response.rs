@@ -64,7 +64,7 @@ enum State {
 /// How the body that is under way is delimited (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
-    /// HEAD, 204, 304: there is none, whatever the application gives.
+    /// HEAD, 204, 205, 304: there is none, whatever the application gives.
     Bodiless,
     /// Content-Length, so many bytes of which are still owed.
     Length { remaining: u64 },
@@ -199,9 +199,9 @@ impl ResponseEncoder {
     }
 
     /// Like [`whole`](Self::whole), but writes the head only: the caller sends the body itself (`writev`, `sendfile`).
-    /// Returns how many of the body's `len` bytes it must send: none for HEAD, 204 and 304, no more than Content-Length.
-    /// They count as sent; if the caller can't deliver them all, it has to cut the connection. After pieces it writes
-    /// nothing, and they must be under a Content-Length.
+    /// Returns how many of the body's `len` bytes it must send: none for HEAD, 204, 205 and 304, no more than
+    /// Content-Length. They count as sent; if the caller can't deliver them all, it has to cut the connection. After pieces
+    /// it writes nothing, and they must be under a Content-Length.
     ///
     /// # Errors
     /// [`NotStarted`](ResponseError::NotStarted), [`Finished`](ResponseError::Finished), and
@@ -309,9 +309,9 @@ impl ResponseEncoder {
         self.overran
     }
 
-    /// RFC 9110 §6.4.1. (Interim responses have no body either, but never come this far.)
+    /// RFC 9110 §6.4.1, §15.3.6. (Interim responses have no body either, but never come this far.)
     fn is_bodiless(&self) -> bool {
-        self.facts.head || matches!(self.status_code, 204 | 304)
+        self.facts.head || matches!(self.status_code, 204 | 205 | 304)
     }
 
     /// Writes the head unless it has been, and settles the framing. `room` is how much body follows at once.
@@ -362,9 +362,11 @@ impl ResponseEncoder {
     fn framing(&self, extent: Extent) -> (Framing, Option<u64>) {
         if self.is_bodiless() {
             // RFC 9110 §8.6: none with 204. With HEAD and 304 only the length that GET would have had: the application's
-            // word, or the length of a body that it gave although it would not be sent.
+            // word, or the length of a body that it gave although it would not be sent. A 205 may not have content, but
+            // is framed like a response that could (§15.3.6).
             let content_length = match (self.status_code, self.content_length, extent) {
                 (204, _, _) => None,
+                (205, _, _) => Some(0),
                 (_, Some(length), _) => Some(length),
                 (304, None, _) | (_, None, Extent::Open | Extent::Exactly(0)) => None,
                 (_, None, Extent::Exactly(length)) => Some(length),

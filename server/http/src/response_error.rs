@@ -41,7 +41,10 @@ pub enum ResponseError {
         value: String,
     },
     /// A header about the connection, which is the server's business (PEP 3333, "Other HTTP Features").
-    #[error("header {name} belongs to the server: applications may not send hop-by-hop headers (PEP 3333)")]
+    #[error(
+        "header {name} is the server's: applications may not send hop-by-hop headers (PEP 3333). Remove it; the server \
+         frames the response and decides by itself whether the connection stays open"
+    )]
     HopByHop {
         /// The header.
         name: String,

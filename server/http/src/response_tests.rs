@@ -100,6 +100,12 @@ fn responses_are_framed_for_request_and_body() {
         (GET, "304 Not Modified", &[], Whole(""), "304 Not Modified\n\n", KeepAlive),
         (GET, "304 Not Modified", &[], Whole("oops"), "304 Not Modified\n\n", KeepAlive),
         (GET, "304 Not Modified", &[], Pieces(&["oops"]), "304 Not Modified\n\n", KeepAlive),
+        // 205: no body either, but a length that says so (RFC 9110 §15.3.6).
+        (GET, "205 Reset Content", &[], Nothing, "205 Reset Content\nContent-Length: 0\n\n", KeepAlive),
+        (GET, "205 Reset Content", &[("Content-Length", "4")], Whole("oops"), "205 Reset Content\nContent-Length: 0\n\n", KeepAlive),
+        (GET, "205 Reset Content", &[], Pieces(&["o", "ops"]), "205 Reset Content\nContent-Length: 0\n\n", KeepAlive),
+        (OLD, "205 Reset Content", &[], Elsewhere(4), "205 Reset Content\nContent-Length: 0\nConnection: close\n\n<0 bytes>", Close),
+        (HEAD, "205 Reset Content", &[], Nothing, "205 Reset Content\nContent-Length: 0\n\n", KeepAlive),
         // The reason may be missing, its space may not.
         (GET, "404", &[], Nothing, "404 \nContent-Length: 0\n\n", KeepAlive),
         (GET, "404 ", &[], Nothing, "404 \nContent-Length: 0\n\n", KeepAlive),

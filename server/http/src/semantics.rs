@@ -77,17 +77,18 @@ impl Steering {
         }
     }
 
-    /// Takes one field; `value` has no whitespace around it. Fields that steer nothing are told apart by their length.
-    pub(crate) fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+    /// Takes one field; `name` is a token and `value` has no whitespace around it. Fields that steer nothing are told apart
+    /// by their length.
+    pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => self.host(value),
-            6 if name.eq_ignore_ascii_case("expect") => self.expect(value),
-            10 if name.eq_ignore_ascii_case("connection") => {
+            4 if grammar::is_name(name, b"host") => self.host(value),
+            6 if grammar::is_name(name, b"expect") => self.expect(value),
+            10 if grammar::is_name(name, b"connection") => {
                 self.connection(value);
                 Ok(())
             }
-            14 if name.eq_ignore_ascii_case("content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.transfer_encoding(value),
+            14 if grammar::is_name(name, b"content-length") => self.content_length(value),
+            17 if grammar::is_name(name, b"transfer-encoding") => self.transfer_encoding(value),
             _ => Ok(()),
         }
     }
@@ -122,7 +123,7 @@ impl Steering {
         for element in grammar::list(value) {
             let end = memchr::memchr(b';', element).unwrap_or(element.len());
             let name = grammar::trim_ows(&element[..end]);
-            // Empty elements would be tolerable in other lists (RFC 9110 §5.6.1.2). This one has hidden too many attacks.
+            // Empty elements are ignored in other lists (RFC 9110 §5.6.1.2). In this one they have hidden attacks.
             if !grammar::is_token(name) {
                 return Err(Refusal::TransferEncoding);
             }
@@ -153,14 +154,14 @@ impl Steering {
         }
     }
 
-    /// RFC 9110 §10.1.1: the only expectation there is.
+    /// RFC 9110 §10.1.1: the only expectation there is. Empty elements of a list are ignored (§5.6.1.2).
     fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for expectation in grammar::list(value) {
+        for expectation in grammar::list(value).filter(|expectation| !expectation.is_empty()) {
             if !expectation.eq_ignore_ascii_case(b"100-continue") {
                 return Err(Refusal::Expectation);
             }
+            self.expects_continue = true;
         }
-        self.expects_continue = true;
         Ok(())
     }
 

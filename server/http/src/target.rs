@@ -1,7 +1,7 @@
 //! The request-target's four forms (RFC 9112 §3.2) and the `host[:port]` that Host and absolute-form share.
 //!
-//! Owns the split into authority, path and query, as ranges within the target. Decodes nothing: percent-encoding is the
-//! application's business. `head` calls it.
+//! Owns the split into authority, path and query, as ranges within the target. Decodes nothing, but refuses a path that
+//! readers decode differently. `head` calls it.
 
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -37,12 +37,8 @@ pub(crate) fn split(method: &str, target: &str) -> Result<Target, Refusal> {
     if method == "CONNECT" {
         return Err(Refusal::Connect);
     }
-    // A target has no fragment (RFC 9112 §3.2, RFC 9110 §7.1): whoever sends one disagrees with us on the path.
-    if target.contains('#') {
-        return Err(Refusal::Target);
-    }
     if target.starts_with('/') {
-        let (path, query) = path_and_query(target, 0);
+        let (path, query) = path_and_query(target, 0)?;
         return Ok(Target { authority: None, path: Path::Sent(path), query });
     }
     if target == "*" {
@@ -67,7 +63,7 @@ fn absolute(method: &str, target: &str) -> Result<Target, Refusal> {
     if authority.end == target.len() && method == "OPTIONS" {
         return Ok(asterisk(Some(authority)));
     }
-    let (path, query) = path_and_query(target, authority.end);
+    let (path, query) = path_and_query(target, authority.end)?;
     Ok(Target { authority: Some(authority), path: if path.is_empty() { Path::Root } else { Path::Sent(path) }, query })
 }
 
@@ -75,61 +71,87 @@ fn asterisk(authority: Option<Range<usize>>) -> Target {
     Target { authority, path: Path::Asterisk, query: 0..0 }
 }
 
-fn path_and_query(target: &str, start: usize) -> (Range<usize>, Range<usize>) {
-    match memchr::memchr(b'?', &target.as_bytes()[start..]) {
-        Some(mark) => (start..start + mark, start + mark + 1..target.len()),
-        None => (start..target.len(), target.len()..target.len()),
+/// Path and query from `start` on.
+fn path_and_query(target: &str, start: usize) -> Result<(Range<usize>, Range<usize>), Refusal> {
+    let bytes = target.as_bytes();
+    let mut from = start;
+    // Most paths have none of these.
+    while let Some(found) = memchr::memchr3(b'?', b'%', b'#', &bytes[from..]) {
+        let at = from + found;
+        match bytes[at] {
+            b'%' if is_sound_escape(&bytes[at + 1..]) => from = at + 3,
+            b'?' if memchr::memchr(b'#', &bytes[at..]).is_none() => return Ok((start..at, at + 1..bytes.len())),
+            // A target has no fragment (RFC 9112 §3.2, RFC 9110 §7.1): whoever sends one disagrees with us on the path.
+            _ => return Err(Refusal::Target),
+        }
+    }
+    Ok((start..bytes.len(), bytes.len()..bytes.len()))
+}
+
+/// Whether these bytes, which follow a `%` in a path, make it an escape (RFC 3986 §2.1) and not `%00`. A `%` that is left
+/// as it is by one reader is an error to another, and a NUL ends the path for those written in C. Queries are left alone:
+/// what a `%` means there is the application's business, and browsers send bare ones.
+fn is_sound_escape(after: &[u8]) -> bool {
+    match after {
+        [b'0', b'0', ..] => false,
+        [high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
+        _ => false,
     }
 }
 
 /// `uri-host [ ":" port ]` with a host that is not empty (RFC 9110 §4.2.1, §7.2; RFC 3986 §3.2.2).
 pub fn is_host_and_port(bytes: &[u8]) -> bool {
-    let (host_is_valid, port) = match bytes {
+    let port = match bytes {
         [b'[', rest @ ..] => match memchr::memchr(b']', rest) {
-            Some(end) => (is_ipv6(&rest[..end]), &rest[end + 1..]),
-            None => return false,
+            Some(end) if is_ipv6(&rest[..end]) => &rest[end + 1..],
+            _ => return false,
         },
-        _ => {
-            let end = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-            (is_reg_name(&bytes[..end]), &bytes[end..])
-        }
+        _ => match reg_name_length(bytes) {
+            None | Some(0) => return false,
+            Some(length) => &bytes[length..],
+        },
     };
-    host_is_valid
-        && match port {
-            [] | [b':'] => true, // RFC 3986 §3.2.3: the port may be empty
-            [b':', digits @ ..] => grammar::decimal(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
-            _ => false,
-        }
+    match port {
+        [] | [b':'] => true, // RFC 3986 §3.2.3: the port may be empty
+        [b':', digits @ ..] => grammar::decimal(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
+        _ => false,
+    }
 }
+
+/// How many of the bytes are a registered name, or an IPv4 address, which is one by grammar. `None` when an escape in it is
+/// malformed.
+fn reg_name_length(bytes: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        length += bytes[length..].iter().take_while(|&&byte| REG_NAME[usize::from(byte)]).count();
+        match bytes[length..] {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => length += 3,
+            [b'%', ..] => return None,
+            _ => return Some(length),
+        }
+    }
+}
+
+/// `unreserved / sub-delims` (RFC 3986 §2.2, §2.3).
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=";
+    let mut other = 0;
+    while other < others.len() {
+        table[others[other] as usize] = true;
+        other += 1;
+    }
+    table
+};
 
 /// The inside of `[…]`. IPvFuture is refused: no version of it exists (RFC 3986 §3.2.2).
 fn is_ipv6(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
-}
-
-/// A registered name or an IPv4 address, which is one by grammar. Not empty, because `http` demands a host.
-fn is_reg_name(bytes: &[u8]) -> bool {
-    if bytes.is_empty() {
-        return false;
-    }
-    let mut rest = bytes;
-    while let [byte, after @ ..] = rest {
-        rest = match (byte, after) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-            _ if is_unreserved_or_sub_delim(*byte) => after,
-            _ => return false,
-        };
-    }
-    true
-}
-
-/// `unreserved / sub-delims` (RFC 3986 §2.2, §2.3).
-fn is_unreserved_or_sub_delim(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-        )
 }
 
 #[cfg(test)]
@@ -177,6 +199,17 @@ mod tests {
             ("GET", "http://", Err(Refusal::Target)),
             ("GET", "http://user@host/", Err(Refusal::Target)),
             ("GET", "/a#b", Err(Refusal::Target)),
+            ("GET", "/%2Fa%2f%e9%41?b", Ok((None, "/%2Fa%2f%e9%41", "b"))),
+            ("GET", "/%", Err(Refusal::Target)),
+            ("GET", "/%4", Err(Refusal::Target)),
+            ("GET", "/%4?1", Err(Refusal::Target)),
+            ("GET", "/%zz", Err(Refusal::Target)),
+            ("GET", "/%%41", Err(Refusal::Target)),
+            ("GET", "/a%00b", Err(Refusal::Target)),
+            ("GET", "http://host/%zz", Err(Refusal::Target)),
+            // Nobody decodes twice.
+            ("GET", "/%2500", Ok((None, "/%2500", ""))),
+            ("GET", "/?a=%&b=%00", Ok((None, "/", "a=%&b=%00"))),
             ("CONNECT", "host:443", Err(Refusal::Connect)),
             ("CONNECT", "/", Err(Refusal::Connect)),
             // Methods are case-sensitive (RFC 9110 §9.1), so this is no CONNECT but a malformed target.

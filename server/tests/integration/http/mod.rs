@@ -4,3 +4,4 @@ mod addresses;
 mod limits;
 mod messages;
 mod patience;
+mod rules;
