@@ -78,18 +78,20 @@ impl Chunked {
     pub(crate) fn decode(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, Refusal> {
         let mut rest = input;
         while let (false, [byte, after @ ..]) = (self.is_complete(), rest) {
-            if let State::Data { remaining } = self.state {
-                let data = at_most(rest, remaining);
-                body.extend_from_slice(data);
-                rest = &rest[data.len()..];
-                self.state = match remaining - data.len() as u64 {
-                    0 => State::DataReturn,
-                    remaining => State::Data { remaining },
-                };
-            } else {
-                self.state = self.framing_byte(*byte)?;
-                rest = after;
-            }
+            (self.state, rest) = match (self.state, rest) {
+                (State::Data { remaining }, _) => {
+                    let data = at_most(rest, remaining);
+                    body.extend_from_slice(data);
+                    let rest = &rest[data.len()..];
+                    match (remaining - data.len() as u64, rest) {
+                        // What usually follows, in one step.
+                        (0, [b'\r', b'\n', rest @ ..]) => (State::Size { size: 0, digits: 0 }, rest),
+                        (0, _) => (State::DataReturn, rest),
+                        (remaining, _) => (State::Data { remaining }, rest),
+                    }
+                }
+                _ => (self.framing_byte(*byte)?, after),
+            };
         }
         Ok(input.len() - rest.len())
     }

@@ -231,18 +231,28 @@ impl RequestHead {
         Ok(length)
     }
 
-    /// The method as sent; methods are case-sensitive.
+    /// The method as sent, a token; methods are case-sensitive.
     pub fn method<'a>(&self, bytes: &'a [u8]) -> &'a str {
         self.method.text(bytes)
     }
 
-    /// The request-target as sent, in whatever form.
+    /// The same as bytes, for those who need no text: it need not be shown again that it is some.
+    pub fn method_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.method.of(bytes)
+    }
+
+    /// The request-target as sent, in whatever form. UTF-8, not necessarily ASCII.
     pub fn target<'a>(&self, bytes: &'a [u8]) -> &'a str {
         self.target.text(bytes)
     }
 
+    /// The same as bytes.
+    pub fn target_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.target.of(bytes)
+    }
+
     /// The path, still percent-encoded, of origin-form or absolute-form; `/` where absolute-form has none; `*` for
-    /// `OPTIONS *`. UTF-8, not necessarily ASCII.
+    /// `OPTIONS *`. UTF-8, not necessarily ASCII; every `%` in it begins an escape, none of which is `%00`.
     pub fn path<'a>(&self, bytes: &'a [u8]) -> &'a str {
         match self.path {
             PathPlace::Sent(span) => span.text(bytes),
@@ -251,9 +261,23 @@ impl RequestHead {
         }
     }
 
+    /// The same as bytes.
+    pub fn path_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        match self.path {
+            PathPlace::Sent(span) => span.of(bytes),
+            PathPlace::Root => b"/",
+            PathPlace::Asterisk => b"*",
+        }
+    }
+
     /// The query, still percent-encoded, without its `?`; empty when there is none.
     pub fn query<'a>(&self, bytes: &'a [u8]) -> &'a str {
         self.query.text(bytes)
+    }
+
+    /// The same as bytes.
+    pub fn query_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.query.of(bytes)
     }
 
     /// The `host[:port]` of absolute-form, which overrides Host (RFC 9112 §3.2.2).
@@ -270,6 +294,11 @@ impl RequestHead {
     /// control characters).
     pub fn headers<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.fields.iter().map(|field| (field.name.text(bytes), field.value.of(bytes)))
+    }
+
+    /// The same with names as bytes, which are ASCII.
+    pub fn fields<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.fields.iter().map(|field| (field.name.of(bytes), field.value.of(bytes)))
     }
 
     /// The first field of that name, whatever its case.

@@ -108,14 +108,16 @@ impl ResponseEncoder {
 
     /// Makes ready for the response to another request.
     pub fn reset(&mut self, facts: RequestFacts) {
-        let mut head = std::mem::take(&mut self.head);
-        head.clear();
-        *self = ResponseEncoder {
-            facts,
-            head,
-            persistence: if facts.keep_alive { Persistence::KeepAlive } else { Persistence::Close },
-            ..Self::new()
-        };
+        self.facts = facts;
+        self.state = State::Idle;
+        self.head.clear();
+        self.status_code = 0;
+        self.content_length = None;
+        self.has_date = false;
+        self.has_server = false;
+        self.sent = 0;
+        self.overran = false;
+        self.persistence = if facts.keep_alive { Persistence::KeepAlive } else { Persistence::Close };
     }
 
     /// Takes the status, e.g. `200 OK`; the reason may be missing. Called again before anything is
@@ -326,12 +328,14 @@ impl ResponseEncoder {
         // What is added below is at most 200 bytes plus the date.
         out.reserve(self.head.len() + date.len() + 200 + room);
         out.extend_from_slice(&self.head);
-        if !self.has_server {
-            out.extend_from_slice(b"Server: smarthttpd\r\n");
+        // RFC 9110 §6.6.1: an origin server with a clock sends the date.
+        match (self.has_server, self.has_date) {
+            (false, false) => out.extend_from_slice(b"Server: smarthttpd\r\nDate: "),
+            (false, true) => out.extend_from_slice(b"Server: smarthttpd\r\n"),
+            (true, false) => out.extend_from_slice(b"Date: "),
+            (true, true) => {}
         }
         if !self.has_date {
-            // RFC 9110 §6.6.1: an origin server with a clock sends it.
-            out.extend_from_slice(b"Date: ");
             out.extend_from_slice(date.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
@@ -432,18 +436,18 @@ impl Special {
     /// By length first, so that most names are told apart without a comparison. The hop-by-hop names are those of
     /// RFC 2616 §13.5.1, to which PEP 3333 refers, with both spellings of Trailer.
     fn of(name: &[u8]) -> Special {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        use grammar::is_name as is;
         match name.len() {
-            2 if is(b"te") => Special::HopByHop,
-            4 if is(b"date") => Special::Date,
-            6 if is(b"server") => Special::Server,
-            7 if is(b"upgrade") || is(b"trailer") => Special::HopByHop,
-            8 if is(b"trailers") => Special::HopByHop,
-            10 if is(b"connection") || is(b"keep-alive") => Special::HopByHop,
-            14 if is(b"content-length") => Special::ContentLength,
-            17 if is(b"transfer-encoding") => Special::HopByHop,
-            18 if is(b"proxy-authenticate") => Special::HopByHop,
-            19 if is(b"proxy-authorization") => Special::HopByHop,
+            2 if is(name, b"te") => Special::HopByHop,
+            4 if is(name, b"date") => Special::Date,
+            6 if is(name, b"server") => Special::Server,
+            7 if is(name, b"upgrade") || is(name, b"trailer") => Special::HopByHop,
+            8 if is(name, b"trailers") => Special::HopByHop,
+            10 if is(name, b"connection") || is(name, b"keep-alive") => Special::HopByHop,
+            14 if is(name, b"content-length") => Special::ContentLength,
+            17 if is(name, b"transfer-encoding") => Special::HopByHop,
+            18 if is(name, b"proxy-authenticate") => Special::HopByHop,
+            19 if is(name, b"proxy-authorization") => Special::HopByHop,
             _ => Special::None,
         }
     }
