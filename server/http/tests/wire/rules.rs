@@ -61,7 +61,7 @@ fn fixtures_and_requirements_name_each_other() {
 
 #[test]
 fn every_test_that_is_named_exists() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = root();
     for (name, requirement) in requirements() {
         for test in requirement.tests {
             let (file, function) = test.split_once("::").unwrap_or_else(|| panic!("{name}: {test} names no function"));
@@ -69,4 +69,42 @@ fn every_test_that_is_named_exists() {
             assert!(source.contains(&format!("fn {function}(")), "{name}: there is no {test}");
         }
     }
+}
+
+/// A test may say which requirements it shows, in its last line of documentation: ``Rules: `NAME`, `NAME`.``
+#[test]
+fn what_tests_say_they_show_they_are_named_for() {
+    let requirements = requirements();
+    let root = root();
+    let mut folders = vec![root.join("server/tests/integration")];
+    let mut said = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            let file = path.strip_prefix(&root).unwrap().display();
+            let mut rules: Vec<&str> = Vec::new();
+            for line in source.lines() {
+                if let Some(list) = line.strip_prefix("/// Rule") {
+                    rules = list.split('`').skip(1).step_by(2).collect();
+                } else if let Some((name, _)) = line.strip_prefix("fn ").and_then(|line| line.split_once('(')) {
+                    let test = format!("{file}::{name}");
+                    for rule in rules.drain(..) {
+                        let named = requirements.get(rule).is_some_and(|requirement| requirement.tests.contains(&test));
+                        assert!(named, "{test} says that it shows {rule}, and rules.toml does not");
+                        said += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(said > 0);
+}
+
+/// The repository's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }

@@ -56,9 +56,6 @@ fn no_path_leads_out_of_the_directory() {
         // Overlong UTF-8 of a dot and a slash: bytes like others, of which no file is named.
         ("/static/%c0%ae%c0%ae/secret", below),
         ("/static/..%c0%afsecret", below),
-        ("/static/app.css%00", below),
-        ("/static/app.css%00.txt", below),
-        ("/static/%00", below),
         ("/static/../site-secret/secret", below),
         ("/static-secret/secret", below),
         ("/static%2fapp.css", below),
@@ -75,9 +72,6 @@ fn no_path_leads_out_of_the_directory() {
         ("/.env", below),
         ("/static/.well-known/security.txt", (200, "meant to be seen")),
         ("/.well-known/security.txt", (200, "meant to be seen")),
-        ("/static/%zz", below),
-        ("/static/%", below),
-        ("/static/app.css%", below),
         ("/static/app.css;x", below),
         ("/static/app.css.", below),
         ("/static/APP.CSS", below),
@@ -95,9 +89,9 @@ fn no_path_leads_out_of_the_directory() {
     }
     assert_eq!(server.get(&format!("/static/{}", "x/".repeat(2000))).text(), BELOW);
     assert_eq!(server.get(&format!("/static/{}", "x".repeat(300))).text(), BELOW);
-    // A raw NUL or a control character is no request at all.
-    for target in ["/static/app.css\0", "/static/\x01"] {
-        assert_eq!(server.get(target).status(), 400, "{target:?}");
+    // A control character, an escaped NUL and a percent sign that begins no escape are no request at all.
+    for target in ["css\0", "\x01", "css%00", "css%00.txt", "%00", "%zz", "%", "css%", "%4"] {
+        assert_eq!(server.get(&format!("/static/app.{target}")).status(), 400, "{target:?}");
     }
 }
 
