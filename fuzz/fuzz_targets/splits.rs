@@ -4,7 +4,7 @@
 pub fn each_way(bytes: &[u8], mut read: impl FnMut(&[usize])) {
     read(&[usize::MAX]);
     // One by one costs a call each.
-    if bytes.len() <= 512 {
+    if bytes.len() <= 256 {
         read(&[1]);
     }
     // FNV-1a, and from there a linear congruential generator.
