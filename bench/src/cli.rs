@@ -33,10 +33,10 @@ pub(crate) enum Command {
     /// Run chosen scenarios with chosen contenders
     #[command(after_help = EXIT_CODES)]
     Run {
-        /// Scenarios, see `bench list` [default: all]
+        /// Scenarios, see `bench list`; request-path stands for all of that group [default: steady step]
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
-        /// A contender, see `bench list`; may be repeated [default: those that `bench` alone compares]
+        /// A contender, see `bench list`; may be repeated [default: those that the list marks]
         #[arg(long = "contender", value_name = "NAME")]
         contenders: Vec<String>,
         #[command(flatten)]
@@ -55,7 +55,8 @@ pub(crate) enum Command {
 /// Options of a session.
 #[derive(Debug, Args)]
 pub(crate) struct SessionArguments {
-    /// Shorter stages and one start per contender: at most a minute, figures without intervals
+    /// Shorter stages and one start per contender: at most a minute (request-path: two and a half), figures without
+    /// intervals
     #[arg(long)]
     pub(crate) quick: bool,
     /// Write the results to this folder, which must be new or empty [default: results/DATE-MACHINE]

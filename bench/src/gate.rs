@@ -3,52 +3,128 @@
 use std::collections::BTreeMap;
 
 use crate::probe::{Answer, Probe};
+use crate::scenario::{Application, Lengths, Scenario, file};
+
+const TEXT: &str = "text/plain";
+const HTML: &str = "text/html; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
 
 /// What a route must answer.
 struct Expected {
-    path: &'static str,
+    path: String,
+    /// The body of a POST with this many bytes; `None`: a GET.
+    posted: Option<usize>,
     content_type: &'static str,
-    body: &'static str,
+    body: Body,
 }
 
-/// The routes of `apps/flask_app.py` that scenarios use.
-const ROUTES: [Expected; 3] = [
-    Expected { path: "/", content_type: "text/html; charset=utf-8", body: "Hello, World!" },
-    Expected {
-        path: "/json",
-        content_type: "application/json",
-        body: "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n",
-    },
-    Expected { path: "/sleep50", content_type: "text/html; charset=utf-8", body: "slept" },
-];
+/// A body as it must be.
+enum Body {
+    Text(String),
+    /// The session's large file.
+    File(usize),
+}
 
-/// Checks every route of the server at `base` (no slash at the end), and asks the application what it runs on.
+impl Body {
+    fn is(&self, body: &str) -> bool {
+        match self {
+            Self::Text(text) => body == text,
+            Self::File(length) => file::is_whole(body.as_bytes(), *length),
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Self::Text(text) => beginning(text),
+            Self::File(length) => format!("the large file of {length} bytes"),
+        }
+    }
+}
+
+/// A body in an error message: whole when it is short.
+fn beginning(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        None => format!("{text:?}"),
+        Some((at, _)) => format!("{:?}… ({} bytes)", &text[..at], text.len()),
+    }
+}
+
+fn get(path: &str, content_type: &'static str, body: &str) -> Expected {
+    Expected { path: path.to_owned(), posted: None, content_type, body: Body::Text(body.to_owned()) }
+}
+
+fn upload(length: usize) -> Expected {
+    Expected { posted: Some(length), ..get("/upload", TEXT, &length.to_string()) }
+}
+
+fn download(length: usize) -> Expected {
+    get(&format!("/download/{length}"), BYTES, &"x".repeat(length))
+}
+
+/// The routes that a scenario uses.
+fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
+    let plain = || get("/", TEXT, "Hello, World!");
+    match scenario {
+        Scenario::Steady | Scenario::Step | Scenario::Flask => vec![
+            get("/", HTML, "Hello, World!"),
+            get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),
+            get("/sleep50", HTML, "slept"),
+        ],
+        Scenario::Hello | Scenario::Syscalls | Scenario::Idle => vec![plain()],
+        Scenario::Bodies => {
+            let bodies = &lengths.request_path.bodies;
+            vec![upload(0), upload(bodies.small), upload(bodies.large), download(bodies.small), download(bodies.large)]
+        }
+        Scenario::File => {
+            let length = lengths.request_path.file.length;
+            vec![Expected { body: Body::File(length), ..get("/file", BYTES, "") }]
+        }
+        Scenario::Isolation => vec![plain(), get("/sleep/1", TEXT, "slept"), get("/spin/1", TEXT, "spun")],
+        Scenario::Threads => vec![get("/sleep/50", TEXT, "slept"), get("/compute/20000", TEXT, "199990000")],
+    }
+}
+
+/// Checks every route that `scenario` uses of the server at `base` (no slash at the end), and asks the application what
+/// it runs on. Of the request path, some contenders have no application to ask: of those nothing is known.
 ///
 /// # Errors
 /// The first route that is answered wrongly: what was expected and what came.
-pub(crate) fn pass(probe: &Probe, base: &str) -> Result<BTreeMap<String, String>, String> {
-    for expected in &ROUTES {
-        let answer = probe
-            .get(&format!("{base}{}", expected.path))
-            .map_err(|reason| format!("gate: {} failed: {reason}", expected.path))?;
+pub(crate) fn pass(
+    probe: &Probe,
+    base: &str,
+    scenario: Scenario,
+    lengths: &Lengths,
+) -> Result<BTreeMap<String, String>, String> {
+    for expected in &routes(scenario, lengths) {
+        let url = format!("{base}{}", expected.path);
+        let answer = match expected.posted {
+            None => probe.get(&url),
+            Some(length) => probe.post(&url, vec![b'x'; length]),
+        };
+        let answer = answer.map_err(|reason| format!("gate: {} failed: {reason}", expected.path))?;
         check(expected, &answer)?;
     }
-    let about = probe.get(&format!("{base}/about")).map_err(|reason| format!("gate: /about failed: {reason}"))?;
-    facts(&about.body)
+    let about = probe.get(&format!("{base}/about")).map_err(|reason| format!("gate: /about failed: {reason}"));
+    match scenario.application() {
+        Application::Flask => facts(&about?.body),
+        Application::Plain => Ok(about.and_then(|about| facts(&about.body)).unwrap_or_default()),
+    }
 }
 
 fn check(expected: &Expected, answer: &Answer) -> Result<(), String> {
     let wrong = |what: &str, wanted: &str, got: &str| {
-        Err(format!("gate: {} answered with {what} {got:?} instead of {wanted:?}", expected.path))
+        Err(format!("gate: {} answered with {what} {got} instead of {wanted}", expected.path))
     };
+    let quoted = |text: &str| format!("{text:?}");
     if answer.status != 200 {
-        return wrong("status", "200", &answer.status.to_string());
+        return wrong("status", &quoted("200"), &quoted(&answer.status.to_string()));
     }
     if answer.content_type != expected.content_type {
-        return wrong("content type", expected.content_type, &answer.content_type);
+        return wrong("content type", &quoted(expected.content_type), &quoted(&answer.content_type));
     }
-    if answer.body != expected.body {
-        return wrong("body", expected.body, &answer.body);
+    if !expected.body.is(&answer.body) {
+        return wrong("body", &expected.body.told(), &beginning(&answer.body));
     }
     Ok(())
 }
@@ -71,8 +147,8 @@ mod tests {
 
     #[test]
     fn only_the_right_answer_passes() {
-        let right =
-            Answer { status: 200, content_type: "text/html; charset=utf-8".into(), body: "Hello, World!".into() };
+        let route = get("/", HTML, "Hello, World!");
+        let right = Answer { status: 200, content_type: HTML.into(), body: "Hello, World!".into() };
         let rows = [
             (right.clone(), None),
             (Answer { status: 503, ..right.clone() }, Some("gate: / answered with status \"503\" instead of \"200\"")),
@@ -86,7 +162,27 @@ mod tests {
             ),
         ];
         for (answer, expected) in rows {
-            assert_eq!(check(&ROUTES[0], &answer).err().as_deref(), expected);
+            assert_eq!(check(&route, &answer).err().as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn long_bodies_are_told_by_their_beginning() {
+        let answer = Answer { status: 200, content_type: BYTES.into(), body: "x".repeat(99) };
+        assert_eq!(check(&download(99), &answer), Ok(()));
+        let error = check(&download(100), &answer).unwrap_err();
+        assert!(error.contains("xxx\"… (99 bytes) instead of \"xxx"), "{error}");
+        assert!(error.ends_with("xxx\"… (100 bytes)"), "{error}");
+        let whole = Expected { body: Body::File(100), ..get("/file", BYTES, "") };
+        let error = check(&whole, &answer).unwrap_err();
+        assert!(error.ends_with("(99 bytes) instead of the large file of 100 bytes"), "{error}");
+    }
+
+    #[test]
+    fn every_scenario_has_a_gate() {
+        let lengths = Lengths::of(true);
+        for scenario in Scenario::ALL {
+            assert!(!routes(scenario, &lengths).is_empty(), "{}", scenario.name());
         }
     }
 

@@ -15,6 +15,7 @@
 mod cli;
 mod contender;
 mod failure;
+mod floor;
 mod gate;
 mod machine;
 mod observe;
@@ -46,8 +47,10 @@ use crate::workspace::Workspace;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|word| word == launch::WORD) {
-        return ExitCode::from(launch::run(arguments));
+    match arguments.next() {
+        Some(word) if word == launch::WORD => return ExitCode::from(launch::run(arguments)),
+        Some(word) if word == floor::WORD => return ExitCode::from(floor::run(arguments)),
+        _ => {}
     }
     let cli = Cli::parse();
     if let Err(error) = signals::watch() {
@@ -77,9 +80,10 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
 }
 
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
+    let scenarios = Scenario::chosen(scenarios)?;
     Ok(Wish {
-        scenarios: Scenario::chosen(scenarios)?,
-        contenders: spec::chosen(contenders)?,
+        contenders: spec::chosen(contenders, &scenarios)?,
+        scenarios,
         named: !contenders.is_empty(),
         quick: arguments.quick,
         seed: arguments.seed,
@@ -112,14 +116,17 @@ fn shown(path: &Path) -> String {
 
 fn list() -> Result<(), Failure> {
     let places = session::places(&Workspace::find()?);
-    println!("scenarios:");
+    println!("scenarios (* in the default comparison; the others together are request-path):");
     for scenario in Scenario::ALL {
-        println!("  {:<20} {}", scenario.name(), scenario.about());
+        let mark = if scenario.is_comparison() { '*' } else { ' ' };
+        println!("{mark} {:<20} {}", scenario.name(), scenario.about());
     }
-    println!("\ncontenders (* in the default comparison):");
+    println!("\ncontenders (* in its scenarios when no contender is named):");
     for contender in spec::all()? {
         let mark = if contender.default { '*' } else { ' ' };
         println!("{mark} {:<20} {}", contender.name, contender.terms);
+        let scenarios: Vec<&str> = contender.scenarios.iter().map(|scenario| scenario.name()).collect();
+        println!("  {:<20} in {}", "", scenarios.join(", "));
         let available = match availability::missing(&contender, &places) {
             Some(missing) => missing,
             None => availability::versions(&contender, &places)

@@ -32,15 +32,27 @@ impl Probe {
     /// # Errors
     /// The transport's reason; every status is an answer.
     pub(crate) fn get(&self, url: &str) -> Result<Answer, String> {
-        let response = self.client.get(url).header("Connection", "close").send().map_err(|error| innermost(&error))?;
-        let content_type =
-            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Answer {
-            status: response.status().as_u16(),
-            content_type,
-            body: response.text().map_err(|error| innermost(&error))?,
-        })
+        answer(self.client.get(url))
     }
+
+    /// POSTs `body` to `url`.
+    ///
+    /// # Errors
+    /// The transport's reason; every status is an answer.
+    pub(crate) fn post(&self, url: &str, body: Vec<u8>) -> Result<Answer, String> {
+        answer(self.client.post(url).body(body))
+    }
+}
+
+fn answer(request: reqwest::blocking::RequestBuilder) -> Result<Answer, String> {
+    let response = request.header("Connection", "close").send().map_err(|error| innermost(&error))?;
+    let content_type =
+        response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    Ok(Answer {
+        status: response.status().as_u16(),
+        content_type,
+        body: response.text().map_err(|error| innermost(&error))?,
+    })
 }
 
 /// The first cause: "Connection refused" says more than "error sending request".

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
 
 use crate::contender::{Contender, Places, availability};
@@ -12,7 +13,7 @@ use crate::progress::Progress;
 use crate::results::calendar;
 use crate::results::schema::{Outcome, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
-use crate::scenario::{self, Lengths, Observation, Scenario, Subject};
+use crate::scenario::{Lengths, Scenario, Subject, file};
 use crate::stage::Stage;
 use crate::start::Circumstances;
 use crate::stats::Generator;
@@ -48,7 +49,8 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let workspace = Workspace::find()?;
     let probe =
         Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
-    let prepared = prepare(wish, &workspace)?;
+    let lengths = Lengths::of(wish.quick);
+    let prepared = prepare(wish, &workspace, &lengths)?;
     let cpus = machine::allowed_cpus();
     let pinning = Pinning::over(&cpus);
     let circumstances = Circumstances {
@@ -57,12 +59,18 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
         scratch: prepared.stage.path(),
         cpus: &pinning.server,
         cpu_count: pinning.server_cpus(),
+        lengths: &lengths,
+        environment: &prepared.environment,
     };
 
     let mut entrants = Vec::new();
     let mut present = Vec::new();
     for contender in &wish.contenders {
-        let missing = availability::missing(contender, &prepared.places);
+        let refused = prepared.refused.iter().find(|(name, _)| *name == contender.name);
+        let missing = match refused {
+            Some((_, reason)) => Some(reason.clone()),
+            None => availability::missing(contender, &prepared.places),
+        };
         let versions = match missing {
             None => availability::versions(contender, &prepared.places),
             Some(_) => Default::default(),
@@ -78,11 +86,9 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
         return Err(Failure::Contenders(reasons.join("; ")));
     }
 
-    let lengths = Lengths::of(wish.quick);
     let started = calendar::now();
     let seed = wish.seed.unwrap_or(started);
     let machine = Machine::here(cpus.len());
-    let names: Vec<&str> = present.iter().map(|c| c.name.as_str()).collect();
     let session = Session {
         schema: SCHEMA,
         started: calendar::timestamp(started),
@@ -93,8 +99,8 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
             None => "cargo build --release -p smarthttpd".into(),
             Some(_) => "a binary given with --smarthttpd".into(),
         },
-        order: order(&wish.scenarios, &names, &lengths, seed),
-        lengths,
+        order: order(&wish.scenarios, &present, &lengths, seed),
+        lengths: lengths.clone(),
         contenders: entrants,
         pinning: pinning.clone(),
         machine,
@@ -122,10 +128,14 @@ struct Prepared {
     stage: Stage,
     places: Places,
     published: Places,
+    /// What the application needs to know.
+    environment: Vec<(&'static str, String)>,
+    /// Contenders whose package could not be installed, and why.
+    refused: Vec<(String, String)>,
 }
 
 /// Builds and installs what the contenders need.
-fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
+fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prepared, Failure> {
     let needs =
         |what: &str| wish.contenders.iter().any(|contender| contender.command.iter().any(|word| word.contains(what)));
     let smarthttpd = match &wish.smarthttpd {
@@ -138,6 +148,7 @@ fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
     };
     eprintln!("preparing Flask and gunicorn in target/bench/venv");
     let venv = workspace.prepare_venv()?;
+    let refused = packages(wish, workspace);
     let stage = Stage::new()?;
     let root = geteuid().is_root();
     let user = if root {
@@ -145,10 +156,20 @@ fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
     } else {
         "# started without privileges: serves as the user who started it".into()
     };
-    let places = places(workspace)
+    let mut places = places(workspace)
         .with("smarthttpd", &smarthttpd, "target/release/smarthttpd")
         .with("venv", &venv, "target/bench/venv")
         .with_value("user", &user);
+    let mut environment = Vec::new();
+    if wish.scenarios.contains(&Scenario::File) {
+        let path = stage.path().join("large.bin");
+        file::write(&path, lengths.request_path.file.length).map_err(Failure::io("write", &path))?;
+        places = places.with("file", &path, "{file}");
+        environment.push(("BENCH_LARGE_FILE", path.display().to_string()));
+    }
+    if wish.scenarios.contains(&Scenario::Idle) {
+        raise_file_limit();
+    }
     let mut published = places.clone();
     if wish.contenders.iter().any(|c| c.packages == crate::contender::spec::Packages::ModWsgi)
         && let Some(packages) = workspace.prepare_mod_wsgi_packages()?
@@ -160,7 +181,32 @@ fn prepare(wish: &Wish, workspace: &Workspace) -> Result<Prepared, Failure> {
         };
         published = published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
     }
-    Ok(Prepared { stage, places, published })
+    Ok(Prepared { stage, places, published, environment, refused })
+}
+
+/// Installs the packages that contenders are. One that cannot be installed costs only its contender.
+fn packages(wish: &Wish, workspace: &Workspace) -> Vec<(String, String)> {
+    let mut refused = Vec::new();
+    for contender in &wish.contenders {
+        let Some(package) = &contender.package else { continue };
+        if let Err(failure) = workspace.prepare_package(package) {
+            let needs: Vec<&str> = contender.needs.iter().map(|need| need.install.as_str()).collect();
+            let last = failure.to_string().lines().last().unwrap_or_default().trim().to_owned();
+            refused.push((
+                contender.name.clone(),
+                format!("{package} cannot be installed ({last}); {}", needs.join("; ")),
+            ));
+        }
+    }
+    refused
+}
+
+/// Allows this process, and the servers that it starts, as many open files as the hard limit does. A limit that stays
+/// too low is told by the scenario that needs more.
+fn raise_file_limit() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 /// The places that are known without building anything.
@@ -169,21 +215,22 @@ pub(crate) fn places(workspace: &Workspace) -> Places {
         .with("apps", &workspace.apps(), "bench/apps")
         .with("venv", &workspace.venv(), "target/bench/venv")
         .with("smarthttpd", &workspace.server(), "target/release/smarthttpd")
+        .with("bench", &std::env::current_exe().unwrap_or_else(|_| "bench".into()), "target/release/bench")
 }
 
 /// Scenario after scenario, round after round; inside a round every contender once, in a shuffled order, so that a
 /// drift of the machine hits all alike.
-fn order(scenarios: &[Scenario], names: &[&str], lengths: &Lengths, seed: u64) -> Vec<RunId> {
+fn order(scenarios: &[Scenario], contenders: &[&Contender], lengths: &Lengths, seed: u64) -> Vec<RunId> {
     let mut generator = Generator::new(seed);
     let mut order = Vec::new();
     for &scenario in scenarios {
         for replicate in 1..=lengths.replicates(scenario) {
-            let mut round = names.to_vec();
+            let mut round: Vec<_> = contenders.iter().filter(|c| c.scenarios.contains(&scenario)).collect();
             generator.shuffle(&mut round);
             order.extend(round.into_iter().map(|contender| RunId {
                 scenario,
                 replicate,
-                contender: contender.to_owned(),
+                contender: contender.name.clone(),
             }));
         }
     }
@@ -232,24 +279,16 @@ fn observe(
     circumstances: &Circumstances<'_>,
     probe: &Probe,
 ) -> Result<Outcome, String> {
-    let ready = circumstances.start(contender, &id.label(), probe)?;
+    let ready = circumstances.start(contender, id.scenario, &id.label(), probe)?;
     let subject = Subject {
         base: &ready.base,
         root: ready.server.pid(),
         generator: &session.pinning.generator,
         ticks_per_second: machine::ticks_per_second(),
         timeout_s: session.lengths.timeout_s,
+        scratch: &ready.scratch,
     };
-    let observation = match id.scenario {
-        Scenario::Steady => {
-            let observed = scenario::steady::run(subject, &session.lengths.steady)?;
-            Observation::Steady(Box::new(observed))
-        }
-        Scenario::Step => {
-            let observed = scenario::step::run(subject, &session.lengths.step)?;
-            Observation::Step(Box::new(observed))
-        }
-    };
+    let observation = id.scenario.observe(subject, &session.lengths)?;
     Ok(Outcome::Measured { about: ready.about, observation, ending: ready.server.stop() })
 }
 
@@ -261,12 +300,17 @@ fn without_places(reason: &str, circumstances: &Circumstances<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contender::spec;
 
     #[test]
     fn rounds_are_whole_and_shuffled_by_the_seed() {
         let lengths = Lengths::of(false);
-        let names = ["a", "b", "c", "d"];
-        let runs = order(&Scenario::ALL, &names, &lengths, 1);
+        let comparison = Scenario::comparison();
+        let all = spec::chosen(&[], &comparison).unwrap();
+        let all: Vec<&Contender> = all.iter().collect();
+        let mut names: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
+        names.sort_unstable();
+        let runs = order(&comparison, &all, &lengths, 1);
         assert_eq!(runs.len(), 4 * 3 + 4);
         for round in runs.chunks(4) {
             let mut there: Vec<&str> = round.iter().map(|id| id.contender.as_str()).collect();
@@ -274,8 +318,21 @@ mod tests {
             assert_eq!(there, names);
             assert!(round.iter().all(|id| id.replicate == round[0].replicate));
         }
-        assert_eq!(runs, order(&Scenario::ALL, &names, &lengths, 1));
-        assert_ne!(runs, order(&Scenario::ALL, &names, &lengths, 2));
+        assert_eq!(runs, order(&comparison, &all, &lengths, 1));
+        assert_ne!(runs, order(&comparison, &all, &lengths, 2));
         assert_eq!(runs[0].label(), format!("steady-r1-{}", runs[0].contender));
+    }
+
+    #[test]
+    fn contenders_run_in_their_scenarios_only() {
+        let path = Scenario::chosen(&["request-path".into()]).unwrap();
+        let all = spec::chosen(&[], &path).unwrap();
+        let runs = order(&path, &all.iter().collect::<Vec<_>>(), &Lengths::of(true), 1);
+        let of = |scenario| runs.iter().filter(move |id| id.scenario == scenario).map(|id| id.contender.as_str());
+        let mut file: Vec<&str> = of(Scenario::File).collect();
+        file.sort_unstable();
+        assert_eq!(file, ["nginx-static", "smarthttpd-one"]);
+        assert_eq!(of(Scenario::Threads).collect::<Vec<_>>(), ["smarthttpd-one"]);
+        assert_eq!(of(Scenario::Hello).count(), 6);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::contender::spec::Packages;
@@ -12,6 +12,7 @@ use crate::gate;
 use crate::probe::Probe;
 use crate::process::server::{Server, Start};
 use crate::results::schema::Entrant;
+use crate::scenario::{Lengths, Scenario};
 
 /// How long a server may take until it answers.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -30,6 +31,9 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) cpus: &'a [usize],
     /// How many CPUs that are.
     pub(crate) cpu_count: usize,
+    pub(crate) lengths: &'a Lengths,
+    /// What the application needs to know, see `bench/apps`.
+    pub(crate) environment: &'a [(&'static str, String)],
 }
 
 /// A server that has passed the gate.
@@ -37,6 +41,8 @@ pub(crate) struct Ready {
     pub(crate) server: Server,
     /// `http://127.0.0.1:PORT`
     pub(crate) base: String,
+    /// The folder of this start: its log, its configuration file.
+    pub(crate) scratch: PathBuf,
     /// What the application says that it runs on.
     pub(crate) about: BTreeMap<String, String>,
 }
@@ -66,6 +72,7 @@ impl Circumstances<'_> {
             title: contender.title.clone(),
             terms: contender.terms.clone(),
             managers: contender.managers,
+            scenarios: contender.scenarios.clone(),
             command: contender.command.iter().map(|word| places.tell(word)).collect(),
             config: contender.config_template().map(|text| places.tell(text)),
             versions,
@@ -73,24 +80,39 @@ impl Circumstances<'_> {
         }
     }
 
-    /// Starts a contender, waits until it answers, and has it pass the gate. `label` names its files.
+    /// Starts a contender, waits until it answers, and has it pass the gate of `scenario`. `label` names its files.
     ///
     /// # Errors
     /// A sentence, with the tail of the server's log where it may help. Nothing is left running.
-    pub(crate) fn start(&self, contender: &Contender, label: &str, probe: &Probe) -> Result<Ready, String> {
+    pub(crate) fn start(
+        &self,
+        contender: &Contender,
+        scenario: Scenario,
+        label: &str,
+        probe: &Probe,
+    ) -> Result<Ready, String> {
         let mut attempt = 1;
         loop {
-            match self.start_once(contender, &format!("{label}-{attempt}"), probe) {
+            match self.start_once(contender, scenario, &format!("{label}-{attempt}"), probe) {
                 Err(reason) if attempt < ATTEMPTS && is_clash(&reason) => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn start_once(&self, contender: &Contender, label: &str, probe: &Probe) -> Result<Ready, String> {
+    fn start_once(
+        &self,
+        contender: &Contender,
+        scenario: Scenario,
+        label: &str,
+        probe: &Probe,
+    ) -> Result<Ready, String> {
         let scratch = self.scratch.join(label);
         fs::create_dir(&scratch).map_err(|error| format!("scratch folder: {error}"))?;
-        let mut places = self.places(contender).with("scratch", &scratch, "{scratch}");
+        let mut places = self
+            .places(contender)
+            .with("scratch", &scratch, "{scratch}")
+            .with_value("app", &scenario.application().module());
         let free = match contender.port_after {
             None => Some(free_port()?),
             Some(_) => None,
@@ -110,6 +132,7 @@ impl Circumstances<'_> {
             folder: &scratch,
             log: scratch.join("log"),
             cpus: self.cpus,
+            environment: self.environment,
         })?;
         let port = match (free, &contender.port_after) {
             (None, Some(after)) => {
@@ -122,8 +145,9 @@ impl Circumstances<'_> {
         server.await_with(READY_WITHIN, "answering", |_| {
             probe.get(&format!("{base}/")).ok().filter(|answer| answer.status == 200)
         })?;
-        let about = gate::pass(probe, &base).map_err(|reason| format!("{}: {reason}", contender.title))?;
-        Ok(Ready { server, base, about })
+        let about = gate::pass(probe, &base, scenario, self.lengths)
+            .map_err(|reason| format!("{}: {reason}", contender.title))?;
+        Ok(Ready { server, base, scratch, about })
     }
 }
 

@@ -138,6 +138,24 @@ impl Workspace {
         Ok(folder)
     }
 
+    /// Makes sure that one more package (`name==version`) is in the virtual environment, which is there.
+    ///
+    /// # Errors
+    /// What pip said last, as a rule that a compiler or a library is missing. The next session tries again.
+    pub(crate) fn prepare_package(&self, package: &str) -> Result<(), Failure> {
+        let _lock = self.lock()?;
+        let file = package_stamp(&self.venv(), package);
+        if fs::read_to_string(&file).is_ok_and(|found| found == package) {
+            return Ok(());
+        }
+        let pip = self.venv().join("bin/pip").display().to_string();
+        done(
+            &format!("installing {package}"),
+            tool::run(&[&pip, "install", "--quiet", "--no-deps", package], None, &[], tool::WORK),
+        )?;
+        fs::write(&file, package).map_err(Failure::io("write", &file))
+    }
+
     /// The packages for mod_wsgi's Python: those of the virtual environment when it has the same version, else a
     /// folder of their own. `None` without mod_wsgi.
     ///
@@ -208,6 +226,12 @@ fn stamp_file(folder: &Path) -> PathBuf {
     folder.join(".bench-stamp")
 }
 
+/// The file that says that a package of this name is installed; contender files need it by this name.
+fn package_stamp(venv: &Path, package: &str) -> PathBuf {
+    let name = package.split_once("==").map_or(package, |(name, _)| name);
+    venv.join(format!(".bench-{name}"))
+}
+
 fn is_stamped(folder: &Path, stamp: &str) -> bool {
     fs::read_to_string(stamp_file(folder)).is_ok_and(|found| found == stamp)
 }
@@ -247,6 +271,14 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(linked_python(text).as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn a_package_s_stamp_has_its_name_only() {
+        let rows = [("bjoern==3.2.2", "/v/.bench-bjoern"), ("bjoern", "/v/.bench-bjoern")];
+        for (package, expected) in rows {
+            assert_eq!(package_stamp(Path::new("/v"), package), Path::new(expected));
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::scenario::Scenario;
 
 /// Every file of `bench/contenders/`: name and text.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/contenders.rs"));
@@ -17,14 +18,21 @@ pub(crate) struct Contender {
     pub(crate) name: String,
     /// What tables and pictures say.
     pub(crate) title: String,
-    /// Whether it takes part when nobody asks for anything else.
+    /// Whether it takes part in its scenarios when no contender is named.
     pub(crate) default: bool,
+    /// The scenarios that it can take part in; without them, those of the default comparison.
+    #[serde(default = "Scenario::comparison")]
+    pub(crate) scenarios: Vec<Scenario>,
     /// The terms it runs under, in words: workers, threads, keep-alive, logging.
     pub(crate) terms: String,
     /// How many processes of its tree serve no request.
     pub(crate) managers: u32,
     /// Where its Python finds Flask.
     pub(crate) packages: Packages,
+    /// The Python package that it is, with its version, as pip takes it. A session that it takes part in installs it
+    /// into the virtual environment; where that fails it is not measured.
+    #[serde(default)]
+    pub(crate) package: Option<String>,
     /// The value of `{workers}`.
     #[serde(default)]
     pub(crate) workers: Option<Workers>,
@@ -102,17 +110,32 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
     Ok(all)
 }
 
-/// The contenders of these names, in their order; the default ones when no name is given.
+/// The contenders of these names, in their order; those that take part in one of `scenarios` by default when no name is
+/// given.
 ///
 /// # Errors
-/// A name that is not known.
-pub(crate) fn chosen(names: &[String]) -> Result<Vec<Contender>, Failure> {
+/// A name that is not known, or of a contender that takes part in none of `scenarios`.
+pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Contender>, Failure> {
     let all = all()?;
     if let Some(unknown) = names.iter().find(|name| all.iter().all(|contender| contender.name != **name)) {
         let known: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
         return Err(Failure::Usage(format!("unknown contender {unknown:?}; known are {}", known.join(", "))));
     }
-    Ok(all.into_iter().filter(|c| if names.is_empty() { c.default } else { names.contains(&c.name) }).collect())
+    let idle = |c: &Contender| scenarios.iter().all(|scenario| !c.scenarios.contains(scenario));
+    if let Some(idler) = all.iter().find(|c| names.contains(&c.name) && idle(c)) {
+        let asked: Vec<&str> = scenarios.iter().map(|scenario| scenario.name()).collect();
+        let able: Vec<&str> = idler.scenarios.iter().map(|scenario| scenario.name()).collect();
+        return Err(Failure::Usage(format!(
+            "contender {:?} takes no part in {}; its scenarios are {}",
+            idler.name,
+            asked.join(", "),
+            able.join(", ")
+        )));
+    }
+    Ok(all
+        .into_iter()
+        .filter(|c| if names.is_empty() { c.default && !idle(c) } else { names.contains(&c.name) })
+        .collect())
 }
 
 impl Contender {
@@ -154,11 +177,24 @@ mod tests {
 
     #[test]
     fn names_choose_and_unknown_ones_are_told() {
-        let default: Vec<String> = chosen(&[]).unwrap().into_iter().map(|c| c.name).collect();
-        assert_eq!(default, ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]);
-        let one = chosen(&["gunicorn-gthread".into()]).unwrap();
+        let comparison = Scenario::comparison();
+        let default = |scenarios: &[Scenario]| -> Vec<String> {
+            chosen(&[], scenarios).unwrap().into_iter().map(|c| c.name).collect()
+        };
+        assert_eq!(
+            default(&comparison),
+            ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]
+        );
+        assert_eq!(default(&[Scenario::File]), ["smarthttpd-one", "nginx-static"]);
+        assert_eq!(default(&[Scenario::Threads]), ["smarthttpd-one"]);
+        let one = chosen(&["gunicorn-gthread".into()], &comparison).unwrap();
         assert_eq!(one[0].title, "gunicorn gthread");
-        let error = chosen(&["nginx".into()]).unwrap_err();
+        let error = chosen(&["floor".into()], &comparison).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "contender \"floor\" takes no part in steady, step; its scenarios are hello, syscalls"
+        );
+        let error = chosen(&["nginx".into()], &comparison).unwrap_err();
         assert!(error.to_string().starts_with("unknown contender \"nginx\"; known are "), "{error}");
         assert_eq!(error.exit_code(), 2);
     }

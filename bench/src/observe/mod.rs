@@ -7,4 +7,5 @@
 pub(crate) mod proc;
 pub(crate) mod sampler;
 pub(crate) mod signals;
+pub(crate) mod strace;
 pub(crate) mod tree;

@@ -25,6 +25,9 @@ pub(crate) struct Sample {
     /// Living processes of the tree, managers included.
     pub(crate) processes: u32,
     pub(crate) threads: u32,
+    /// Threads of the process that has most of them; 0 in folders from before this was looked at.
+    #[serde(default)]
+    pub(crate) most_threads: u32,
     /// Proportional set size of the tree in KiB; read once a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pss_kib: Option<u64>,
@@ -141,6 +144,7 @@ impl View {
             at,
             processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
             threads: tree::threads(&members),
+            most_threads: tree::most_threads(&members),
             pss_kib,
         });
     }

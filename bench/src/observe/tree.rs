@@ -65,6 +65,11 @@ pub(crate) fn threads(members: &[Stat]) -> u32 {
     members.iter().map(|stat| stat.threads).sum()
 }
 
+/// Threads of the process that has most of them.
+pub(crate) fn most_threads(members: &[Stat]) -> u32 {
+    members.iter().map(|stat| stat.threads).max().unwrap_or(0)
+}
+
 /// The proportional set size of the tree in KiB, or why it could not be read.
 pub(crate) fn pss_kib(members: &[Stat]) -> Result<u64, String> {
     let mut sum = 0;
@@ -186,6 +191,8 @@ mod tests {
         assert_eq!(inside, [9, 10, 11, 12, 13]);
         assert_eq!(cpu_ticks(&all[1..3]), 6);
         assert_eq!(threads(&all[1..3]), 2);
+        assert_eq!(most_threads(&all[1..3]), 1);
+        assert_eq!(most_threads(&[]), 0);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Start<'a> {
     pub(crate) log: PathBuf,
     /// The CPUs it may use.
     pub(crate) cpus: &'a [usize],
+    /// Variables that it has beside those of the harness.
+    pub(crate) environment: &'a [(&'static str, String)],
 }
 
 /// What the whole life of a server's tree cost, as the kernel added it up for reaped processes (getrusage(2)).
@@ -88,6 +90,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
+        command.envs(start.environment.iter().map(|(name, value)| (name, value)));
         let usage_before = usage();
         let mut running = registry::lock();
         let child = command.spawn().map_err(failed)?;

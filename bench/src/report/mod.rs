@@ -4,9 +4,9 @@
 //! version that knows more figures. Starts nothing and measures nothing.
 //!
 //! ```text
-//! session.json, raw/ ─▶ metrics ─▶ summary ─┬▶ claims ─┐
-//!                                            ├▶ text    ├▶ html
-//!                        series ─▶ charts ───┴──────────┘
+//! session.json, raw/ ─▶ metrics ─▶ summary ─┬▶ claims, targets ─┐
+//!                        notes ──────┘      ├▶ text             ├▶ html
+//!                        series ─▶ charts ───┴───────────────────┘
 //! ```
 
 mod charts;
@@ -15,8 +15,10 @@ mod format;
 mod hgrm;
 mod html;
 mod metrics;
+mod notes;
 mod series;
 mod summary;
+mod targets;
 mod text;
 
 use crate::failure::Failure;

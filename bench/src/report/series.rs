@@ -41,13 +41,13 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
             let steady = || {
                 observations().filter_map(|observation| match observation {
                     Observation::Steady(steady) => Some(steady),
-                    Observation::Step(_) => None,
+                    _ => None,
                 })
             };
             let step = || {
                 observations().filter_map(|observation| match observation {
                     Observation::Step(step) => Some(&step.step),
-                    Observation::Steady(_) => None,
+                    _ => None,
                 })
             };
             let terms = Terms { lengths: &session.lengths, managers: entrant.managers };

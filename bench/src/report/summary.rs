@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::{self, Claim};
-use super::metrics::{Better, METRICS, Metric, Reading, Terms};
+use super::metrics::{self, Better, Metric, Reading, Terms};
+use super::notes;
+use super::targets::{self, Target};
 use crate::results::schema::{Entrant, Outcome, Run, Session};
-use crate::scenario::{Observation, Scenario};
+use crate::scenario::Scenario;
 use crate::stats::{Ratio, median, ratio};
 
 /// Everything that the report says in figures.
@@ -15,7 +17,12 @@ pub(crate) struct Summary {
     /// When the session was started.
     pub(crate) started: String,
     pub(crate) tables: Vec<Table>,
+    /// Judged in the default comparison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<Claim>,
+    /// Those of the request path that this session looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) targets: Vec<Target>,
     /// Contenders that are not installed, and how to install them.
     pub(crate) missing: Vec<String>,
     /// Runs that were tried and failed.
@@ -31,6 +38,9 @@ pub(crate) struct Table {
     /// Each column's contender, the one that the others are compared with first.
     pub(crate) contenders: Vec<Column>,
     pub(crate) rows: Vec<Row>,
+    /// What no single figure says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
 }
 
 /// A column's contender.
@@ -104,6 +114,7 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
             .map(|scenario| table(session, runs, scenario))
             .collect(),
         claims: Vec::new(),
+        targets: Vec::new(),
         missing: session
             .contenders
             .iter()
@@ -123,30 +134,33 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
     if made < planned {
         summary.warnings.push(format!("the session was interrupted: {made} of {planned} runs were made"));
     }
-    summary.claims = claims::judge(session, runs, &summary);
+    if summary.tables.iter().any(|table| table.scenario.is_comparison()) {
+        summary.claims = claims::judge(session, runs, &summary);
+    }
+    summary.targets = targets::judge(&summary, session.seed);
     summary
 }
 
 fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
-    let rows = METRICS
-        .iter()
+    let entrants: Vec<&Entrant> = session.contenders.iter().filter(|e| e.scenarios.contains(&scenario)).collect();
+    let rows = metrics::all()
         .filter(|metric| metric.part.scenario() == scenario)
-        .map(|metric| row(session, runs, metric))
+        .map(|metric| row(session, &entrants, runs, metric))
         .collect();
     Table {
         scenario,
-        contenders: session
-            .contenders
+        contenders: entrants
             .iter()
             .map(|entrant| Column { name: entrant.name.clone(), title: entrant.title.clone() })
             .collect(),
+        notes: notes::of(scenario, &entrants, runs),
         rows,
     }
 }
 
-fn row(session: &Session, runs: &[Run], metric: &Metric) -> Row {
+fn row(session: &Session, entrants: &[&Entrant], runs: &[Run], metric: &Metric) -> Row {
     let readings: Vec<Result<Readings, String>> =
-        session.contenders.iter().map(|entrant| readings(session, runs, metric, entrant)).collect();
+        entrants.iter().map(|entrant| readings(session, runs, metric, entrant)).collect();
     let base = readings.first().and_then(|first| first.as_ref().ok());
     let figures = readings
         .iter()
@@ -189,18 +203,18 @@ fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant)
         if run.id.contender != entrant.name || run.id.scenario != metric.part.scenario() {
             continue;
         }
-        let watched = match &run.outcome {
-            Outcome::Measured { observation, .. } => metric.part.of(observation),
+        let observation = match &run.outcome {
+            Outcome::Measured { observation, .. } => observation,
             Outcome::Failed { reason: why } => {
                 reason = why.lines().next().unwrap_or("the run failed").to_owned();
-                None
+                continue;
             }
         };
-        let Some(watched) = watched else { continue };
-        match metric.read(&terms, watched) {
+        match metric.read(&terms, observation) {
             Ok(reading) => {
                 readings.values.push(reading);
-                readings.invalid += u32::from(!watched.load.is_valid());
+                let invalid = metric.part.of(observation).is_some_and(|watched| !watched.load.is_valid());
+                readings.invalid += u32::from(invalid);
             }
             Err(why) => reason = why,
         }
@@ -254,16 +268,13 @@ fn warnings(run: &Run) -> Vec<String> {
     let Outcome::Measured { observation, ending, .. } = &run.outcome else {
         return Vec::new();
     };
-    let loads = match observation {
-        Observation::Steady(steady) => vec![("closed loop", &steady.closed.load), ("equal load", &steady.paced.load)],
-        Observation::Step(step) => vec![("step", &step.step.load)],
-    };
     let label = run.id.label();
-    let mut warnings: Vec<String> = loads
+    let mut warnings: Vec<String> = observation
+        .loads()
         .into_iter()
-        .flat_map(|(part, load)| {
+        .flat_map(|(part, watched)| {
             let label = &label;
-            load.validity.iter().map(move |reason| format!("INVALID {label}, {part}: {reason}"))
+            watched.load.validity.iter().map(move |reason| format!("INVALID {label}, {part}: {reason}"))
         })
         .collect();
     if !ending.killed.is_empty() {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::format;
 use super::summary::{Figure, Summary, Table};
+use super::targets::Target;
 
 /// Behind a figure with INVALID runs among its replicates.
 const INVALID: &str = " !";
@@ -14,7 +15,9 @@ pub(crate) fn tables(summary: &Summary) -> String {
     for table in &summary.tables {
         let _ = writeln!(text, "\n{}", one(table));
     }
-    let _ = writeln!(text, "claims against Apache prefork:");
+    if !summary.claims.is_empty() {
+        let _ = writeln!(text, "claims against Apache prefork:");
+    }
     for claim in &summary.claims {
         let _ = write!(text, "  {:<13} {} ({})", claim.verdict.words(), claim.claim, claim.figure);
         let _ = if claim.ours == "not measured" {
@@ -22,6 +25,9 @@ pub(crate) fn tables(summary: &Summary) -> String {
         } else {
             writeln!(text, ": {} against {}", claim.ours, claim.theirs)
         };
+    }
+    if !summary.targets.is_empty() {
+        let _ = writeln!(text, "targets of the request path:\n{}", targets(&summary.targets));
     }
     for (what, lines) in [("missing", &summary.missing), ("failed", &summary.failures), ("warning", &summary.warnings)]
     {
@@ -52,6 +58,35 @@ fn one(table: &Table) -> String {
         }
         rows.push(cells);
     }
+    let mut text = aligned(&rows);
+    if rows.iter().flatten().any(|cell| cell.ends_with(INVALID)) {
+        let _ = writeln!(text, "!: the generator calls a run behind this figure INVALID, see below");
+    }
+    for note in notes {
+        let _ = writeln!(text, "not measured: {note}");
+    }
+    for note in &table.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    text
+}
+
+/// Whether each target was reached, a line for each.
+fn targets(targets: &[Target]) -> String {
+    let mut rows = vec![["target", "ours", "against", "ratio", "wanted", "verdict"].map(String::from).to_vec()];
+    for target in targets {
+        let mut verdict = target.verdict.words().to_owned();
+        if !target.because.is_empty() {
+            let _ = write!(verdict, " ({})", target.because.lines().next().unwrap_or_default());
+        }
+        let Target { figure, ours, against, ratio, wanted, .. } = target.clone();
+        rows.push(vec![figure, ours, against, ratio, wanted, verdict]);
+    }
+    aligned(&rows)
+}
+
+/// Lines of cells, the first line ruled off: the first column is words, the others figures.
+fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows[0].len();
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
@@ -60,7 +95,6 @@ fn one(table: &Table) -> String {
     for (number, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
             let padding = " ".repeat(widths[column] - cell.chars().count());
-            // The first column is words, the others figures.
             let _ = if column == 0 { write!(text, "{cell}{padding}") } else { write!(text, "  {padding}{cell}") };
         }
         text.push('\n');
@@ -68,12 +102,6 @@ fn one(table: &Table) -> String {
             let width = widths.iter().sum::<usize>() + 2 * (columns - 1);
             let _ = writeln!(text, "{}", "─".repeat(width));
         }
-    }
-    if rows.iter().flatten().any(|cell| cell.ends_with(INVALID)) {
-        let _ = writeln!(text, "!: the generator calls a run behind this figure INVALID, see below");
-    }
-    for note in notes {
-        let _ = writeln!(text, "not measured: {note}");
     }
     text
 }
@@ -125,12 +153,14 @@ mod tests {
                 source: "x".into(),
                 figures: vec![measured(1234.0), missing],
             }],
+            notes: vec!["A: more".into()],
         };
         let expected = "\
 steady        A           Bee
 ─────────────────────────────
 time, ms  1,234  not measured
 not measured: time: no tool
+A: more
 ";
         assert_eq!(one(&table), expected);
     }

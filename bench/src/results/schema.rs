@@ -40,6 +40,9 @@ pub(crate) struct Entrant {
     pub(crate) terms: String,
     /// Processes of the tree that serve no request.
     pub(crate) managers: u32,
+    /// The scenarios that it can take part in.
+    #[serde(default = "Scenario::comparison")]
+    pub(crate) scenarios: Vec<Scenario>,
     /// Program and arguments, with places relative to the checkout.
     pub(crate) command: Vec<String>,
     /// The configuration file that `{config}` stands for.

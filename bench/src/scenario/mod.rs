@@ -1,10 +1,21 @@
 //! What is done to a running server, and what is observed meanwhile. Raw observations only: `report` computes.
 //!
-//! A scenario knows the server's address and its tree's root, never which server it is.
+//! A scenario knows the server's address and its tree's root, never which server it is. Two of them are the default
+//! comparison; the others, the *request path*, are run on request and look at one worker from several sides.
 
+pub(crate) mod bodies;
+pub(crate) mod calls;
+mod crowd;
+pub(crate) mod file;
+pub(crate) mod idle;
+pub(crate) mod isolation;
+pub(crate) mod lengths;
+pub(crate) mod small;
 pub(crate) mod steady;
 pub(crate) mod step;
+pub(crate) mod threads;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -13,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::observe::sampler::{Sampler, Watch};
+pub(crate) use lengths::Lengths;
 
 /// The scenarios, in the order in which they run and are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,16 +32,63 @@ use crate::observe::sampler::{Sampler, Watch};
 pub(crate) enum Scenario {
     Steady,
     Step,
+    Hello,
+    Flask,
+    Bodies,
+    File,
+    Syscalls,
+    Isolation,
+    Threads,
+    Idle,
 }
 
+/// What is served while a scenario runs: the module of `bench/apps`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Application {
+    Flask,
+    Plain,
+}
+
+impl Application {
+    /// The value of `{app}` in contender files.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            Self::Flask => "flask_app",
+            Self::Plain => "plain_app",
+        }
+    }
+}
+
+/// The name that stands for every scenario of the request path.
+const REQUEST_PATH: &str = "request-path";
+
 impl Scenario {
-    pub(crate) const ALL: [Self; 2] = [Self::Steady, Self::Step];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Steady,
+        Self::Step,
+        Self::Hello,
+        Self::Flask,
+        Self::Bodies,
+        Self::File,
+        Self::Syscalls,
+        Self::Isolation,
+        Self::Threads,
+        Self::Idle,
+    ];
 
     /// What the command line calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Steady => "steady",
             Self::Step => "step",
+            Self::Hello => "hello",
+            Self::Flask => "flask",
+            Self::Bodies => "bodies",
+            Self::File => "file",
+            Self::Syscalls => "syscalls",
+            Self::Isolation => "isolation",
+            Self::Threads => "threads",
+            Self::Idle => "idle",
         }
     }
 
@@ -42,58 +101,76 @@ impl Scenario {
             Self::Step => {
                 "open loop 20 → 400 → 20 requests/s, a new connection per request, a handler that blocks 50 ms"
             }
+            Self::Hello => "the smallest WSGI application over 32 connections for its cost, over one for its latency",
+            Self::Flask => "the same with the smallest Flask application",
+            Self::Bodies => "request and response bodies of 64 KiB and 1 MiB: throughput per CPU second",
+            Self::File => "a large file through wsgi.file_wrapper",
+            Self::Syscalls => "system calls per hello request, counted by strace",
+            Self::Isolation => "how long others wait while one call blocks, or computes, for a second",
+            Self::Threads => "how many threads one worker has for calls that compute, and for calls that block",
+            Self::Idle => "thousands of idle connections: their memory and CPU, and a busy one among them",
         }
     }
 
-    /// The scenarios of these names; all when there is no name.
+    /// Whether it is part of the default comparison; the others are the request path.
+    pub(crate) fn is_comparison(self) -> bool {
+        matches!(self, Self::Steady | Self::Step)
+    }
+
+    /// The scenarios of the default comparison.
+    pub(crate) fn comparison() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|scenario| scenario.is_comparison()).collect()
+    }
+
+    /// What has to be served.
+    pub(crate) fn application(self) -> Application {
+        match self {
+            Self::Steady | Self::Step | Self::Flask => Application::Flask,
+            Self::Hello | Self::Bodies | Self::File | Self::Syscalls | Self::Isolation | Self::Threads | Self::Idle => {
+                Application::Plain
+            }
+        }
+    }
+
+    /// The scenarios of these names, or of the group that a name stands for; those of the default comparison when there
+    /// is no name.
     ///
     /// # Errors
     /// A name that is not known.
     pub(crate) fn chosen(names: &[String]) -> Result<Vec<Self>, Failure> {
-        if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| scenario.name() != **name)) {
+        let named =
+            |scenario: Self, name: &str| name == scenario.name() || (name == REQUEST_PATH && !scenario.is_comparison());
+        if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
             let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
-            return Err(Failure::Usage(format!("unknown scenario {unknown:?}; known are {}", known.join(", "))));
+            return Err(Failure::Usage(format!(
+                "unknown scenario {unknown:?}; known are {}, and {REQUEST_PATH} for all but the first two",
+                known.join(", ")
+            )));
         }
-        Ok(Self::ALL
-            .into_iter()
-            .filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name()))
-            .collect())
-    }
-}
-
-/// Lengths and loads of a session, all in the results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Lengths {
-    /// Longest wait for an answer, in seconds; a request without one is an error.
-    pub(crate) timeout_s: f64,
-    pub(crate) steady: steady::Settings,
-    pub(crate) step: step::Settings,
-}
-
-impl Lengths {
-    /// Those of a full session (at most four minutes for four contenders) or of a quick one (at most one).
-    pub(crate) fn of(quick: bool) -> Self {
-        Self {
-            timeout_s: if quick { 2.0 } else { 6.0 },
-            steady: steady::Settings::of(quick),
-            step: step::Settings::of(quick),
+        if names.is_empty() {
+            return Ok(Self::comparison());
         }
+        Ok(Self::ALL.into_iter().filter(|scenario| names.iter().any(|name| named(*scenario, name))).collect())
     }
 
-    /// How often each contender is started for `scenario`.
-    pub(crate) fn replicates(&self, scenario: Scenario) -> u32 {
-        match scenario {
-            Scenario::Steady => self.steady.replicates,
-            Scenario::Step => self.step.replicates,
-        }
-    }
-
-    /// Seconds of load in one run of `scenario`.
-    pub(crate) fn seconds(&self, scenario: Scenario) -> f64 {
-        match scenario {
-            Scenario::Steady => self.steady.seconds(),
-            Scenario::Step => self.step.stages.iter().map(|stage| stage.seconds).sum(),
-        }
+    /// Carries it out against a server that is ready for it.
+    ///
+    /// # Errors
+    /// The load generator's reason, or another tool's, in a sentence.
+    pub(crate) fn observe(self, subject: Subject<'_>, lengths: &Lengths) -> Result<Observation, String> {
+        let path = &lengths.request_path;
+        Ok(match self {
+            Self::Steady => Observation::Steady(Box::new(steady::run(subject, &lengths.steady)?)),
+            Self::Step => Observation::Step(Box::new(step::run(subject, &lengths.step)?)),
+            Self::Hello => Observation::Hello(Box::new(small::run(subject, &path.small)?)),
+            Self::Flask => Observation::Flask(Box::new(small::run(subject, &path.small)?)),
+            Self::Bodies => Observation::Bodies(Box::new(bodies::run(subject, &path.bodies)?)),
+            Self::File => Observation::File(Box::new(file::run(subject, &path.file)?)),
+            Self::Syscalls => Observation::Syscalls(Box::new(calls::run(subject, &path.calls)?)),
+            Self::Isolation => Observation::Isolation(Box::new(isolation::run(subject, &path.isolation)?)),
+            Self::Threads => Observation::Threads(Box::new(threads::run(subject, &path.threads)?)),
+            Self::Idle => Observation::Idle(Box::new(idle::run(subject, &path.idle)?)),
+        })
     }
 }
 
@@ -103,6 +180,43 @@ impl Lengths {
 pub(crate) enum Observation {
     Steady(Box<steady::Observation>),
     Step(Box<step::Observation>),
+    Hello(Box<small::Observation>),
+    Flask(Box<small::Observation>),
+    Bodies(Box<bodies::Observation>),
+    File(Box<file::Observation>),
+    Syscalls(Box<calls::Observation>),
+    Isolation(Box<isolation::Observation>),
+    Threads(Box<threads::Observation>),
+    Idle(Box<idle::Observation>),
+}
+
+impl Observation {
+    /// Every load of the run, with the words that the report has for it.
+    pub(crate) fn loads(&self) -> Vec<(&'static str, &Watched)> {
+        match self {
+            Self::Steady(steady) => vec![("closed loop", &steady.closed), ("equal load", &steady.paced)],
+            Self::Step(step) => vec![("step", &step.step)],
+            Self::Hello(small) | Self::Flask(small) => {
+                vec![("many connections", &small.many), ("one connection", &small.one)]
+            }
+            Self::Bodies(bodies) => vec![
+                ("small uploads", &bodies.small_up),
+                ("large uploads", &bodies.large_up),
+                ("small downloads", &bodies.small_down),
+                ("large downloads", &bodies.large_down),
+            ],
+            Self::File(file) => vec![("file", &file.load)],
+            Self::Syscalls(calls) => vec![("traced", &calls.load)],
+            Self::Isolation(isolation) => vec![
+                ("undisturbed", &isolation.alone),
+                ("beside a call that blocks", &isolation.blocked),
+                ("beside a call that computes", &isolation.spinning),
+                ("new connections beside a call that computes", &isolation.accepting),
+            ],
+            Self::Threads(threads) => vec![("computing", &threads.computing), ("blocking", &threads.blocking)],
+            Self::Idle(idle) => vec![("alone", &idle.alone), ("among idle connections", &idle.among)],
+        }
+    }
 }
 
 /// A server to put under load.
@@ -117,6 +231,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) ticks_per_second: f64,
     /// Longest wait for an answer, in seconds.
     pub(crate) timeout_s: f64,
+    /// A folder for files that a tool leaves, this run's own.
+    pub(crate) scratch: &'a Path,
 }
 
 /// Load, and the tree while it lasted.
@@ -136,6 +252,21 @@ impl Subject<'_> {
             plan.threads = self.generator.len();
             plan.cpus = Some(self.generator.to_vec());
         }
+        Ok(plan)
+    }
+
+    /// A closed loop of `seconds` after `warmup_s` over so many connections.
+    fn closed(&self, path: &str, connections: usize, warmup_s: f64, seconds: f64) -> Result<Plan, String> {
+        let mut plan = self.plan(path, loadgen::Load::closed_for(Duration::from_secs_f64(seconds)))?;
+        plan.connections = connections;
+        plan.warmup = Duration::from_secs_f64(warmup_s);
+        Ok(plan)
+    }
+
+    /// An open loop at one rate for `seconds` after `warmup_s`.
+    fn paced(&self, path: &str, rate: f64, warmup_s: f64, seconds: f64) -> Result<Plan, String> {
+        let mut plan = self.plan(path, loadgen::Load::constant(vec![Pace { seconds, rate }.into()]))?;
+        plan.warmup = Duration::from_secs_f64(warmup_s);
         Ok(plan)
     }
 
@@ -168,22 +299,18 @@ mod tests {
 
     #[test]
     fn names_choose_and_unknown_ones_are_told() {
-        assert_eq!(Scenario::chosen(&[]).unwrap(), Scenario::ALL);
-        // The order is ours, whatever was asked first.
-        let both = ["step".to_owned(), "steady".to_owned()];
-        assert_eq!(Scenario::chosen(&both).unwrap(), Scenario::ALL);
-        let error = Scenario::chosen(&["spike".into()]).unwrap_err();
-        assert_eq!(error.to_string(), "unknown scenario \"spike\"; known are steady, step");
-    }
-
-    #[test]
-    fn sessions_keep_their_promised_lengths() {
-        // Start, gate and stop of a server take less than two seconds together; the rest is for answers that are
-        // still awaited when a stage ends.
-        let total = |lengths: &Lengths| -> f64 {
-            Scenario::ALL.into_iter().map(|s| 4.0 * f64::from(lengths.replicates(s)) * (lengths.seconds(s) + 1.7)).sum()
+        let chosen = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            Scenario::chosen(&names)
         };
-        assert!(total(&Lengths::of(true)) <= 54.0, "{}", total(&Lengths::of(true)));
-        assert!(total(&Lengths::of(false)) <= 212.0, "{}", total(&Lengths::of(false)));
+        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step]);
+        // The order is ours, whatever was asked first.
+        assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
+        assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..]);
+        // A member of a group that was asked for is in it once.
+        assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..]);
+        let error = chosen(&["spike"]).unwrap_err().to_string();
+        assert!(error.starts_with("unknown scenario \"spike\"; known are steady, step, hello, "), "{error}");
+        assert!(error.ends_with("and request-path for all but the first two"), "{error}");
     }
 }

@@ -2,12 +2,16 @@
 
 use super::super::format::{self, Standing, number};
 use super::super::summary::{Column, Figure, Summary, Table};
+use super::super::targets::Verdict;
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
 pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     let Some(table) = summary.tables.first() else {
         return vec!["Nothing was measured.".into()];
     };
+    if !table.scenario.is_comparison() {
+        return vec![targets(summary)];
+    }
     let Some((ours, rival)) = opponents(table) else {
         return vec!["One contender was measured; there is nothing to compare it with.".into()];
     };
@@ -46,6 +50,21 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     }
     sentences.push(drawbacks(summary, ours, rival));
     sentences
+}
+
+/// How many targets of the request path were reached, and which were not.
+fn targets(summary: &Summary) -> String {
+    let of = |verdict: Verdict| -> Vec<&str> {
+        summary.targets.iter().filter(|target| target.verdict == verdict).map(|target| target.figure.as_str()).collect()
+    };
+    let mut sentence = format!("{} of {} targets are met", of(Verdict::Met).len(), summary.targets.len());
+    for verdict in [Verdict::Missed, Verdict::Undecided, Verdict::NotMeasured] {
+        let figures = of(verdict);
+        if !figures.is_empty() {
+            sentence += &format!("; {}: {}", verdict.words(), figures.join(", "));
+        }
+    }
+    sentence + "."
 }
 
 /// The first contender, and Apache prefork or else the last one.

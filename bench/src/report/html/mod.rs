@@ -1,5 +1,6 @@
 //! `report.html`: one file without anything from outside, in the reader's colour scheme, printable.
 
+mod about;
 mod answer;
 
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use super::claims::Verdict;
 use super::format::{self, Standing};
 use super::metrics::Better;
 use super::summary::{Figure, Row, Summary, Table};
+use super::targets;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::Scenario;
 
@@ -48,7 +50,12 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
             }
         }
     }
-    claims(&mut page, summary);
+    if !summary.claims.is_empty() {
+        claims(&mut page, summary);
+    }
+    if !summary.targets.is_empty() {
+        goals(&mut page, summary);
+    }
     method(&mut page, session);
     contenders(&mut page, session, runs);
     raw_data(&mut page, runs);
@@ -57,7 +64,12 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
 }
 
 fn shows(picture: &Picture, scenario: Scenario) -> bool {
-    picture.name.starts_with("step") == (scenario == Scenario::Step)
+    match scenario {
+        Scenario::Steady => !picture.name.starts_with("step"),
+        Scenario::Step => picture.name.starts_with("step"),
+        // The request path has tables only.
+        _ => false,
+    }
 }
 
 fn notices(page: &mut String, summary: &Summary) {
@@ -79,42 +91,7 @@ fn notices(page: &mut String, summary: &Summary) {
 }
 
 fn scenario(page: &mut String, session: &Session, table: &Table) {
-    let lengths = &session.lengths;
-    let (title, about) = match table.scenario {
-        Scenario::Steady => {
-            let s = &lengths.steady;
-            (
-                "Steady load",
-                format!(
-                    "GET {} over {} keep-alive connections. After {} s of warm-up: {} s of closed loop, which saturates the server and says throughput and cost; then {} s of open loop at {} requests/s, equal for all and below every knee, which says latency. {} start{} each.",
-                    s.path,
-                    s.connections,
-                    s.warmup_s,
-                    s.closed_s,
-                    s.paced_s,
-                    s.paced_rate,
-                    s.replicates,
-                    if s.replicates == 1 { "" } else { "s" }
-                ),
-            )
-        }
-        Scenario::Step => {
-            let s = &lengths.step;
-            let stages: Vec<String> =
-                s.stages.iter().map(|stage| format!("{} s at {}/s", stage.seconds, stage.rate)).collect();
-            (
-                "A step of load",
-                format!(
-                    "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms. {} start{} each.",
-                    s.path,
-                    stages.join(", then "),
-                    s.objective_ms,
-                    s.replicates,
-                    if s.replicates == 1 { "" } else { "s" }
-                ),
-            )
-        }
-    };
+    let (title, about) = about::scenario(table.scenario, &session.lengths);
     put(page, "h2", title);
     put(page, "p", &about);
     page.push_str("<div class=\"wide\"><table>\n<thead><tr><th></th>");
@@ -125,10 +102,14 @@ fn scenario(page: &mut String, session: &Session, table: &Table) {
     for row in &table.rows {
         figures(page, row);
     }
+    page.push_str("</tbody></table></div>\n");
+    for note in &table.notes {
+        put(page, "p", note);
+    }
     let first = table.contenders.first().map_or("", |column| &column.title);
     let _ = writeln!(
         page,
-        "</tbody></table></div>\n<p class=\"key\">Medians of the starts. Below each figure: its ratio to {} (geometric means) with a 95 % bootstrap interval over server starts. <span class=\"better\">Better</span> and <span class=\"worse\">worse</span> are marked only where the interval excludes 1.</p>",
+        "<p class=\"key\">Medians of the starts. Below each figure: its ratio to {} (geometric means) with a 95 % bootstrap interval over server starts. <span class=\"better\">Better</span> and <span class=\"worse\">worse</span> are marked only where the interval excludes 1.</p>",
         escape(first)
     );
 }
@@ -191,6 +172,32 @@ fn claims(page: &mut String, summary: &Summary) {
             claim.verdict.words(),
             escape(&claim.because),
             escape(&claim.source),
+        );
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+fn goals(page: &mut String, summary: &Summary) {
+    page.push_str(
+        "<h2>Targets of the request path</h2>\n<p>What one worker is meant to reach. A target against another server is judged by the 95 % interval of the ratio over server starts, ours over theirs; one by itself by every start. A figure marked INVALID decides nothing.</p>\n\
+         <div class=\"wide\"><table class=\"claims\">\n<thead><tr><th>figure</th><th>smarthttpd, one worker</th><th>against</th><th>ratio</th><th>wanted</th><th>verdict</th></tr></thead>\n<tbody>\n",
+    );
+    for target in &summary.targets {
+        let class = match target.verdict {
+            targets::Verdict::Met => "better",
+            targets::Verdict::Missed => "worse",
+            targets::Verdict::Undecided | targets::Verdict::NotMeasured => "none",
+        };
+        let _ = writeln!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td><td class=\"words {class}\">{}<small>{}</small></td></tr>",
+            escape(&target.figure),
+            escape(&target.ours),
+            escape(&target.against),
+            escape(&target.ratio),
+            escape(&target.wanted),
+            target.verdict.words(),
+            escape(&target.because),
         );
     }
     page.push_str("</tbody></table></div>\n");

@@ -1,82 +1,10 @@
-//! The figures: what each is, where it comes from, and how it is computed from one run.
+//! The figures of the default comparison.
 
 use loadgen::{Distribution, Interval};
-use serde::{Deserialize, Serialize};
 
-use crate::observe::sampler::{Sample, Watch, integral};
-use crate::scenario::{Lengths, Observation, Scenario, Watched};
-
-/// One figure of one run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Reading {
-    Value(f64),
-    /// More than this: the run ended before it happened.
-    Beyond(f64),
-}
-
-/// Which direction is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Better {
-    Lower,
-    Higher,
-}
-
-/// What a metric may depend on besides what was observed.
-pub(crate) struct Terms<'a> {
-    pub(crate) lengths: &'a Lengths,
-    /// Processes of the tree that serve no request.
-    pub(crate) managers: u32,
-}
-
-/// The definition of a figure.
-pub(crate) struct Metric {
-    pub(crate) id: &'static str,
-    pub(crate) part: Part,
-    pub(crate) label: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) better: Better,
-    /// Where the figure comes from, for the report.
-    pub(crate) source: &'static str,
-    of: fn(&Terms<'_>, &Watched) -> Result<Reading, String>,
-}
-
-/// The part of a run that a figure is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// The closed loop of steady load.
-    Closed,
-    /// The open loop of steady load, equal for all.
-    Paced,
-    Step,
-}
-
-impl Part {
-    /// The scenario that it belongs to.
-    pub(crate) fn scenario(self) -> Scenario {
-        match self {
-            Self::Closed | Self::Paced => Scenario::Steady,
-            Self::Step => Scenario::Step,
-        }
-    }
-
-    /// It, when the observation is of its scenario.
-    pub(crate) fn of(self, observation: &Observation) -> Option<&Watched> {
-        match (self, observation) {
-            (Self::Closed, Observation::Steady(steady)) => Some(&steady.closed),
-            (Self::Paced, Observation::Steady(steady)) => Some(&steady.paced),
-            (Self::Step, Observation::Step(step)) => Some(&step.step),
-            (Self::Closed | Self::Paced, Observation::Step(_)) | (Self::Step, Observation::Steady(_)) => None,
-        }
-    }
-}
-
-impl Metric {
-    /// The figure of one run, from this metric's part of it, or why there is none.
-    pub(crate) fn read(&self, terms: &Terms<'_>, watched: &Watched) -> Result<Reading, String> {
-        (self.of)(terms, watched)
-    }
-}
+use super::{Better, Metric, Of, Part, Reading, Terms, largest_pss, most_processes, per_answer, quantile_ms};
+use crate::observe::sampler::{Sample, integral};
+use crate::scenario::Watched;
 
 const GENERATOR: &str = "load generator";
 const HISTOGRAM: &str = "load generator: HdrHistogram of latencies from the intended send time";
@@ -84,7 +12,7 @@ const TREE: &str = "/proc/PID/stat of the server's tree, every 100 ms";
 const PSS: &str = "Pss of /proc/PID/smaps_rollup, summed over the tree, once a second";
 
 /// Every figure, in the order of the tables.
-pub(crate) const METRICS: &[Metric] = &[
+pub(super) const METRICS: &[Metric] = &[
     Metric {
         id: "throughput",
         part: Part::Closed,
@@ -92,10 +20,10 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "requests/s",
         better: Better::Higher,
         source: "load generator: closed loop, whole answers per second",
-        of: |_, watched| {
+        of: Of::Load(|_, watched| {
             let load = &watched.load;
             Ok(Reading::Value(load.answered_rate))
-        },
+        }),
     },
     Metric {
         id: "cpu_per_request",
@@ -104,7 +32,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "µs",
         better: Better::Lower,
         source: "Σ utime+stime (+ reaped children) of /proc/PID/stat over the tree ÷ answers, closed loop",
-        of: |_, watched| per_answer(watched, watched.watch.cpu_seconds * 1e6),
+        of: Of::Load(|_, watched| per_answer(watched, watched.watch.cpu_seconds * 1e6)),
     },
     Metric {
         id: "switches_per_request",
@@ -113,7 +41,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: "voluntary + nonvoluntary of /proc/PID/task/*/status over the tree ÷ answers, closed loop; a task that ends counts up to its last reading (one a second)",
-        of: |_, watched| per_answer(watched, watched.watch.switches as f64),
+        of: Of::Load(|_, watched| per_answer(watched, watched.watch.switches as f64)),
     },
     Metric {
         id: "pss",
@@ -122,7 +50,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "MiB",
         better: Better::Lower,
         source: PSS,
-        of: |_, watched| largest_pss(&watched.watch),
+        of: Of::Load(|_, watched| largest_pss(&watched.watch)),
     },
     Metric {
         id: "processes",
@@ -131,7 +59,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |_, watched| most_processes(&watched.watch.samples),
+        of: Of::Load(|_, watched| most_processes(&watched.watch.samples)),
     },
     Metric {
         id: "saturated_p99",
@@ -140,7 +68,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: "load generator: closed loop; says how answers are shared out under overload, not how fast the server is",
-        of: |_, watched| quantile(&watched.load.latency, 0.99),
+        of: Of::Load(|_, watched| quantile_ms(&watched.load.latency, 0.99)),
     },
     Metric {
         id: "paced_p50",
@@ -149,7 +77,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, watched| quantile(&watched.load.latency, 0.5),
+        of: Of::Load(|_, watched| quantile_ms(&watched.load.latency, 0.5)),
     },
     Metric {
         id: "paced_p90",
@@ -158,7 +86,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, watched| quantile(&watched.load.latency, 0.9),
+        of: Of::Load(|_, watched| quantile_ms(&watched.load.latency, 0.9)),
     },
     Metric {
         id: "paced_p99",
@@ -167,7 +95,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |_, watched| quantile(&watched.load.latency, 0.99),
+        of: Of::Load(|_, watched| quantile_ms(&watched.load.latency, 0.99)),
     },
     Metric {
         id: "closed_errors",
@@ -176,7 +104,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "requests",
         better: Better::Lower,
         source: GENERATOR,
-        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
+        of: Of::Load(|_, watched| Ok(Reading::Value(watched.load.errors_total() as f64))),
     },
     Metric {
         id: "paced_errors",
@@ -185,7 +113,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "requests",
         better: Better::Lower,
         source: GENERATOR,
-        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
+        of: Of::Load(|_, watched| Ok(Reading::Value(watched.load.errors_total() as f64))),
     },
     Metric {
         id: "burst_p99",
@@ -194,12 +122,12 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: |terms, watched| {
+        of: Of::Load(|terms, watched| {
             let burst = burst(terms, watched)?;
             let merged = Distribution::merged(burst.iter().map(|interval| &interval.latency))
                 .map_err(|error| error.to_string())?;
-            quantile(&merged, 0.99)
-        },
+            quantile_ms(&merged, 0.99)
+        }),
     },
     Metric {
         id: "recovery",
@@ -208,10 +136,10 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "s",
         better: Better::Lower,
         source: "load generator, second by second: from the step to the last second of the burst with a p99 above the objective, an error, or no answer",
-        of: |terms, watched| {
+        of: Of::Load(|terms, watched| {
             let objective = terms.lengths.step.objective_ms;
             Ok(recovery(&seconds(&burst(terms, watched)?), objective))
-        },
+        }),
     },
     Metric {
         id: "excess",
@@ -220,14 +148,14 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "ms·s",
         better: Better::Lower,
         source: "load generator: Σ max(0, p99 − objective) over the seconds of the burst that had answers",
-        of: |terms, watched| {
+        of: Of::Load(|terms, watched| {
             let objective = terms.lengths.step.objective_ms;
             let excess = seconds(&burst(terms, watched)?)
                 .iter()
                 .filter_map(|second| second.p99_ms)
                 .fold(0.0, |sum, p99| sum + (p99 - objective).max(0.0));
             Ok(Reading::Value(excess))
-        },
+        }),
     },
     Metric {
         id: "step_errors",
@@ -236,7 +164,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "requests",
         better: Better::Lower,
         source: GENERATOR,
-        of: |_, watched| Ok(Reading::Value(watched.load.errors_total() as f64)),
+        of: Of::Load(|_, watched| Ok(Reading::Value(watched.load.errors_total() as f64))),
     },
     Metric {
         id: "peak_processes",
@@ -245,7 +173,7 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |terms, watched| most_processes(during(terms, watched)),
+        of: Of::Load(|terms, watched| most_processes(during(terms, watched))),
     },
     Metric {
         id: "final_processes",
@@ -254,10 +182,10 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: |terms, watched| match during(terms, watched).last() {
+        of: Of::Load(|terms, watched| match during(terms, watched).last() {
             Some(sample) => Ok(Reading::Value(f64::from(sample.processes))),
             None => Err("no sample of the tree".into()),
-        },
+        }),
     },
     Metric {
         id: "worker_seconds",
@@ -266,13 +194,13 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "s",
         better: Better::Lower,
         source: "integral over the stages of (processes of the tree − managers), sampled every 100 ms",
-        of: |terms, watched| {
+        of: Of::Load(|terms, watched| {
             let points: Vec<(f64, f64)> = during(terms, watched)
                 .iter()
                 .map(|s| (s.at, f64::from(s.processes.saturating_sub(terms.managers))))
                 .collect();
             Ok(Reading::Value(integral(&points, stages_end(terms))))
-        },
+        }),
     },
     Metric {
         id: "pss_seconds",
@@ -281,14 +209,14 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "MiB·s",
         better: Better::Lower,
         source: PSS,
-        of: |terms, watched| {
+        of: Of::Load(|terms, watched| {
             let points: Vec<(f64, f64)> =
                 during(terms, watched).iter().filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
             match (&watched.watch.pss_missing, points.is_empty()) {
                 (None, false) => Ok(Reading::Value(integral(&points, stages_end(terms)))),
                 (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
             }
-        },
+        }),
     },
     Metric {
         id: "peak_pss",
@@ -297,41 +225,9 @@ pub(crate) const METRICS: &[Metric] = &[
         unit: "MiB",
         better: Better::Lower,
         source: PSS,
-        of: |_, watched| largest_pss(&watched.watch),
+        of: Of::Load(|_, watched| largest_pss(&watched.watch)),
     },
 ];
-
-fn per_answer(watched: &Watched, amount: f64) -> Result<Reading, String> {
-    match watched.load.answered {
-        0 => Err("no request was answered".into()),
-        answered => Ok(Reading::Value(amount / answered as f64)),
-    }
-}
-
-fn quantile(latency: &Distribution, quantile: f64) -> Result<Reading, String> {
-    if !latency.supports(quantile) {
-        return Err(format!("{} answers are too few for a {} % quantile", latency.count, quantile * 100.0));
-    }
-    let histogram = latency.histogram().map_err(|error| error.to_string())?;
-    Ok(Reading::Value(histogram.value_at_quantile(quantile) as f64 / 1e6))
-}
-
-fn largest_pss(watch: &Watch) -> Result<Reading, String> {
-    let largest = watch.samples.iter().filter_map(|sample| sample.pss_kib).max();
-    match (&watch.pss_missing, largest) {
-        (None, Some(kib)) => Ok(Reading::Value(kib as f64 / 1024.0)),
-        (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
-    }
-}
-
-fn most_processes(samples: &[Sample]) -> Result<Reading, String> {
-    samples
-        .iter()
-        .map(|sample| sample.processes)
-        .max()
-        .map(|most| Reading::Value(f64::from(most)))
-        .ok_or_else(|| "no sample of the tree".into())
-}
 
 /// When the last stage ends, in seconds.
 pub(crate) fn stages_end(terms: &Terms<'_>) -> f64 {
@@ -421,14 +317,5 @@ mod tests {
         for (burst, expected) in rows {
             assert_eq!(recovery(&burst, 100.0), expected, "{burst:?}");
         }
-    }
-
-    #[test]
-    fn ids_are_unique_and_sources_given() {
-        let mut ids: Vec<&str> = METRICS.iter().map(|metric| metric.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), METRICS.len());
-        assert!(METRICS.iter().all(|metric| !metric.source.is_empty()));
     }
 }

@@ -1,0 +1,103 @@
+//! What each scenario does, in a heading and a paragraph with the lengths and loads of the session.
+
+use crate::scenario::{Lengths, Pace, Scenario};
+
+/// Heading and paragraph.
+pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, String) {
+    let path = &lengths.request_path;
+    let replicates = lengths.replicates(scenario);
+    let starts = format!("{replicates} start{} each.", if replicates == 1 { "" } else { "s" });
+    let (title, about) = match scenario {
+        Scenario::Steady => {
+            let s = &lengths.steady;
+            (
+                "Steady load",
+                format!(
+                    "GET {} over {} keep-alive connections. After {} s of warm-up: {} s of closed loop, which saturates the server and says throughput and cost; then {} s of open loop at {} requests/s, equal for all and below every knee, which says latency.",
+                    s.path, s.connections, s.warmup_s, s.closed_s, s.paced_s, s.paced_rate,
+                ),
+            )
+        }
+        Scenario::Step => {
+            let s = &lengths.step;
+            let stages: Vec<String> = s.stages.iter().map(pace).collect();
+            (
+                "A step of load",
+                format!(
+                    "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms.",
+                    s.path,
+                    stages.join(", then "),
+                    s.objective_ms,
+                ),
+            )
+        }
+        Scenario::Hello => ("The smallest application", small(lengths, "a WSGI callable of three lines")),
+        Scenario::Flask => ("The smallest Flask application", small(lengths, "one Flask view")),
+        Scenario::Bodies => (
+            "Bodies",
+            format!(
+                "Bodies of {} KiB and {} KiB in closed loops over {} connections, {} s each: POST to a callable that reads all of wsgi.input, and GET from one that returns bytes it has.",
+                path.bodies.small / 1024,
+                path.bodies.large / 1024,
+                path.bodies.connections,
+                path.bodies.each_s
+            ),
+        ),
+        Scenario::File => (
+            "A large file",
+            format!(
+                "A file of {} MiB from the disk’s cache, in a closed loop over {} connections for {} s: through wsgi.file_wrapper, or as a static file.",
+                path.file.length / 1024 / 1024,
+                path.file.connections,
+                path.file.seconds
+            ),
+        ),
+        Scenario::Syscalls => (
+            "System calls",
+            format!(
+                "The smallest application in a closed loop over {} connections for {} s, with strace on every process of the tree. A traced server is many times slower, and its batches are larger than they would be.",
+                path.calls.connections, path.calls.traced_s
+            ),
+        ),
+        Scenario::Isolation => (
+            "Isolation",
+            format!(
+                "What other clients of one worker wait for: {} undisturbed; {} beside a call that blocks for {} ms; {}, and the same over new connections, beside a call that keeps the CPU busy as long in Python. There is always one such call in progress.",
+                pace(&path.isolation.alone),
+                pace(&path.isolation.blocked),
+                path.isolation.call_ms,
+                pace(&path.isolation.spinning)
+            ),
+        ),
+        Scenario::Threads => (
+            "Threads",
+            format!(
+                "One worker: {} s of closed loop over {} connections to a handler that only computes, then {} of a handler that blocks 50 ms, which keeps {} calls in progress at once (Little’s law).",
+                path.threads.computing_s,
+                path.threads.connections,
+                pace(&path.threads.blocking),
+                path.threads.blocking.rate * 0.05
+            ),
+        ),
+        Scenario::Idle => (
+            "Idle connections",
+            format!(
+                "{} connections that have had one request answered, and nothing more for {} s; before and after, one busy connection in a closed loop for {} s.",
+                path.idle.connections, path.idle.idle_s, path.idle.busy_s
+            ),
+        ),
+    };
+    (title, format!("{about} {starts}"))
+}
+
+fn small(lengths: &Lengths, what: &str) -> String {
+    let small = &lengths.request_path.small;
+    format!(
+        "GET {} from {what}, in a closed loop: over {} keep-alive connections for {} s, then over one for {} s, each after {} s of warm-up.",
+        small.path, small.connections, small.many_s, small.one_s, small.warmup_s
+    )
+}
+
+fn pace(pace: &Pace) -> String {
+    format!("{} s at {}/s", pace.seconds, pace.rate)
+}

@@ -1,0 +1,203 @@
+//! The figures: what each is, where it comes from, and how it is computed from one run.
+
+mod comparison;
+mod request_path;
+
+use loadgen::Distribution;
+use serde::{Deserialize, Serialize};
+
+use crate::observe::sampler::{Sample, Watch};
+use crate::scenario::{Lengths, Observation, Scenario, Watched, calls, idle, threads};
+pub(crate) use comparison::stages_end;
+
+/// One figure of one run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Reading {
+    Value(f64),
+    /// More than this: the run ended before it happened.
+    Beyond(f64),
+}
+
+/// Which direction is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+}
+
+/// What a metric may depend on besides what was observed.
+pub(crate) struct Terms<'a> {
+    pub(crate) lengths: &'a Lengths,
+    /// Processes of the tree that serve no request.
+    pub(crate) managers: u32,
+}
+
+/// The definition of a figure.
+pub(crate) struct Metric {
+    pub(crate) id: &'static str,
+    pub(crate) part: Part,
+    pub(crate) label: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+    /// Where the figure comes from, for the report.
+    pub(crate) source: &'static str,
+    of: Of,
+}
+
+/// How a figure is computed, by what it needs to see.
+#[derive(Clone, Copy)]
+enum Of {
+    /// The load of its part and the tree meanwhile.
+    Load(fn(&Terms<'_>, &Watched) -> Result<Reading, String>),
+    Calls(fn(&calls::Observation) -> Result<Reading, String>),
+    Threads(fn(&threads::Observation) -> Result<Reading, String>),
+    Idle(fn(&idle::Observation) -> Result<Reading, String>),
+}
+
+/// Every figure, in the order of the tables.
+pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
+    comparison::METRICS.iter().chain(request_path::METRICS)
+}
+
+/// The part of a run that a figure is about, and whose load decides whether it is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The closed loop of steady load.
+    Closed,
+    /// The open loop of steady load, equal for all.
+    Paced,
+    Step,
+    HelloMany,
+    HelloOne,
+    FlaskMany,
+    FlaskOne,
+    SmallUp,
+    LargeUp,
+    SmallDown,
+    LargeDown,
+    File,
+    Traced,
+    Undisturbed,
+    Blocked,
+    Spinning,
+    Accepting,
+    Computing,
+    Blocking,
+    BusyAlone,
+    BusyAmong,
+}
+
+impl Part {
+    /// The scenario that it belongs to.
+    pub(crate) fn scenario(self) -> Scenario {
+        match self {
+            Self::Closed | Self::Paced => Scenario::Steady,
+            Self::Step => Scenario::Step,
+            Self::HelloMany | Self::HelloOne => Scenario::Hello,
+            Self::FlaskMany | Self::FlaskOne => Scenario::Flask,
+            Self::SmallUp | Self::LargeUp | Self::SmallDown | Self::LargeDown => Scenario::Bodies,
+            Self::File => Scenario::File,
+            Self::Traced => Scenario::Syscalls,
+            Self::Undisturbed | Self::Blocked | Self::Spinning | Self::Accepting => Scenario::Isolation,
+            Self::Computing | Self::Blocking => Scenario::Threads,
+            Self::BusyAlone | Self::BusyAmong => Scenario::Idle,
+        }
+    }
+
+    /// It, when the observation is of its scenario.
+    pub(crate) fn of(self, observation: &Observation) -> Option<&Watched> {
+        match (self, observation) {
+            (Self::Closed, Observation::Steady(steady)) => Some(&steady.closed),
+            (Self::Paced, Observation::Steady(steady)) => Some(&steady.paced),
+            (Self::Step, Observation::Step(step)) => Some(&step.step),
+            (Self::HelloMany, Observation::Hello(small)) | (Self::FlaskMany, Observation::Flask(small)) => {
+                Some(&small.many)
+            }
+            (Self::HelloOne, Observation::Hello(small)) | (Self::FlaskOne, Observation::Flask(small)) => {
+                Some(&small.one)
+            }
+            (Self::SmallUp, Observation::Bodies(bodies)) => Some(&bodies.small_up),
+            (Self::LargeUp, Observation::Bodies(bodies)) => Some(&bodies.large_up),
+            (Self::SmallDown, Observation::Bodies(bodies)) => Some(&bodies.small_down),
+            (Self::LargeDown, Observation::Bodies(bodies)) => Some(&bodies.large_down),
+            (Self::File, Observation::File(file)) => Some(&file.load),
+            (Self::Traced, Observation::Syscalls(calls)) => Some(&calls.load),
+            (Self::Undisturbed, Observation::Isolation(isolation)) => Some(&isolation.alone),
+            (Self::Blocked, Observation::Isolation(isolation)) => Some(&isolation.blocked),
+            (Self::Spinning, Observation::Isolation(isolation)) => Some(&isolation.spinning),
+            (Self::Accepting, Observation::Isolation(isolation)) => Some(&isolation.accepting),
+            (Self::Computing, Observation::Threads(threads)) => Some(&threads.computing),
+            (Self::Blocking, Observation::Threads(threads)) => Some(&threads.blocking),
+            (Self::BusyAlone, Observation::Idle(idle)) => Some(&idle.alone),
+            (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
+            _ => None,
+        }
+    }
+}
+
+impl Metric {
+    /// The figure of one run of its scenario, or why there is none.
+    pub(crate) fn read(&self, terms: &Terms<'_>, observation: &Observation) -> Result<Reading, String> {
+        match (self.of, observation) {
+            (Of::Load(of), _) => match self.part.of(observation) {
+                Some(watched) => of(terms, watched),
+                None => Err("the run is of another scenario".into()),
+            },
+            (Of::Calls(of), Observation::Syscalls(calls)) => of(calls),
+            (Of::Threads(of), Observation::Threads(threads)) => of(threads),
+            (Of::Idle(_), Observation::Idle(idle)) if idle.left < idle.made => {
+                Err(format!("the server closed {} of {} idle connections", idle.made - idle.left, idle.made))
+            }
+            (Of::Idle(of), Observation::Idle(idle)) => of(idle),
+            (Of::Calls(_) | Of::Threads(_) | Of::Idle(_), _) => Err("the run is of another scenario".into()),
+        }
+    }
+}
+
+fn per_answer(watched: &Watched, amount: f64) -> Result<Reading, String> {
+    match watched.load.answered {
+        0 => Err("no request was answered".into()),
+        answered => Ok(Reading::Value(amount / answered as f64)),
+    }
+}
+
+fn quantile_ms(latency: &Distribution, quantile: f64) -> Result<Reading, String> {
+    if !latency.supports(quantile) {
+        return Err(format!("{} answers are too few for a {} % quantile", latency.count, quantile * 100.0));
+    }
+    let histogram = latency.histogram().map_err(|error| error.to_string())?;
+    Ok(Reading::Value(histogram.value_at_quantile(quantile) as f64 / 1e6))
+}
+
+fn largest_pss(watch: &Watch) -> Result<Reading, String> {
+    let largest = watch.samples.iter().filter_map(|sample| sample.pss_kib).max();
+    match (&watch.pss_missing, largest) {
+        (None, Some(kib)) => Ok(Reading::Value(kib as f64 / 1024.0)),
+        (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
+    }
+}
+
+fn most_processes(samples: &[Sample]) -> Result<Reading, String> {
+    samples
+        .iter()
+        .map(|sample| sample.processes)
+        .max()
+        .map(|most| Reading::Value(f64::from(most)))
+        .ok_or_else(|| "no sample of the tree".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_sources_given() {
+        let mut ids: Vec<&str> = all().map(|metric| metric.id).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        assert!(all().all(|metric| !metric.source.is_empty()));
+    }
+}

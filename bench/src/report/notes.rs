@@ -1,0 +1,82 @@
+//! What no single figure says: which system calls they are, and how the number of threads moves.
+
+use super::format::number;
+use crate::observe::sampler::Sample;
+use crate::results::schema::{Entrant, Outcome, Run};
+use crate::scenario::calls::Counts;
+use crate::scenario::{Observation, Scenario};
+
+/// One line per contender of a scenario that has something to tell, from its first run that was measured.
+pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
+    entrants
+        .iter()
+        .filter_map(|entrant| {
+            let observation = runs
+                .iter()
+                .filter(|run| run.id.scenario == scenario && run.id.contender == entrant.name)
+                .find_map(|run| match &run.outcome {
+                    Outcome::Measured { observation, .. } => Some(observation),
+                    Outcome::Failed { .. } => None,
+                })?;
+            Some(format!("{}: {}", entrant.title, note(observation)?))
+        })
+        .collect()
+}
+
+fn note(observation: &Observation) -> Option<String> {
+    match observation {
+        Observation::Syscalls(observed) => match &observed.counts {
+            Counts::Counted(calls) => per_request(calls, observed.load.load.answered),
+            Counts::NotCounted(_) => None,
+        },
+        Observation::Threads(threads) => Some(format!(
+            "threads of the busiest process every half second, {} at rest; calls that compute: {}; calls that block: {}",
+            threads.at_rest,
+            course(&threads.computing.watch.samples),
+            course(&threads.blocking.watch.samples)
+        )),
+        _ => None,
+    }
+}
+
+/// The calls that are made at least once in a hundred requests, the most frequent first.
+fn per_request(calls: &std::collections::BTreeMap<String, u64>, answered: u64) -> Option<String> {
+    if answered == 0 {
+        return None;
+    }
+    let mut shares: Vec<(&String, f64)> = calls.iter().map(|(name, n)| (name, *n as f64 / answered as f64)).collect();
+    shares.retain(|(_, share)| *share >= 0.01);
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {}", number(*share))).collect();
+    Some(format!("{} per request", shares.join(", ")))
+}
+
+/// The threads at every half second.
+fn course(samples: &[Sample]) -> String {
+    let end = samples.last().map_or(0.0, |sample| sample.at);
+    let steps = (end / 0.5).floor() as usize;
+    let at = |time: f64| samples.iter().rev().find(|sample| sample.at <= time).map_or(0, |sample| sample.most_threads);
+    let threads: Vec<String> = (0..=steps).map(|step| at(step as f64 * 0.5).to_string()).collect();
+    threads.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn rare_calls_are_left_out() {
+        let calls = BTreeMap::from([("read".into(), 1000), ("write".into(), 1010), ("futex".into(), 3)]);
+        assert_eq!(per_request(&calls, 1000).unwrap(), "write 1.01, read 1 per request");
+        assert_eq!(per_request(&calls, 0), None);
+    }
+
+    #[test]
+    fn the_course_holds_the_last_sample_before_each_half_second() {
+        let sample = |at, most_threads| Sample { at, processes: 1, threads: 1, most_threads, pss_kib: None };
+        let samples = [sample(0.0, 2), sample(0.4, 3), sample(0.6, 9), sample(1.01, 20)];
+        assert_eq!(course(&samples), "2 3 9");
+        assert_eq!(course(&[]), "0");
+    }
+}

@@ -1,0 +1,318 @@
+//! The targets of the request path: what it is meant to reach, and whether it did in this session.
+//!
+//! A target against another server is judged by the interval of the ratio over server starts, one by itself by every
+//! single start. Where that decides nothing, the target is undecided; it is never rounded to a yes.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::{self, number};
+use super::summary::{Figure, Summary};
+use crate::stats::{self, Ratio};
+
+/// Ours, whose targets they are.
+const OURS: &str = "smarthttpd-one";
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// The id of the figure.
+    pub(crate) id: String,
+    /// What was looked at.
+    pub(crate) figure: String,
+    pub(crate) ours: String,
+    /// Who it is compared with, and that one's figure; empty for a target by itself.
+    pub(crate) against: String,
+    /// Ours over theirs with its interval.
+    pub(crate) ratio: String,
+    /// In words: `≤ 0.85 × the better of bjoern, fastpysgi`.
+    pub(crate) wanted: String,
+    pub(crate) verdict: Verdict,
+    /// Why, where the ratio does not say it.
+    pub(crate) because: String,
+}
+
+/// What came of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Met,
+    Missed,
+    /// Measured, but not often enough, not validly, or on both sides of the line.
+    Undecided,
+    NotMeasured,
+}
+
+impl Verdict {
+    /// As the report says it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::Undecided => "undecided",
+            Self::NotMeasured => "not measured",
+        }
+    }
+}
+
+/// What is wanted of a figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Wanted {
+    /// At most this many times that of the better of these contenders (the lower figure).
+    AtMostTimes(f64, &'static [&'static str]),
+    /// At least this many times that of the better of these contenders (the higher figure).
+    AtLeastTimes(f64, &'static [&'static str]),
+    AtMost(f64),
+    Between(f64, f64),
+}
+
+/// Every target: a figure's id, and what is wanted of it.
+const TARGETS: &[(&str, Wanted)] = &[
+    ("hello_cpu", Wanted::AtMostTimes(0.85, &["bjoern", "fastpysgi"])),
+    ("hello_p50", Wanted::AtMostTimes(1.15, &["floor"])),
+    ("flask_cpu", Wanted::AtMostTimes(0.97, &["bjoern"])),
+    ("small_up_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("large_up_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("small_down_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("large_down_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("file_rate", Wanted::AtLeastTimes(0.9, &["nginx-static"])),
+    ("calls", Wanted::AtMost(2.2)),
+    ("blocked_p99", Wanted::AtMost(5.0)),
+    // The call takes a second: who waited for it would have waited about that long.
+    ("spinning_longest", Wanted::AtMost(500.0)),
+    ("accepting_longest", Wanted::AtMost(500.0)),
+    ("computing_threads", Wanted::Between(0.0, 1.0)),
+    // 400/s × 50 ms keep 20 calls in progress; about 25 threads carry them.
+    ("blocking_threads", Wanted::Between(19.0, 31.0)),
+    ("idle_memory", Wanted::AtMost(4.0)),
+    // A clock tick more or less in five seconds is 2 ms/s.
+    ("idle_cpu", Wanted::AtMost(2.1)),
+    ("busy_p50_ratio", Wanted::AtMost(1.1)),
+    ("busy_p99_ratio", Wanted::AtMost(1.25)),
+];
+
+/// Judges every target whose figure is in one of the tables.
+pub(crate) fn judge(summary: &Summary, seed: u64) -> Vec<Target> {
+    TARGETS
+        .iter()
+        .filter_map(|(id, wanted)| {
+            let row = summary.tables.iter().flat_map(|table| &table.rows).find(|row| row.id == *id)?;
+            let ours = summary.figure(id, OURS)?;
+            let mut target = Target {
+                id: (*id).into(),
+                figure: row.label.clone(),
+                ours: format::with_unit(ours, &row.unit),
+                against: String::new(),
+                ratio: String::new(),
+                wanted: told(*wanted, &row.unit),
+                verdict: Verdict::NotMeasured,
+                because: String::new(),
+            };
+            match wanted {
+                Wanted::AtMost(most) => alone(&mut target, ours, f64::NEG_INFINITY, *most),
+                Wanted::Between(least, most) => alone(&mut target, ours, *least, *most),
+                Wanted::AtMostTimes(factor, rivals) | Wanted::AtLeastTimes(factor, rivals) => {
+                    let lower = matches!(wanted, Wanted::AtMostTimes(..));
+                    let figures: Vec<(&str, &Figure)> =
+                        rivals.iter().filter_map(|name| Some((*name, summary.figure(id, name)?))).collect();
+                    against(&mut target, ours, &figures, lower, *factor, (&row.unit, seed));
+                }
+            }
+            Some(target)
+        })
+        .collect()
+}
+
+/// What is wanted, in words.
+fn told(wanted: Wanted, unit: &str) -> String {
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    let times = |sign: &str, factor: f64, rivals: &[&str]| match rivals {
+        [one] => format!("{sign} {} × {one}", number(factor)),
+        _ => format!("{sign} {} × the better of {}", number(factor), rivals.join(", ")),
+    };
+    match wanted {
+        Wanted::AtMostTimes(factor, rivals) => times("≤", factor, rivals),
+        Wanted::AtLeastTimes(factor, rivals) => times("≥", factor, rivals),
+        Wanted::AtMost(most) => format!("≤ {}{unit}", number(most)),
+        Wanted::Between(least, most) => format!("{} to {}{unit}", number(least), number(most)),
+    }
+}
+
+/// Judges a target by itself: every start has to be within the bounds.
+fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64) {
+    let (replicates, invalid) = match ours {
+        Figure::Measured { replicates, invalid, .. } => (replicates, *invalid),
+        Figure::NotMeasured { reason } => {
+            target.because = reason.clone();
+            return;
+        }
+    };
+    let within = replicates.iter().filter(|value| (least..=most).contains(*value)).count();
+    let all = replicates.len();
+    (target.verdict, target.because) = if invalid > 0 {
+        (Verdict::Undecided, format!("{invalid} of {all} runs INVALID"))
+    } else if all < stats::FEWEST {
+        (Verdict::Undecided, format!("{within} of {all} within, and {} starts are needed", stats::FEWEST))
+    } else if within == all {
+        (Verdict::Met, String::new())
+    } else if within == 0 {
+        (Verdict::Missed, String::new())
+    } else {
+        (Verdict::Undecided, format!("{within} of {all} starts within"))
+    };
+}
+
+/// Judges a target against the better of some rivals.
+fn against(
+    target: &mut Target,
+    ours: &Figure,
+    rivals: &[(&str, &Figure)],
+    lower: bool,
+    factor: f64,
+    (unit, seed): (&str, u64),
+) {
+    let mut absent = Vec::new();
+    let mut best: Option<(&str, &Figure, f64)> = None;
+    for &(name, figure) in rivals {
+        match figure.exact() {
+            None => absent.push(name),
+            Some(value) if best.is_none_or(|(_, _, other)| (value < other) == lower) => {
+                best = Some((name, figure, value));
+            }
+            Some(_) => {}
+        }
+    }
+    if !absent.is_empty() {
+        target.because = format!("without {}, not measured", absent.join(", "));
+    }
+    if let Figure::NotMeasured { reason } = ours {
+        target.because = reason.clone();
+        return;
+    }
+    let Some((name, rival, _)) = best else {
+        if absent.is_empty() {
+            target.because = "nobody to compare with took part".into();
+        }
+        return;
+    };
+    target.against = format!("{name} {}", format::with_unit(rival, unit));
+    let (Figure::Measured { replicates: own, invalid: a, .. }, Figure::Measured { replicates: theirs, invalid: b, .. }) =
+        (ours, rival)
+    else {
+        return;
+    };
+    let mut ratio = stats::ratio(own, theirs, seed);
+    if a + b > 0 {
+        ratio.interval = None;
+        ratio.note = Some(format!("{} INVALID, no interval", a + b));
+    }
+    target.verdict = judged(&ratio, lower, factor);
+    target.ratio = format::ratio(&ratio);
+}
+
+/// Where the interval of a ratio lies.
+fn judged(ratio: &Ratio, lower: bool, factor: f64) -> Verdict {
+    match ratio.interval {
+        None => Verdict::Undecided,
+        Some((_, high)) if lower && high <= factor => Verdict::Met,
+        Some((low, _)) if lower && low > factor => Verdict::Missed,
+        Some((low, _)) if !lower && low >= factor => Verdict::Met,
+        Some((_, high)) if !lower && high < factor => Verdict::Missed,
+        Some(_) => Verdict::Undecided,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::spec;
+    use crate::report::metrics;
+
+    fn figure(replicates: &[f64], invalid: u32) -> Figure {
+        let value = stats::median(replicates).unwrap();
+        Figure::Measured { value, beyond: false, replicates: replicates.to_vec(), invalid, ratio: None }
+    }
+
+    fn missing() -> Figure {
+        Figure::NotMeasured { reason: "not installed".into() }
+    }
+
+    fn blank() -> Target {
+        Target {
+            id: "x".into(),
+            figure: "x".into(),
+            ours: String::new(),
+            against: String::new(),
+            ratio: String::new(),
+            wanted: String::new(),
+            verdict: Verdict::NotMeasured,
+            because: String::new(),
+        }
+    }
+
+    #[test]
+    fn targets_name_what_there_is() {
+        let contenders = spec::all().unwrap();
+        for (id, wanted) in TARGETS {
+            let metric = metrics::all().find(|metric| metric.id == *id).unwrap_or_else(|| panic!("no figure {id}"));
+            let takes_part =
+                |name: &str| contenders.iter().any(|c| c.name == name && c.scenarios.contains(&metric.part.scenario()));
+            assert!(takes_part(OURS), "{id}");
+            if let Wanted::AtMostTimes(_, rivals) | Wanted::AtLeastTimes(_, rivals) = wanted {
+                assert!(rivals.iter().all(|name| takes_part(name)), "{id}: {rivals:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_by_itself_is_judged_by_every_start() {
+        let rows = [
+            (figure(&[1.0, 2.0, 2.2], 0), Verdict::Met),
+            (figure(&[3.0, 4.0, 5.0], 0), Verdict::Missed),
+            // The median is within, one start is not.
+            (figure(&[1.0, 2.0, 5.0], 0), Verdict::Undecided),
+            (figure(&[1.0, 1.0], 0), Verdict::Undecided),
+            (figure(&[1.0, 1.0, 1.0], 1), Verdict::Undecided),
+            (missing(), Verdict::NotMeasured),
+        ];
+        for (ours, expected) in rows {
+            let mut target = blank();
+            alone(&mut target, &ours, 0.0, 2.2);
+            assert_eq!(target.verdict, expected, "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_judged_by_the_interval_against_the_better_rival() {
+        let ours = figure(&[10.0, 10.1, 9.9], 0);
+        let (near, far) = (figure(&[12.5, 12.6, 12.4], 0), figure(&[20.0, 20.1, 19.9], 0));
+        // (ours, rivals, lower is better, factor, verdict, compared with)
+        type Row<'a> = (&'a Figure, Vec<(&'a str, &'a Figure)>, bool, f64, Verdict, &'a str);
+        let absent = missing();
+        let invalid = figure(&[12.5, 12.6, 12.4], 1);
+        let rows: Vec<Row<'_>> = vec![
+            (&ours, vec![("a", &far), ("b", &near)], true, 0.85, Verdict::Met, "b 12.5 µs"),
+            (&ours, vec![("a", &far), ("b", &near)], true, 0.7, Verdict::Missed, "b 12.5 µs"),
+            (&ours, vec![("b", &near)], true, 0.8, Verdict::Undecided, "b 12.5 µs"),
+            // Of throughputs the higher one is the better.
+            (&near, vec![("a", &ours), ("b", &far)], false, 0.5, Verdict::Met, "b 20 µs"),
+            (&near, vec![("a", &ours), ("b", &far)], false, 1.0, Verdict::Missed, "b 20 µs"),
+            (&ours, vec![("a", &absent), ("b", &near)], true, 0.85, Verdict::Met, "b 12.5 µs"),
+            (&ours, vec![("a", &absent)], true, 0.85, Verdict::NotMeasured, ""),
+            (&absent, vec![("b", &near)], true, 0.85, Verdict::NotMeasured, ""),
+            (&ours, vec![("b", &invalid)], true, 0.85, Verdict::Undecided, "b 12.5 µs"),
+        ];
+        for (ours, rivals, lower, factor, verdict, compared) in rows {
+            let mut target = blank();
+            against(&mut target, ours, &rivals, lower, factor, ("µs", 1));
+            assert_eq!((target.verdict, target.against.as_str()), (verdict, compared), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_is_told() {
+        assert_eq!(told(Wanted::AtMostTimes(0.85, &["a", "b"]), "µs"), "≤ 0.850 × the better of a, b");
+        assert_eq!(told(Wanted::AtLeastTimes(0.9, &["a"]), "MiB"), "≥ 0.900 × a");
+        assert_eq!(told(Wanted::AtMost(2.2), ""), "≤ 2.20");
+        assert_eq!(told(Wanted::Between(19.0, 31.0), ""), "19 to 31");
+    }
+}

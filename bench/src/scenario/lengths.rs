@@ -1,0 +1,138 @@
+//! Lengths and loads of a session: how long each scenario takes, how often, and how hard it pushes.
+//!
+//! Plain values that are stored with the results; `session` plans with them, `report` tells them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Scenario, bodies, calls, file, idle, isolation, small, steady, step, threads};
+
+/// Lengths and loads of a session, all in the results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Lengths {
+    /// Longest wait for an answer, in seconds; a request without one is an error.
+    pub(crate) timeout_s: f64,
+    pub(crate) steady: steady::Settings,
+    pub(crate) step: step::Settings,
+    /// Absent from folders that are older than these scenarios, which have no run of them.
+    #[serde(default)]
+    pub(crate) request_path: RequestPath,
+}
+
+/// Those of the request path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RequestPath {
+    pub(crate) small: small::Settings,
+    pub(crate) bodies: bodies::Settings,
+    pub(crate) file: file::Settings,
+    pub(crate) calls: calls::Settings,
+    pub(crate) isolation: isolation::Settings,
+    pub(crate) threads: threads::Settings,
+    pub(crate) idle: idle::Settings,
+}
+
+impl Default for RequestPath {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
+impl RequestPath {
+    fn of(quick: bool) -> Self {
+        Self {
+            small: small::Settings::of(quick),
+            bodies: bodies::Settings::of(quick),
+            file: file::Settings::of(quick),
+            calls: calls::Settings::of(quick),
+            isolation: isolation::Settings::of(quick),
+            threads: threads::Settings::of(quick),
+            idle: idle::Settings::of(quick),
+        }
+    }
+}
+
+impl Lengths {
+    /// Those of a full session (the comparison: at most four minutes for four contenders; the request path: at most a
+    /// quarter of an hour) or of a quick one (at most one minute; two and a half).
+    pub(crate) fn of(quick: bool) -> Self {
+        Self {
+            timeout_s: if quick { 2.0 } else { 6.0 },
+            steady: steady::Settings::of(quick),
+            step: step::Settings::of(quick),
+            request_path: RequestPath::of(quick),
+        }
+    }
+
+    /// How often each contender is started for `scenario`.
+    pub(crate) fn replicates(&self, scenario: Scenario) -> u32 {
+        let path = &self.request_path;
+        match scenario {
+            Scenario::Steady => self.steady.replicates,
+            Scenario::Step => self.step.replicates,
+            Scenario::Hello | Scenario::Flask => path.small.replicates,
+            Scenario::Bodies => path.bodies.replicates,
+            Scenario::File => path.file.replicates,
+            Scenario::Syscalls => path.calls.replicates,
+            Scenario::Isolation => path.isolation.replicates,
+            Scenario::Threads => path.threads.replicates,
+            Scenario::Idle => path.idle.replicates,
+        }
+    }
+
+    /// Seconds of load in one run of `scenario`.
+    pub(crate) fn seconds(&self, scenario: Scenario) -> f64 {
+        let path = &self.request_path;
+        match scenario {
+            Scenario::Steady => self.steady.seconds(),
+            Scenario::Step => self.step.stages.iter().map(|stage| stage.seconds).sum(),
+            Scenario::Hello | Scenario::Flask => path.small.seconds(),
+            Scenario::Bodies => path.bodies.seconds(),
+            Scenario::File => path.file.seconds(),
+            Scenario::Syscalls => path.calls.seconds(),
+            Scenario::Isolation => path.isolation.seconds(),
+            Scenario::Threads => path.threads.seconds(),
+            Scenario::Idle => path.idle.seconds(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::spec;
+
+    /// Seconds of a session of these scenarios with everybody who takes part by default. Start, gate and stop of a
+    /// server take less than two seconds together.
+    fn total(scenarios: &[Scenario], quick: bool) -> f64 {
+        let lengths = Lengths::of(quick);
+        let contenders = spec::chosen(&[], scenarios).unwrap();
+        scenarios
+            .iter()
+            .map(|scenario| {
+                let runs = contenders.iter().filter(|c| c.scenarios.contains(scenario)).count();
+                runs as f64 * f64::from(lengths.replicates(*scenario)) * (lengths.seconds(*scenario) + 1.7)
+            })
+            .sum()
+    }
+
+    #[test]
+    fn sessions_keep_their_promised_lengths() {
+        // The rest is for answers that are still awaited when a stage ends.
+        let rows = [
+            (&Scenario::ALL[..2], true, 54.0),
+            (&Scenario::ALL[..2], false, 212.0),
+            (&Scenario::ALL[2..], true, 140.0),
+            (&Scenario::ALL[2..], false, 820.0),
+        ];
+        for (scenarios, quick, most) in rows {
+            let total = total(scenarios, quick);
+            assert!(total <= most, "{scenarios:?}, quick {quick}: {total}");
+        }
+    }
+
+    #[test]
+    fn older_folders_have_no_lengths_of_the_request_path() {
+        let mut json = serde_json::to_value(Lengths::of(true)).unwrap();
+        json.as_object_mut().unwrap().remove("request_path");
+        assert!(serde_json::from_value::<Lengths>(json).is_ok());
+    }
+}
