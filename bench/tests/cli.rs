@@ -14,8 +14,13 @@ fn mistakes_are_told_in_one_line() {
     fs::write(full.join("something"), "").unwrap();
     let full = full.to_str().unwrap();
     // (arguments, exit code, the line's beginning)
-    let rows: [(&[&str], i32, &str); 5] = [
+    let rows: [(&[&str], i32, &str); 6] = [
         (&["run", "--contender", "nginx"], 2, "bench: unknown contender \"nginx\"; known are smarthttpd-adaptive, "),
+        (
+            &["run", "--contender", "floor"],
+            2,
+            "bench: contender \"floor\" takes no part in steady, step; its scenarios are ",
+        ),
         (&["run", "spike"], 2, "bench: unknown scenario \"spike\"; known are steady, step"),
         (&["run", "--smarthttpd", "/nowhere/smarthttpd"], 2, "bench: --smarthttpd /nowhere/smarthttpd: No such file"),
         (&["report", full], 1, "bench: "),
@@ -46,7 +51,9 @@ fn a_folder_with_something_in_it_is_never_written_to() {
 fn the_list_names_everything() {
     let done = Bench::new().run(&["list"]);
     assert_eq!(done.code, 0, "{}", done.err);
-    for name in ["steady", "step", "smarthttpd-adaptive", "apache-prefork", "gunicorn-sync"] {
+    let names = ["steady", "step", "smarthttpd-adaptive", "apache-prefork", "gunicorn-sync"];
+    let path = ["hello", "syscalls", "idle", "request-path", "smarthttpd-one", "bjoern", "floor", "nginx-static"];
+    for name in names.into_iter().chain(path) {
         assert!(done.out.contains(name), "{}", done.out);
     }
 }

@@ -5,23 +5,9 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
-use support::Bench;
-
-/// Builds the server in the profile of this test and gives its path.
-fn smarthttpd() -> String {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "-p", "smarthttpd"])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-        .env("CARGO_TARGET_DIR", support::target())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    support::target().join("debug/smarthttpd").to_str().unwrap().to_owned()
-}
+use support::{Bench, smarthttpd};
 
 #[test]
 fn our_modes_and_apache_are_compared_and_the_report_can_be_rebuilt() {

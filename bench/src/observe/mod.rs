@@ -4,8 +4,8 @@
 //! watches it through a run. Knows nothing of scenarios, contenders or reports. Called by `process` (to find and stop
 //! every process of a server) and by `scenario` (to measure).
 
+pub(crate) mod counting;
 pub(crate) mod proc;
 pub(crate) mod sampler;
 pub(crate) mod signals;
-pub(crate) mod strace;
 pub(crate) mod tree;

@@ -70,6 +70,14 @@ pub(crate) fn most_threads(members: &[Stat]) -> u32 {
     members.iter().map(|stat| stat.threads).max().unwrap_or(0)
 }
 
+/// What a process has open, as the links of `/proc/PID/fd` name it; nothing when it is gone.
+pub(crate) fn open_files(pid: i32) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
+    entries.flatten().filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string())).collect()
+}
+
 /// The proportional set size of the tree in KiB, or why it could not be read.
 pub(crate) fn pss_kib(members: &[Stat]) -> Result<u64, String> {
     let mut sum = 0;
@@ -225,5 +233,6 @@ mod tests {
         assert!(found.iter().any(|stat| stat.pid == me));
         assert!(pss_kib(&found).unwrap() > 0);
         assert!(!masks(&found).is_empty());
+        assert!(!open_files(me).is_empty());
     }
 }

@@ -7,7 +7,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::tool::tail;
@@ -137,6 +139,14 @@ impl Server {
                 return Err(format!("{} did not come to {what} within {limit} s; {}", self.title, said()));
             }
         }
+    }
+
+    /// Sends SIGINT, on which some tools write down what they have counted, and waits for the end, at most `limit`.
+    /// Whatever is left then, [`Server::stop`] ends.
+    pub(crate) fn interrupt(&self, limit: Duration) {
+        // Fails only when it has ended already.
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGINT);
+        pidfd::ended_within(&self.pidfd, limit);
     }
 
     /// Stops the whole tree, see [`registry::end_tree`].

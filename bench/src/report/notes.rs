@@ -3,7 +3,7 @@
 use super::format::number;
 use crate::observe::sampler::Sample;
 use crate::results::schema::{Entrant, Outcome, Run};
-use crate::scenario::calls::Counts;
+use crate::scenario::calls::Count;
 use crate::scenario::{Observation, Scenario};
 
 /// One line per contender of a scenario that has something to tell, from its first run that was measured.
@@ -25,9 +25,9 @@ pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec
 
 fn note(observation: &Observation) -> Option<String> {
     match observation {
-        Observation::Syscalls(observed) => match &observed.counts {
-            Counts::Counted(calls) => per_request(calls, observed.load.load.answered),
-            Counts::NotCounted(_) => None,
+        Observation::Syscalls(observed) => match &observed.names {
+            Count::Counted(calls) => per_request(calls, observed.traced.load.answered),
+            Count::NotCounted(_) => None,
         },
         Observation::Threads(threads) => Some(format!(
             "threads of the busiest process every half second, {} at rest; calls that compute: {}; calls that block: {}",
@@ -48,14 +48,16 @@ fn per_request(calls: &std::collections::BTreeMap<String, u64>, answered: u64) -
     shares.retain(|(_, share)| *share >= 0.01);
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {}", number(*share))).collect();
-    Some(format!("{} per request", shares.join(", ")))
+    Some(format!("{} per request under strace", shares.join(", ")))
 }
 
 /// The threads at every half second.
 fn course(samples: &[Sample]) -> String {
     let end = samples.last().map_or(0.0, |sample| sample.at);
     let steps = (end / 0.5).floor() as usize;
-    let at = |time: f64| samples.iter().rev().find(|sample| sample.at <= time).map_or(0, |sample| sample.most_threads);
+    // The first look is a moment after the beginning.
+    let before = |time: f64| samples.iter().rev().find(|sample| sample.at <= time).or(samples.first());
+    let at = |time: f64| before(time).map_or(0, |sample| sample.most_threads);
     let threads: Vec<String> = (0..=steps).map(|step| at(step as f64 * 0.5).to_string()).collect();
     threads.join(" ")
 }
@@ -68,14 +70,14 @@ mod tests {
     #[test]
     fn rare_calls_are_left_out() {
         let calls = BTreeMap::from([("read".into(), 1000), ("write".into(), 1010), ("futex".into(), 3)]);
-        assert_eq!(per_request(&calls, 1000).unwrap(), "write 1.01, read 1 per request");
+        assert_eq!(per_request(&calls, 1000).unwrap(), "write 1.01, read 1 per request under strace");
         assert_eq!(per_request(&calls, 0), None);
     }
 
     #[test]
     fn the_course_holds_the_last_sample_before_each_half_second() {
         let sample = |at, most_threads| Sample { at, processes: 1, threads: 1, most_threads, pss_kib: None };
-        let samples = [sample(0.0, 2), sample(0.4, 3), sample(0.6, 9), sample(1.01, 20)];
+        let samples = [sample(0.001, 2), sample(0.4, 3), sample(0.6, 9), sample(1.01, 20)];
         assert_eq!(course(&samples), "2 3 9");
         assert_eq!(course(&[]), "0");
     }

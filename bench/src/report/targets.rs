@@ -76,6 +76,7 @@ const TARGETS: &[(&str, Wanted)] = &[
     ("large_down_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
     ("file_rate", Wanted::AtLeastTimes(0.9, &["nginx-static"])),
     ("calls", Wanted::AtMost(2.2)),
+    ("calls_traced", Wanted::AtMost(2.2)),
     ("blocked_p99", Wanted::AtMost(5.0)),
     // The call takes a second: who waited for it would have waited about that long.
     ("spinning_longest", Wanted::AtMost(500.0)),
@@ -95,11 +96,12 @@ pub(crate) fn judge(summary: &Summary, seed: u64) -> Vec<Target> {
     TARGETS
         .iter()
         .filter_map(|(id, wanted)| {
-            let row = summary.tables.iter().flat_map(|table| &table.rows).find(|row| row.id == *id)?;
+            let (table, row) =
+                summary.tables.iter().find_map(|table| Some((table, table.rows.iter().find(|row| row.id == *id)?)))?;
             let ours = summary.figure(id, OURS)?;
             let mut target = Target {
                 id: (*id).into(),
-                figure: row.label.clone(),
+                figure: format!("{}: {}", table.scenario.name(), row.label),
                 ours: format::with_unit(ours, &row.unit),
                 against: String::new(),
                 ratio: String::new(),

@@ -56,7 +56,8 @@ fn open(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStream> {
     let mut connection = TcpStream::connect_timeout(&address, timeout)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(timeout))?;
-    write!(connection, "GET / HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    // In one write: formatting straight into the socket would send every part for itself.
+    connection.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
     let mut answer = Vec::with_capacity(512);
     let mut buffer = [0; 512];
     while !is_whole(&answer) {

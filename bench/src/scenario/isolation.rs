@@ -67,7 +67,12 @@ pub(crate) struct Observation {
 /// # Errors
 /// The load generator's reason, in a sentence.
 pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
-    let others = |pace: Pace| subject.paced("/", pace.rate, settings.warmup_s, pace.seconds);
+    let others = |pace: Pace| {
+        let mut plan = subject.paced("/", pace.rate, settings.warmup_s, pace.seconds)?;
+        // Who has not been answered when a whole call is over will not be while the next one runs.
+        plan.timeout = Duration::from_millis(2 * u64::from(settings.call_ms));
+        Ok::<_, String>(plan)
+    };
     let sleep = format!("/sleep/{}", settings.call_ms);
     let spin = format!("/spin/{}", settings.call_ms);
     let accepting = Plan { reuse: Reuse::NewConnectionPerRequest, ..others(settings.accepting)? };

@@ -105,7 +105,7 @@ impl Scenario {
             Self::Flask => "the same with the smallest Flask application",
             Self::Bodies => "request and response bodies of 64 KiB and 1 MiB: throughput per CPU second",
             Self::File => "a large file through wsgi.file_wrapper",
-            Self::Syscalls => "system calls per hello request, counted by strace",
+            Self::Syscalls => "system calls per hello request: how many (perf), and which (strace)",
             Self::Isolation => "how long others wait while one call blocks, or computes, for a second",
             Self::Threads => "how many threads one worker has for calls that compute, and for calls that block",
             Self::Idle => "thousands of idle connections: their memory and CPU, and a busy one among them",
@@ -206,7 +206,7 @@ impl Observation {
                 ("large downloads", &bodies.large_down),
             ],
             Self::File(file) => vec![("file", &file.load)],
-            Self::Syscalls(calls) => vec![("traced", &calls.load)],
+            Self::Syscalls(calls) => vec![("counted", &calls.counted), ("traced", &calls.traced)],
             Self::Isolation(isolation) => vec![
                 ("undisturbed", &isolation.alone),
                 ("beside a call that blocks", &isolation.blocked),

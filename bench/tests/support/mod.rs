@@ -159,6 +159,19 @@ pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_bench")).ancestors().nth(2).unwrap().to_owned()
 }
 
+/// Builds the server in the profile of this test and gives its path.
+pub(crate) fn smarthttpd() -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "-p", "smarthttpd"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .env("CARGO_TARGET_DIR", target())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target().join("debug/smarthttpd").to_str().unwrap().to_owned()
+}
+
 fn open(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();

@@ -4,7 +4,7 @@ use loadgen::Distribution;
 
 use super::{Better, Metric, Of, Part, Reading, Terms, per_answer, quantile_ms};
 use crate::observe::sampler::Sample;
-use crate::scenario::calls::{self, Counts};
+use crate::scenario::calls::{self, Count};
 use crate::scenario::{Watched, idle, threads};
 
 const CPU: &str = "Σ utime+stime (+ reaped children) of /proc/PID/stat over the tree ÷ answers, closed loop";
@@ -13,7 +13,8 @@ const LATENCY: &str = "load generator: HdrHistogram of latencies, closed loop ov
 const SWITCHES: &str = "voluntary + nonvoluntary of /proc/PID/task/*/status over the tree ÷ answers";
 const PER_CPU: &str = "load generator: body bytes of whole answers ÷ Σ utime+stime of /proc/PID/stat over the tree";
 const BYTES: &str = "load generator: body bytes of whole answers per second, closed loop";
-const TRACED: &str = "strace -c -f on every process of the tree ÷ answers, in a run of its own, closed loop";
+const TRACED: &str = "strace -c -f on every process of the tree ÷ answers, closed loop; what a server does by the clock seems more frequent, because strace slows it down";
+const COUNTED: &str = "perf stat -e raw_syscalls:sys_enter on every process of the tree ÷ answers, closed loop";
 const WAIT: &str = "load generator: open loop, latencies from the intended send time";
 const THREADS: &str = "num_threads of /proc/PID/stat of the process that has most, every 100 ms";
 const QUIET: &str = "Σ utime+stime of /proc/PID/stat over the tree while nothing is asked, to a clock tick";
@@ -60,23 +61,21 @@ pub(super) const METRICS: &[Metric] = &[
     moved("file_per_cpu", Part::File, "the file, per CPU second", PER_CPU, |terms, watched| {
         per_cpu(whole(terms), watched)
     }),
-    Metric {
-        id: "calls",
-        part: Part::Traced,
-        label: "system calls per request",
-        unit: "",
-        better: Better::Lower,
-        source: TRACED,
-        of: Of::Calls(calls_per_request),
-    },
+    system_calls("calls", Part::Counted, "system calls per request", COUNTED, |calls| {
+        share(&calls.number, |number| *number, &calls.counted)
+    }),
+    system_calls("calls_traced", Part::Traced, "the same under strace", TRACED, |calls| {
+        share(&calls.names, |names| names.values().sum(), &calls.traced)
+    }),
     wait("undisturbed_p99", Part::Undisturbed, "p99, undisturbed", p99),
     wait("blocked_p99", Part::Blocked, "p99 beside a call that blocks", p99),
     wait("blocked_longest", Part::Blocked, "longest beside a call that blocks", longest),
+    wait("spinning_p50", Part::Spinning, "p50 beside a call that computes", p50),
     wait("spinning_longest", Part::Spinning, "longest beside a call that computes", longest),
-    wait("accepting_longest", Part::Accepting, "the same over new connections", longest),
+    wait("accepting_longest", Part::Accepting, "longest over new connections beside it", longest),
     errors("blocked_errors", Part::Blocked, "errors beside a call that blocks"),
     errors("spinning_errors", Part::Spinning, "errors beside a call that computes"),
-    errors("accepting_errors", Part::Accepting, "the same over new connections, errors"),
+    errors("accepting_errors", Part::Accepting, "errors over new connections beside it"),
     count("threads_at_rest", Part::Computing, "threads at rest", |threads| {
         Ok(Reading::Value(f64::from(threads.at_rest)))
     }),
@@ -162,6 +161,16 @@ const fn count(
     Metric { source: THREADS, ..metric(id, part, label, "", Of::Threads(of)) }
 }
 
+const fn system_calls(
+    id: &'static str,
+    part: Part,
+    label: &'static str,
+    source: &'static str,
+    of: fn(&calls::Observation) -> Result<Reading, String>,
+) -> Metric {
+    Metric { source, ..metric(id, part, label, "", Of::Calls(of)) }
+}
+
 const fn quiet(
     id: &'static str,
     label: &'static str,
@@ -200,13 +209,11 @@ fn per_cpu(length: usize, watched: &Watched) -> Result<Reading, String> {
     Ok(Reading::Value(watched.load.answered as f64 * length as f64 / MIB / seconds))
 }
 
-fn calls_per_request(calls: &calls::Observation) -> Result<Reading, String> {
-    match (&calls.counts, calls.load.load.answered) {
-        (Counts::NotCounted(reason), _) => Err(reason.clone()),
-        (Counts::Counted(_), 0) => Err("no request was answered".into()),
-        (Counts::Counted(counts), answered) => {
-            Ok(Reading::Value(counts.values().sum::<u64>() as f64 / answered as f64))
-        }
+/// Counted calls per answer.
+fn share<T>(count: &Count<T>, total: fn(&T) -> u64, watched: &Watched) -> Result<Reading, String> {
+    match count {
+        Count::NotCounted(reason) => Err(reason.clone()),
+        Count::Counted(counted) => per_answer(watched, total(counted) as f64),
     }
 }
 
@@ -219,6 +226,10 @@ fn scaled(latency: &Distribution, quantile: f64, scale: f64) -> Result<f64, Stri
 
 fn p99(_: &Terms<'_>, watched: &Watched) -> Result<Reading, String> {
     quantile_ms(&watched.load.latency, 0.99)
+}
+
+fn p50(_: &Terms<'_>, watched: &Watched) -> Result<Reading, String> {
+    quantile_ms(&watched.load.latency, 0.5)
 }
 
 fn longest(_: &Terms<'_>, watched: &Watched) -> Result<Reading, String> {
@@ -250,10 +261,6 @@ fn slowdown(idle: &idle::Observation, quantile: f64) -> Result<Reading, String> 
 mod tests {
     use super::*;
     use crate::scenario::idle::Quiet;
-
-    fn sample(most_threads: u32) -> Sample {
-        Sample { at: 0.0, processes: 3, threads: 9, most_threads, pss_kib: None }
-    }
 
     #[test]
     fn a_quiet_server_s_cpu_is_told_per_second() {

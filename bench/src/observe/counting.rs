@@ -1,6 +1,6 @@
-//! What strace(1) prints: its table of calls, and that it has attached.
+//! What strace(1) and perf-stat(1) write down when they have counted.
 //!
-//! Pure parsers; `scenario::calls` runs the program.
+//! Pure parsers; `scenario::calls` runs the programs.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// ------ ----------- ----------- --------- --------- ----------------
 /// 100.00    0.000500           1       500         2 total
 /// ```
-pub(crate) fn calls(table: &str) -> Option<BTreeMap<String, u64>> {
+pub(crate) fn strace_table(table: &str) -> Option<BTreeMap<String, u64>> {
     let mut rules = table.lines().enumerate().filter(|(_, line)| line.starts_with("------"));
     let (first, _) = rules.next()?;
     let (last, _) = rules.next()?;
@@ -32,8 +32,20 @@ pub(crate) fn calls(table: &str) -> Option<BTreeMap<String, u64>> {
 }
 
 /// To how many of the processes that it was given strace has attached, by its log.
-pub(crate) fn attached(log: &str) -> usize {
+pub(crate) fn strace_attached(log: &str) -> usize {
     log.lines().filter(|line| line.starts_with("strace: Process ") && line.contains(" attached")).count()
+}
+
+/// The events in what `perf stat -x,` writes for one event: the first field of its only line that is no comment.
+///
+/// ```text
+/// # started on Sun Nov 22 22:38:08 2026
+///
+/// 160482,,raw_syscalls:sys_enter,929831882,100.00,,
+/// ```
+pub(crate) fn perf_total(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    line.split(',').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -51,20 +63,33 @@ mod tests {
 100.00    0.000500           1       500         2 total
 ";
         let expected = BTreeMap::from([("read".to_owned(), 300), ("epoll_wait".to_owned(), 200)]);
-        assert_eq!(calls(table), Some(expected));
+        assert_eq!(strace_table(table), Some(expected));
         // Nothing was called while it looked.
         let (head, _) = table.split_once("------").unwrap();
-        assert_eq!(calls(head), None);
-        assert_eq!(calls(""), None);
+        assert_eq!(strace_table(head), None);
+        assert_eq!(strace_table(""), None);
         // A table of another shape is not half understood.
-        assert_eq!(calls("------\n a b\n------\n"), None);
+        assert_eq!(strace_table("------\n a b\n------\n"), None);
+    }
+
+    #[test]
+    fn perf_says_a_number_or_none() {
+        let rows = [
+            ("# started on a day\n\n160482,,raw_syscalls:sys_enter,929831882,100.00,,\n", Some(160_482)),
+            // What it writes when it may not.
+            ("<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(perf_total(text), expected, "{text:?}");
+        }
     }
 
     #[test]
     fn attached_processes_are_counted() {
         let log =
             "strace: Process 12 attached\nstrace: Process 14 attached with 3 threads\nstrace: Process 12 detached\n";
-        assert_eq!(attached(log), 2);
-        assert_eq!(attached("strace: attach: ptrace(PTRACE_SEIZE, 1): Operation not permitted\n"), 0);
+        assert_eq!(strace_attached(log), 2);
+        assert_eq!(strace_attached("strace: attach: ptrace(PTRACE_SEIZE, 1): Operation not permitted\n"), 0);
     }
 }
