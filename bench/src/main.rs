@@ -4,6 +4,7 @@
 //! cli ─▶ session ─▶ start ─▶ contender (what to start)     ─▶ results (raw data, as it happens)
 //!                     │       process   (how it is started and stopped), probe, gate
 //!                     └─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
+//!                             floor (a contender of our own)
 //!        report ◀── results (nothing else): figures, tables, pictures, html
 //! ```
 //!
