@@ -58,7 +58,10 @@ fn the_request_path_is_measured_against_the_floor_and_judged() {
         let figures = row(&summary, id)["figures"].as_array().unwrap();
         assert_eq!(figures.len(), contenders, "{id}");
         for figure in figures {
-            assert!(figure["measured"]["value"].is_f64(), "{id}: {figure}");
+            // On a crowded machine so short a run may have too few answers for a quantile; then it says so.
+            let reason = figure["not_measured"]["reason"].as_str().unwrap_or_default();
+            let measured = figure["measured"]["value"].is_f64() || reason.contains("answers are too few");
+            assert!(measured, "{id}: {figure}");
         }
     }
     // Whether these can be counted depends on the machine; where not, the reason is told.
