@@ -227,6 +227,9 @@ pub(crate) trait ResponseSink {
     fn is_deferred(&self) -> bool;
     /// `len` bytes of `file` from `offset` as the whole body, sent by the event loop without passing through memory.
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError>;
+    /// True once the head is made and no further byte of body would be sent: all of Content-Length was, or there is no body
+    /// (HEAD, 204, 304).
+    fn is_full(&self) -> bool;
     /// True once the head left the buffer: `begin` can't be called again.
     fn committed(&self) -> bool;
 }

@@ -291,6 +291,12 @@ impl ResponseEncoder {
         matches!(self.state, State::Body(_) | State::Finished)
     }
 
+    /// Whether no further byte of body would go out: all of Content-Length has, the response has no body (HEAD, 204, 304),
+    /// or is over. Only once the head is written.
+    pub fn is_full(&self) -> bool {
+        matches!(self.state, State::Body(Framing::Bodiless | Framing::Length { remaining: 0 }) | State::Finished)
+    }
+
     /// Whether the connection may be used again, as far as is known; final once [`finish`](Self::finish) has answered.
     pub fn persistence(&self) -> Persistence {
         self.persistence

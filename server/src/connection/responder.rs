@@ -286,6 +286,10 @@ impl ResponseSink for Responder<'_> {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.scratch.encoder.is_full()
+    }
+
     fn committed(&self) -> bool {
         self.scratch.encoder.committed()
     }

@@ -43,8 +43,21 @@ pub(super) fn send(result: &Bound<'_, PyAny>, response: &Response) -> Result<(),
     }
     for piece in pieces {
         let piece = into_bytes(piece?)?;
-        if !piece.as_bytes().is_empty() {
-            response.with(|exchange| exchange.piece(&piece))?;
+        if piece.as_bytes().is_empty() {
+            continue;
+        }
+        let wanted = response.with(|exchange| {
+            let wanted = !exchange.is_full();
+            if wanted {
+                exchange.piece(&piece)?;
+            }
+            Ok(wanted)
+        })?;
+        if !wanted {
+            // A server should stop when enough has been sent (PEP 3333, "Handling the Content-Length Header"): the rest
+            // may be endless, and as nothing of it is written, nobody would notice that the client has gone. One that ends
+            // where it promised is asked once more, and so runs to its end.
+            return Ok(());
         }
     }
     response.with(|exchange| exchange.require_head())

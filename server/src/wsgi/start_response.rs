@@ -460,6 +460,11 @@ impl Exchange {
         Ok(done?)
     }
 
+    /// Whether more pieces would not be sent anyway.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.sink().is_full()
+    }
+
     /// Has a file sent as the whole body. Nothing was sent before.
     pub(super) fn file(&mut self, extent: Extent) -> Result<(), Trouble> {
         self.require_head()?;
