@@ -267,8 +267,10 @@ fn this_thread() -> usize {
 
 #[pymethods]
 impl Response {
-    /// start_response(status, headers, exc_info=None, /): takes the response's head and returns write(data).
-    #[pyo3(signature = (status, headers, exc_info = None, /))]
+    /// start_response(status, headers, /, exc_info=None): takes the response's head and returns write(data).
+    ///
+    /// PEP 3333 has all arguments positional; applications that name the last one are met all the same.
+    #[pyo3(signature = (status, headers, /, exc_info = None))]
     fn start_response<'py>(
         slf: &Bound<'py, Self>,
         status: &Bound<'py, PyAny>,
