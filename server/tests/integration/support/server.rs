@@ -162,7 +162,12 @@ impl Server {
 
     /// Waits until standard error contains `text`.
     pub(crate) fn await_log(&self, text: &str) {
-        let found = self.stderr.find(|written| written.contains(text).then_some(()));
+        self.await_log_after(0, text);
+    }
+
+    /// Waits until standard error contains `text` after its first `before` bytes.
+    pub(crate) fn await_log_after(&self, before: usize, text: &str) {
+        let found = self.stderr.find(|written| written[before..].contains(text).then_some(()));
         assert!(found.is_some(), "the server ended without {text:?}; it said:\n{}", self.log());
     }
 

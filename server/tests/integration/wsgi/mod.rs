@@ -1,5 +1,7 @@
 //! PEP 3333 without a framework in between.
 
+mod response;
+
 use std::fs;
 use std::path::PathBuf;
 
