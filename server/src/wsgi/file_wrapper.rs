@@ -6,10 +6,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+/// The largest size that text files of sysfs claim: one page, whatever is in them (kernel,
+/// Documentation/filesystems/sysfs.rst), which has 64 KiB at most.
+const PAGE: u64 = 64 * 1024;
 
 /// The file-like object's blocks, one after the other.
 #[pyclass(frozen, name = "FileWrapper", module = "smarthttpd")]
@@ -70,14 +75,21 @@ impl FileWrapper {
         if !is_plain(filelike)? {
             return Ok(None);
         }
+        // A file that is also written to may have bytes in Python's buffer only.
+        filelike.call_method0(intern!(py, "flush"))?;
         let fd: RawFd = filelike.call_method0(intern!(py, "fileno"))?.extract()?;
-        let Some(file) = duplicate(fd)? else {
+        let file = duplicate(fd)?;
+        let metadata = file.metadata()?;
+        // sendfile would block on, or refuse, what is not regular. What has no blocks may have other bytes than it says: the
+        // files of procfs claim to be empty, those of sysfs to be a page, and only reading them tells. (A larger one without
+        // blocks is sparse.)
+        let is_made_up = metadata.blocks() == 0 && metadata.len() <= PAGE;
+        if !metadata.is_file() || is_made_up {
             return Ok(None);
-        };
+        }
         // Not the descriptor's own offset: that one runs ahead of what was read through a buffer.
         let offset: u64 = filelike.call_method0(intern!(py, "tell"))?.extract()?;
-        let len = file.metadata()?.len().saturating_sub(offset);
-        Ok(Some(Extent { file, offset, len }))
+        Ok(Some(Extent { file, offset, len: metadata.len().saturating_sub(offset) }))
     }
 }
 
@@ -96,14 +108,12 @@ fn is_plain(filelike: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(is_buffered && is_exactly(&filelike.getattr(intern!(py, "raw"))?, intern!(py, "FileIO"))?)
 }
 
-/// A descriptor of our own for `fd` if that is a regular file. sendfile would block on, or refuse, anything else.
-fn duplicate(fd: RawFd) -> io::Result<Option<File>> {
+/// A descriptor of our own for what `fd` is open for.
+fn duplicate(fd: RawFd) -> io::Result<File> {
     if fd < 0 {
-        return Ok(None);
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     // SAFETY: an open Python file gave `fd` out a moment ago, this thread has been attached since, and the borrow ends with
     // this statement. Should another thread of the application have closed it all the same, the system says so (EBADF).
-    let file = File::from(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?);
-    let is_regular = file.metadata()?.is_file();
-    Ok(Some(file).filter(|_| is_regular))
+    Ok(File::from(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?))
 }

@@ -91,6 +91,7 @@ KINDS = {
     "temporary": lambda path: temporary(b"temporary"),
     "gzip": lambda path: gzip.open(path, "rb"),
     "proc": lambda path: open("/proc/self/comm", "rb"),
+    "sysfs": lambda path: open("/sys/devices/system/cpu/online", "rb"),
     "text": lambda path: open(path, "r"),
     "closed": lambda path: closed(open(path, "rb")),
     "write-only": lambda path: open(path + ".write", "wb", buffering=0),

@@ -1,5 +1,6 @@
 //! PEP 3333 without a framework in between.
 
+mod files;
 mod response;
 
 use std::fs;
