@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -88,16 +88,19 @@ impl Input {
 
     /// readinto(buffer, /): fills a writable buffer as far as there is body; how many bytes that was.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let buffer = PyBuffer::<u8>::get(buffer)?;
-        let target = buffer.as_slice_ptr().filter(|_| !buffer.readonly());
-        let target =
-            target.ok_or_else(|| PyTypeError::new_err("readinto() needs a writable, contiguous buffer of bytes"))?;
-        let data = self.lock(py).read(py, target.len() as u64)?;
+        let buffer = PyUntypedBuffer::get(buffer)?;
+        if buffer.readonly() || !buffer.is_c_contiguous() {
+            return Err(PyTypeError::new_err("readinto() needs a writable, contiguous buffer"));
+        }
+        let data = self.lock(py).read(py, buffer.len_bytes() as u64)?;
         let data = data.as_bytes();
-        // SAFETY: `buffer` keeps the memory behind `target` alive, in place and writable; `read` returned no more than it
-        // holds, in a new object that can't overlap it. No reference to that memory is made, for Python code elsewhere may
-        // have some, but none runs while this thread is attached.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), target.cast().as_ptr(), data.len()) };
+        if !data.is_empty() {
+            // SAFETY: `buffer` keeps its memory alive, in place and writable: `len_bytes` bytes without gaps from `buf_ptr`
+            // on, of which any may have any value. `read` returned no more than that, in a new object that can't overlap
+            // it. No reference to the memory is made, for Python code elsewhere may have some, but none runs while this
+            // thread is attached.
+            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buffer.buf_ptr().cast(), data.len()) };
+        }
         Ok(data.len())
     }
 
@@ -159,6 +162,11 @@ impl Stream {
                 cursor.consume(size);
                 data
             }
+            BodyReader::File(file) if size <= file.buffer().len() => {
+                let data = PyBytes::new(py, &file.buffer()[..size]);
+                file.consume(size);
+                data
+            }
             BodyReader::File(file) => PyBytes::new_with(py, size, |into| Ok(py.detach(|| file.read_exact(into))?))?,
         };
         self.advance(size);
@@ -173,13 +181,19 @@ impl Stream {
         let line = match reader {
             BodyReader::Memory(cursor) => {
                 let rest = rest(cursor);
-                let rest = &rest[..rest.len().min(usize::try_from(limit).unwrap_or(usize::MAX))];
-                let size = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+                let size = line_end(rest, limit).unwrap_or(rest.len());
                 let line = PyBytes::new(py, &rest[..size]);
                 cursor.consume(size);
                 line
             }
             BodyReader::File(file) => {
+                // Most lines are in its buffer. Giving the interpreter lock up for each of them would take much longer.
+                if let Some(size) = line_end(file.buffer(), limit) {
+                    let line = PyBytes::new(py, &file.buffer()[..size]);
+                    file.consume(size);
+                    self.advance(size);
+                    return Ok(line);
+                }
                 let line: io::Result<Vec<u8>> = py.detach(|| {
                     let mut line = Vec::new();
                     file.take(limit).read_until(b'\n', &mut line)?;
@@ -212,8 +226,39 @@ impl Stream {
     }
 }
 
+/// Where the line at the start of `bytes` ends, or its first `limit` bytes do; None if that is not among them.
+fn line_end(bytes: &[u8], limit: u64) -> Option<usize> {
+    let limit = usize::try_from(limit).ok().filter(|limit| *limit <= bytes.len());
+    let within = &bytes[..limit.unwrap_or(bytes.len())];
+    memchr::memchr(b'\n', within).map(|newline| newline + 1).or(limit)
+}
+
 /// What was not read yet.
 fn rest(cursor: &io::Cursor<Vec<u8>>) -> &[u8] {
     let all = cursor.get_ref();
     &all[usize::try_from(cursor.position()).map_or(all.len(), |position| position.min(all.len()))..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_after_its_newline_or_at_the_limit() {
+        for (bytes, limit, expect) in [
+            (&b"one\ntwo\n"[..], u64::MAX, Some(4)),
+            (b"one\ntwo\n", 4, Some(4)),
+            (b"one\ntwo\n", 3, Some(3)),
+            (b"one\ntwo\n", 0, Some(0)),
+            (b"\n", 1, Some(1)),
+            // Neither is here: there may be more of the line elsewhere.
+            (b"one", u64::MAX, None),
+            (b"one", 4, None),
+            (b"one", 3, Some(3)),
+            (b"", u64::MAX, None),
+            (b"", 0, Some(0)),
+        ] {
+            assert_eq!(line_end(bytes, limit), expect, "{:?} {limit}", bytes.escape_ascii().to_string());
+        }
+    }
 }

@@ -112,8 +112,21 @@ BODIES = {
 }
 
 
+def writer(path, write):
+    """Writes until that fails, and notes how."""
+    try:
+        while True:
+            write(b"more " * 10_000)
+    except OSError as error:
+        with open(path, "a") as file:
+            file.write(type(error).__name__ + "\n")
+        raise
+
+
 def app(environ, start_response):
     query = dict(parse_qsl(environ["QUERY_STRING"]))
+    if query["shape"] == "writer":
+        return writer(query["note"], start_response("200 OK", TEXT))
     pieces = BODIES[query.get("body", "pieces")](query)
     if query["shape"] == "file":
         result = environ["wsgi.file_wrapper"](File(query["note"], pieces))

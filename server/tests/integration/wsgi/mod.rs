@@ -1,7 +1,10 @@
 //! PEP 3333 without a framework in between.
 
+mod closing;
 mod files;
+mod reading;
 mod response;
+mod threads;
 
 use std::fs;
 use std::path::PathBuf;
