@@ -55,6 +55,15 @@ def upload():
     )
 
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]
+
+
+@app.route("/mirror", methods=METHODS, provide_automatic_options=False)
+def mirror():
+    """The body comes back, whatever the method."""
+    return Response(request.get_data(), mimetype="application/octet-stream", headers={"X-Method": request.method})
+
+
 @app.route("/digest", methods=["POST"])
 def digest():
     return jsonify(size=len(request.data), digest=hashlib.sha256(request.data).hexdigest())

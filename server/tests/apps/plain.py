@@ -56,6 +56,15 @@ def echo(environ, start_response):
     return [body]
 
 
+def mirror(environ, start_response):
+    """The body comes back, whatever the method; read in several ways."""
+    stream = environ["wsgi.input"]
+    body = stream.read(4) + stream.readline() + b"".join(stream) + stream.read(1)
+    headers = [("Content-Type", "application/octet-stream"), ("X-Method", environ["REQUEST_METHOD"])]
+    start_response("200 OK", headers)
+    return [body]
+
+
 def count(environ, start_response):
     """How much came, without keeping it."""
     total = sum(len(piece) for piece in iter(lambda: environ["wsgi.input"].read(65536), b""))
@@ -227,6 +236,7 @@ ROUTES = {
     "/pid": pid,
     "/environ": show_environ,
     "/echo": echo,
+    "/mirror": mirror,
     "/count": count,
     "/wait": wait,
     "/pid-then-wait": pid_then_wait,

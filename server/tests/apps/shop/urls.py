@@ -9,6 +9,7 @@ urlpatterns = [
     path("items/<str:name>/", views.item),
     path("form/", views.form),
     path("json/", views.echo_json),
+    path("mirror", views.mirror),
     path("cart/", views.cart),
     path("upload/", views.upload),
     path("stream/", views.stream),

@@ -32,6 +32,12 @@ def echo_json(request):
     return JsonResponse({"received": json.loads(request.body), "type": request.content_type})
 
 
+@csrf_exempt
+def mirror(request):
+    """The body comes back, whatever the method."""
+    return HttpResponse(request.body, content_type="application/octet-stream", headers={"X-Method": request.method})
+
+
 def cart(request):
     request.session["count"] = request.session.get("count", 0) + 1
     return HttpResponse(str(request.session["count"]))
