@@ -1,4 +1,6 @@
-//! An unmodified Django project.
+//! Unmodified Django projects.
+
+mod deployed;
 
 use crate::support::browser::{Cookies, FORM, MULTIPART, content, multipart};
 use crate::support::{Gate, Launch, Server, python};

@@ -1,4 +1,6 @@
-//! An unmodified Flask application.
+//! Unmodified Flask applications.
+
+mod deployed;
 
 use crate::support::browser::{Cookies, FORM, MULTIPART, content, multipart};
 use crate::support::{Gate, Launch, Server, python};

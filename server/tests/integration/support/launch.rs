@@ -84,7 +84,7 @@ impl Launch {
         self.args(&format!("--mpm static --workers {workers} --threads {threads}"))
     }
 
-    /// Runs in the environment that has Flask and Django.
+    /// Runs in the environment that has the frameworks.
     pub(crate) fn venv(self) -> Launch {
         self.arg("--venv").arg(python::venv())
     }

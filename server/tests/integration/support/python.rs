@@ -1,4 +1,4 @@
-//! A virtual environment with Flask and Django, made once and shared by all test runs.
+//! A virtual environment with frameworks and linters, made once and shared by all test runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -56,6 +56,13 @@ fn prepare() -> Result<PathBuf, String> {
 
 fn python_version() -> Result<String, String> {
     run(Command::new(interpreter()).args(["-c", "import sys; print(sys.version)"]), "install python3")
+}
+
+/// Runs `python -m MODULE` in the environment, in the folder of the test applications, with one variable set.
+pub(crate) fn run_module(module: &str, variable: (&str, &Path)) {
+    let mut command = Command::new(venv().join("bin/python"));
+    command.args(["-m", module]).current_dir(apps()).env(variable.0, variable.1).env("PYTHONDONTWRITEBYTECODE", "1");
+    run(&mut command, "see what it says").unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 /// SHA-256 in hexadecimal, as the interpreter computes it for a file in `folder` that these bytes are written to.
