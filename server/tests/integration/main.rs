@@ -14,6 +14,7 @@ mod layering;
 mod lifecycle;
 mod load_errors;
 mod logs;
+mod resilience;
 mod scaling;
 mod signals;
 mod statics;

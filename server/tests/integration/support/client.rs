@@ -5,9 +5,12 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, sockopt};
 
 use super::wait::PATIENCE;
 
@@ -127,7 +130,23 @@ pub(crate) struct Client {
 impl Client {
     /// Connects over TCP.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Client> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Client::over(TcpStream::connect_timeout(&address, PATIENCE)?)
+    }
+
+    /// Connects as from far away: little fits into the sockets' buffers, so what this client does not take stays with the
+    /// server. (Between two ordinary sockets of one machine the kernel holds megabytes.)
+    pub(crate) fn connect_far(address: SocketAddr) -> Client {
+        let SocketAddr::V4(to) = address else { panic!("{address} is no IPv4 address") };
+        let socket = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .expect("a socket can be made");
+        // Before the connection is made: both go into its handshake.
+        socket::setsockopt(&socket, sockopt::RcvBuf, &4096).expect("a buffer can be made small");
+        socket::setsockopt(&socket, sockopt::TcpMaxSeg, &536).expect("segments can be made small");
+        socket::connect(socket.as_raw_fd(), &SockaddrIn::from(to)).expect("the server can be reached");
+        Client::over(TcpStream::from(socket)).expect("a connected socket can be set up")
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Client> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -301,6 +320,49 @@ impl Client {
     pub(crate) fn expect_close(&mut self) {
         let rest = self.rest();
         assert!(rest.is_empty(), "more than expected: {:?}", String::from_utf8_lossy(&rest));
+    }
+
+    /// The server ends the stream in good order: without a further byte, and not by a reset.
+    pub(crate) fn expect_end(&mut self) {
+        let rest = String::from_utf8_lossy(&self.received).into_owned();
+        assert!(rest.is_empty(), "more than expected: {rest:?}");
+        match self.receive() {
+            Ok(0) => {}
+            Ok(_) => panic!("more than expected: {:?}", String::from_utf8_lossy(&self.received)),
+            Err(broken) => panic!("no end of the stream: {broken}"),
+        }
+    }
+
+    /// Goes away with a reset.
+    pub(crate) fn reset(self) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        if let Stream::Tcp(stream) = &self.stream {
+            socket::setsockopt(stream, sockopt::Linger, &linger).expect("a close can be made a reset");
+        }
+    }
+
+    /// Sends what the sockets' buffers take and returns how much that was.
+    pub(crate) fn send_until_full(&mut self, bytes: &[u8]) -> usize {
+        let Stream::Tcp(stream) = &mut self.stream else { panic!("not over a unix socket") };
+        stream.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match stream.write(&bytes[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => panic!("the server takes what is sent: {error}"),
+            }
+        }
+        stream.set_nonblocking(false).expect("a socket can be made blocking");
+        sent
+    }
+
+    /// A second handle on this connection, to send from another thread.
+    pub(crate) fn sender(&self) -> TcpStream {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.try_clone().expect("a descriptor can be doubled"),
+            Stream::Unix(_) => panic!("not over a unix socket"),
+        }
     }
 
     /// Ends our direction.

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 use super::wait;
@@ -69,4 +72,30 @@ pub(crate) fn status_field(pid: i32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     Some(line?.trim().to_owned())
+}
+
+/// Memory that is the process's own, in bytes: what its sockets' buffers take is the kernel's and not in it.
+pub(crate) fn memory(pid: i32) -> u64 {
+    let field = status_field(pid, "RssAnon").unwrap_or_else(|| panic!("process {pid} is gone"));
+    let kibibytes: u64 = field.trim_end_matches(" kB").parse().expect("a number of kB");
+    kibibytes * 1024
+}
+
+/// CPU time that the process has used, to the nanosecond.
+pub(crate) fn cpu_time(pid: i32) -> Duration {
+    let clock = clock_getcpuclockid(Pid::from_raw(pid)).expect("the process lives");
+    clock_gettime(clock).expect("its clock can be read").into()
+}
+
+/// How many descriptors the process has open.
+pub(crate) fn descriptors(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
+}
+
+/// Raises our own limit of open files to what the system allows, for servers started from now on too, and returns how
+/// many connections one test may have: half of that, because others run beside it.
+pub(crate) fn most_connections() -> usize {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("limits can be read");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("a limit can be raised up to the hard one");
+    usize::try_from(hard / 2).unwrap_or(usize::MAX)
 }
