@@ -1,7 +1,7 @@
 //! What the tests stand on: server processes, HTTP clients that notice everything, a Python environment, and waiting.
 //!
 //! Knows nothing of any one topic. Waiting is always for something published (a status, a line, an exit), through
-//! [`wait::until`], the only place that sleeps.
+//! [`wait::until`]; only [`wait`] sleeps.
 
 pub(crate) mod browser;
 pub(crate) mod client;

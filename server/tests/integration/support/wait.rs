@@ -23,3 +23,8 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub(crate) fn until_true(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || holds().then_some(()));
 }
+
+/// Waits for this moment: the beat of a load, which no state can tell.
+pub(crate) fn moment(at: Instant) {
+    thread::sleep(at.saturating_duration_since(Instant::now()));
+}

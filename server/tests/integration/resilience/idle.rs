@@ -1,0 +1,96 @@
+//! Thousands of connections on which nothing happens.
+
+use std::time::Duration;
+
+use crate::support::processes::{cpu_time, memory, most_connections};
+use crate::support::{Client, Launch, Server};
+
+/// What a connection may cost the worker while it is idle; what its socket costs is the kernel's.
+const EACH: u64 = 4096;
+/// "No measurable CPU" for a second, with room for a beat and a noisy clock.
+const NO_CPU: Duration = Duration::from_millis(20);
+
+fn one_worker(options: &str) -> (Server, i32) {
+    // Servers inherit the limit that this raises.
+    assert!(most_connections() >= 1000, "raise the limit of open files (ulimit -n) to run this");
+    let server = Launch::new("plain:app").args("--max-workers 1 --keep-alive-timeout 1h").args(options).start();
+    for _ in 0..100 {
+        assert_eq!(server.get("/").text(), "Hello");
+    }
+    server.await_status("all is quiet", |status| status.connections() == 0);
+    let worker = server.status().pids()[0];
+    (server, worker)
+}
+
+/// CPU time of the worker for each of these many requests on one connection.
+fn cost(client: &mut Client, worker: i32, requests: u32) -> Duration {
+    let before = cpu_time(worker);
+    for _ in 0..requests {
+        assert_eq!(client.get("/").text(), "Hello");
+    }
+    (cpu_time(worker) - before) / requests
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_little_memory_and_no_time() {
+    let (server, worker) = one_worker("");
+    let count = most_connections().min(10_000);
+    let mut busy = server.connect();
+    cost(&mut busy, worker, 500);
+    let alone = cost(&mut busy, worker, 1000);
+    let before = memory(worker);
+    let mut idle: Vec<Client> = (0..count)
+        .map(|_| {
+            let mut client = server.connect();
+            assert_eq!(client.get("/").text(), "Hello");
+            client
+        })
+        .collect();
+    server.await_status("all are connected", |status| status.connections() as usize == count + 1);
+    let each = memory(worker).saturating_sub(before) / count as u64;
+
+    let resting = cpu_time(worker);
+    assert!(busy.is_silent_for(Duration::from_secs(1)));
+    let resting = cpu_time(worker) - resting;
+
+    let among = cost(&mut busy, worker, 1000);
+    println!(
+        "{count} idle connections: {each} bytes each, {resting:?} of CPU in a second; \
+         a request takes {alone:?} of CPU alone, {among:?} among them"
+    );
+    assert!(each <= EACH, "{each} bytes for each of {count} connections");
+    assert!(resting < NO_CPU, "{resting:?} of CPU in a second of rest");
+    assert!(among < 3 * alone, "a request takes {alone:?} alone and {among:?} among {count} idle connections");
+    for client in idle.iter_mut().step_by(97) {
+        assert_eq!(client.get("/").text(), "Hello");
+    }
+    drop(idle);
+    server.await_status("all are gone", |status| status.connections() == 1);
+    assert_eq!(busy.get("/").text(), "Hello");
+}
+
+#[test]
+fn half_sent_heads_cost_little_memory_and_no_time() {
+    let (server, worker) = one_worker("--head-timeout 1h");
+    let count = most_connections().min(2000);
+    let before = memory(worker);
+    let mut begun: Vec<Client> = (0..count)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send("GET / HTTP/1.1\r\nHost: test\r\n");
+            client
+        })
+        .collect();
+    server.await_status("all are connected", |status| status.connections() as usize == count);
+    let each = memory(worker).saturating_sub(before) / count as u64;
+    let resting = cpu_time(worker);
+    assert!(begun[0].is_silent_for(Duration::from_secs(1)));
+    let resting = cpu_time(worker) - resting;
+    println!("{count} half-sent heads: {each} bytes each, {resting:?} of CPU in a second");
+    assert!(each <= EACH, "{each} bytes for each of {count} connections");
+    assert!(resting < NO_CPU, "{resting:?} of CPU in a second of rest");
+    for client in begun.iter_mut().step_by(97) {
+        client.send("\r\n");
+        assert_eq!(client.answer().text(), "Hello");
+    }
+}
