@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::support::processes::{cpu_time, memory, most_connections};
 use crate::support::{Client, Launch, Server};
 
@@ -92,5 +94,19 @@ fn half_sent_heads_cost_little_memory_and_no_time() {
     for client in begun.iter_mut().step_by(97) {
         client.send("\r\n");
         assert_eq!(client.answer().text(), "Hello");
+    }
+}
+
+#[test]
+fn thousands_of_idle_connections_do_not_hold_up_a_stop() {
+    let (mut server, _) = one_worker("");
+    let mut idle: Vec<Client> = (0..3000.min(most_connections())).map(|_| server.connect()).collect();
+    for client in idle.iter_mut().step_by(2) {
+        assert_eq!(client.get("/").text(), "Hello");
+    }
+    server.signal(Signal::SIGTERM);
+    assert!(server.await_exit().success());
+    for client in &mut idle {
+        client.expect_end();
     }
 }
