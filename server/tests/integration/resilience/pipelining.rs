@@ -185,3 +185,45 @@ fn who_asks_and_takes_no_answer_is_asked_to_wait() {
         assert_eq!(client.answer().body.len(), 1_000_000);
     }
 }
+
+#[test]
+fn answers_find_their_askers_while_others_come_and_go() {
+    const ROUNDS: usize = 20;
+    const DEEP: usize = 40;
+    for shape in ["--mpm static --workers 1 --threads 4", "--mpm static --workers 2 --threads 2"] {
+        let server = Launch::new("plain:app").args(shape).start();
+        let ask = |who: usize, round: usize, nth: usize| format!("{who}.{round}.{nth}");
+        thread::scope(|scope| {
+            for who in 0..12 {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut client = server.connect();
+                    for round in 0..ROUNDS {
+                        let target = |nth| format!("/environ?{}", ask(who, round, nth));
+                        client.send((0..DEEP).map(|nth| get(&target(nth))).collect::<String>());
+                        for nth in 0..DEEP {
+                            assert_eq!(client.answer().json()["QUERY_STRING"], ask(who, round, nth), "{shape}");
+                        }
+                    }
+                });
+            }
+            // Others ask as much, and leave in the middle of their answers: their places are taken by the next.
+            for who in 0..4 {
+                let server = &server;
+                scope.spawn(move || {
+                    for round in 0..4 * ROUNDS {
+                        let mut client = server.connect();
+                        let target = format!("/environ?left.{who}.{round}");
+                        client.send(get(&target).repeat(10));
+                        for _ in 0..round % 3 {
+                            assert_eq!(client.answer().json()["QUERY_STRING"], target["/environ?".len()..], "{shape}");
+                        }
+                        if round % 2 == 0 { client.reset() } else { drop(client) }
+                    }
+                });
+            }
+        });
+        let status = server.await_status("all are gone", |status| status.connections() == 0 && status.in_flight() == 0);
+        assert_eq!(status.counters.died, 0, "{shape}: {status:#?}");
+    }
+}
