@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::client::get;
-use crate::support::processes::{descriptors, memory};
+use crate::support::processes::{await_descriptors, descriptors, memory};
 use crate::support::{Client, Gate, Launch, Server};
 
 /// More than the sockets' buffers on both sides take.
@@ -179,7 +179,7 @@ fn who_resets_while_it_takes_an_answer_leaves_nothing_behind() {
         memory(worker)
     });
     assert_eq!(fs::read_to_string(&note).expect("a note"), "closed\n".repeat(2 * ROUNDS));
-    assert_eq!(descriptors(worker), open, "descriptors are left behind");
+    await_descriptors(worker, open);
     assert!(last < first + SLACK, "{first} bytes after the first round, {last} after the second");
     assert_eq!(server.status().counters.died, 0);
 }
@@ -260,7 +260,7 @@ fn an_upload_that_breaks_off_leaves_nothing_behind() {
     await_nobody(&server);
     assert_eq!(server.requests(), 1);
     // Temporary files are gone with their descriptors.
-    assert_eq!(descriptors(worker), open, "descriptors are left behind");
+    await_descriptors(worker, open);
     let grown = memory(worker).saturating_sub(before);
     assert!(grown < SLACK, "{grown} bytes are left behind");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::bystanders::beside;
-use crate::support::processes::{cpu_time, descriptors, memory, send};
+use crate::support::processes::{await_descriptors, cpu_time, descriptors, memory, send};
 use crate::support::{Client, Launch, Server};
 
 /// The first bytes of a browser that believes this to be `https`, with the line end that is somewhere in its random part.
@@ -37,8 +37,9 @@ fn check(server: &Server, workers: &[i32], open: &[usize], requests: u64) {
     assert_eq!((counters.died, counters.killed, counters.template_restarts), (0, 0, 0), "{status:#?}");
     assert_eq!((status.requests(), status.totals.busy), (requests, 0), "{status:#?}");
     assert_eq!(status.workers.iter().map(|worker| worker.errors).sum::<u64>(), 0, "{status:#?}");
-    let now: Vec<usize> = workers.iter().map(|worker| descriptors(*worker)).collect();
-    assert!(now.iter().zip(open).all(|(now, before)| now <= before), "descriptors: {open:?} before, {now:?} after");
+    for (worker, open) in workers.iter().zip(open) {
+        await_descriptors(*worker, *open);
+    }
 }
 
 #[test]

@@ -92,6 +92,11 @@ pub(crate) fn descriptors(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
 }
 
+/// Waits until the process has no more descriptors open than this; now and then a worker reads a file for a moment.
+pub(crate) fn await_descriptors(pid: i32, most: usize) {
+    wait::until_true("the descriptors that were open before", || descriptors(pid) <= most);
+}
+
 /// Raises our own limit of open files to what the system allows, for servers started from now on too, and returns how
 /// many connections one test may have: half of that, because others run beside it.
 pub(crate) fn most_connections() -> usize {
