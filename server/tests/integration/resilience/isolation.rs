@@ -99,6 +99,12 @@ fn a_call_that_keeps_the_interpreter_lock_stops_only_python() {
     all_but_python_goes_on(&server, "/hold?ms=1500", "held");
 }
 
+#[test]
+fn a_first_call_that_keeps_the_interpreter_lock_stops_only_python() {
+    // No thread is there that could take over: one has to be made while the lock is kept.
+    all_but_python_goes_on(&one_worker(), "/hold?ms=1500", "held");
+}
+
 /// Asks for `target` at this many times a second for `span`, in an open loop, over `connections` connections in turn.
 fn paced(server: &Server, target: &str, rate: u32, span: Duration, connections: u32) -> Times {
     let gap = Duration::from_secs(1) / rate;
