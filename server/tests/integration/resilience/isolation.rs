@@ -30,8 +30,9 @@ fn a_call_that_blocks_is_not_noticed_by_others() {
         }
     });
     println!("beside calls that block for a second, {times}");
-    assert!(times.quantile(0.99) < Duration::from_millis(100), "{times}");
-    assert!(times.worst() < Duration::from_millis(500), "{times}");
+    // Whoever had to wait for such a call would wait for most of a second.
+    assert!(times.quantile(0.99) < Duration::from_millis(300), "{times}");
+    assert!(times.worst() < Duration::from_millis(900), "{times}");
     let status = server.status();
     assert!(status.threads() <= 5, "{status:#?}");
 }
