@@ -70,6 +70,8 @@ pub(crate) struct Sent {
 pub(crate) trait Surroundings {
     /// May the connection be kept? Asked late, when the head is made.
     fn may_keep(&self) -> bool;
+    /// The thread begins, or ends, to wait for the client.
+    fn waits(&self, begins: bool);
     /// Are complete responses to be [posted](Self::post)?
     fn defers(&self) -> bool;
     /// Leaves a complete response to be written soon, together with others. Returns empty memory for the next one.
@@ -201,7 +203,10 @@ impl<'a> Responder<'a> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.transport.wait_writable(self.write_timeout)?;
+                    self.around.waits(true);
+                    let room = self.transport.wait_writable(self.write_timeout);
+                    self.around.waits(false);
+                    room?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

@@ -84,6 +84,14 @@ impl Transport {
         }
     }
 
+    /// True when nothing that was received is unread, as far as can be told: closing is no reset then.
+    pub(crate) fn is_drained(&self) -> bool {
+        match self.read(&mut [0; 1]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Ends our direction: the peer reads what was sent, then the end of the stream.
     pub(crate) fn finish(&self) {
         // A peer that is gone already needs no end of stream.

@@ -39,16 +39,16 @@ impl<'a> Wishes<'a> {
     /// Those of `head`, parsed from `bytes`.
     pub(super) fn of(head: &'a RequestHead, bytes: &'a [u8]) -> Wishes<'a> {
         let mut wishes = Wishes::default();
-        for (name, value) in head.headers(bytes) {
-            let is = |other: &str| name.eq_ignore_ascii_case(other);
+        for (name, value) in head.fields(bytes) {
+            let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
             match name.len() {
-                5 if is("Range") => wishes.range.add(value),
-                8 if is("If-Match") => wishes.if_match.push(value),
-                8 if is("If-Range") => wishes.if_range.add(value),
-                13 if is("If-None-Match") => wishes.if_none_match.push(value),
-                15 if is("Accept-Encoding") => wishes.accept_encoding.push(value),
-                17 if is("If-Modified-Since") => wishes.if_modified_since.add(value),
-                19 if is("If-Unmodified-Since") => wishes.if_unmodified_since.add(value),
+                5 if is(b"Range") => wishes.range.add(value),
+                8 if is(b"If-Match") => wishes.if_match.push(value),
+                8 if is(b"If-Range") => wishes.if_range.add(value),
+                13 if is(b"If-None-Match") => wishes.if_none_match.push(value),
+                15 if is(b"Accept-Encoding") => wishes.accept_encoding.push(value),
+                17 if is(b"If-Modified-Since") => wishes.if_modified_since.add(value),
+                19 if is(b"If-Unmodified-Since") => wishes.if_unmodified_since.add(value),
                 _ => {}
             }
         }

@@ -13,11 +13,6 @@ pub(crate) fn wall_seconds() -> u64 {
     clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(0, |t| u64::try_from(t.tv_sec()).unwrap_or(0))
 }
 
-/// CPU nanoseconds that the calling thread has used, user and system.
-pub(crate) fn thread_cpu_ns() -> u64 {
-    read(ClockId::CLOCK_THREAD_CPUTIME_ID)
-}
-
 /// CPU nanoseconds that all threads of this process have used, user and system.
 pub(crate) fn process_cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)

@@ -2,6 +2,30 @@
 
 use std::fs;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// What a thread has used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// CPU time, user and system, in nanoseconds (told in microseconds).
+    pub(crate) cpu_ns: u64,
+    /// How often it gave its CPU away to wait for something. Losing it to another thread is not counted.
+    pub(crate) waits: u64,
+}
+
+/// Of the calling thread. One system call.
+pub(crate) fn usage() -> Usage {
+    // The only errors are an unknown `who` and a bad pointer.
+    getrusage(UsageWho::RUSAGE_THREAD).map_or_else(
+        |_| Usage::default(),
+        |usage| Usage {
+            cpu_ns: (usage.user_time() + usage.system_time()).num_nanoseconds().unsigned_abs(),
+            waits: usage.voluntary_context_switches().unsigned_abs(),
+        },
+    )
+}
+
 /// True when no thread but the calling one runs or waits for a CPU: whatever the process is waiting for, it is not the
 /// CPU. What can't be read counts as running. Costs some microseconds a thread.
 pub(crate) fn all_others_sleep() -> bool {

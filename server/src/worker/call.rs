@@ -13,7 +13,7 @@ use super::access::AccessLog;
 use super::reactor::{Done, Job};
 use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
 use crate::exchange::{Application, CallCost, Failed};
-use crate::sys::clock;
+use crate::sys::{clock, threads};
 
 /// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's CPU
 /// clock is a system call, and two of them would be a tenth of a short call.
@@ -46,6 +46,8 @@ pub(super) struct Measured {
 pub(super) trait Office {
     /// May the connection be kept after the response that is being made?
     fn may_keep(&self) -> bool;
+    /// The thread begins, or ends, to wait for its client.
+    fn waits(&self, begins: bool);
     /// Are complete responses to be written later, together?
     fn defers(&self) -> bool;
     /// Takes a complete response for connection `key`, to be written soon. Returns memory for the next one.
@@ -62,6 +64,10 @@ struct Around<'a> {
 impl Surroundings for Around<'_> {
     fn may_keep(&self) -> bool {
         self.office.may_keep()
+    }
+
+    fn waits(&self, begins: bool) {
+        self.office.waits(begins);
     }
 
     fn defers(&self) -> bool {
@@ -120,7 +126,7 @@ impl Caller {
         };
         tools.calls = tools.calls.wrapping_add(1);
         let mean_wall_ns = self.mean_wall_ns();
-        let cpu_before = (mean_wall_ns > LONG_NS || tools.calls.is_multiple_of(SAMPLE)).then(clock::thread_cpu_ns);
+        let before = (mean_wall_ns > LONG_NS || tools.calls.is_multiple_of(SAMPLE)).then(threads::usage);
         let began_ns = clock::monotonic_ns();
         let mut cost = CallCost { began_ns, lock_wait_ns: 0 };
         let around = Around { office, key, transport: &transport };
@@ -133,8 +139,15 @@ impl Caller {
         });
         let ended_ns = clock::monotonic_ns();
         let wall_ns = ended_ns - began_ns;
-        let cpu_ns = match cpu_before {
-            Some(before) => clock::thread_cpu_ns().saturating_sub(before).min(wall_ns),
+        let cpu_ns = match before {
+            Some(before) => {
+                let after = threads::usage();
+                match after.waits == before.waits {
+                    // It never waited: if it had no CPU at times, others had it.
+                    true => wall_ns.saturating_sub(cost.lock_wait_ns),
+                    false => after.cpu_ns.saturating_sub(before.cpu_ns).min(wall_ns),
+                }
+            }
             // A short call among short ones; a long one here is usually a short one that lost its CPU for a while.
             None => wall_ns.saturating_sub(cost.lock_wait_ns),
         };

@@ -82,7 +82,7 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
             config.limits.body_memory,
         ),
         timeouts: config.timeouts,
-        most_connections: most_connections(&config),
+        most_connections: most_connections(&config.mpm),
         most_accepted: most_accepted(&config.mpm),
         judge: config.proxies.forwarded.as_ref().map(Judge::new),
         greeters: Trusted::new(&config.proxies.protocol),
@@ -122,16 +122,15 @@ fn scatter(seed: u64, most: u64) -> u64 {
     (mixed ^ (mixed >> 31)) % (most.saturating_add(1))
 }
 
-/// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors, of which a file that is
-/// being sent takes one more.
-fn most_connections(config: &Config) -> usize {
-    if matches!(config.mpm, Mpm::Prefork { .. }) {
+/// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors, of which each may need one
+/// more: for a body in a temporary file, or a file that is being sent.
+fn most_connections(mpm: &Mpm) -> usize {
+    if matches!(mpm, Mpm::Prefork { .. }) {
         return 1;
     }
-    let each = if config.statics.mounts.is_empty() { 1 } else { 2 };
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 512 };
     let raised = if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    usize::try_from((raised.saturating_sub(RESERVED) / each).max(16)).unwrap_or(usize::MAX)
+    usize::try_from((raised.saturating_sub(RESERVED) / 2).max(16)).unwrap_or(usize::MAX)
 }
 
 fn most_accepted(mpm: &Mpm) -> u64 {

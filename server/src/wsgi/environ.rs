@@ -121,7 +121,7 @@ impl Environ {
     /// Called once the application is imported, whose `sys.stderr` becomes `wsgi.errors`.
     pub(super) fn new(py: Python<'_>, facts: &Facts) -> PyResult<Environ> {
         let intern = |text: &str| PyString::intern(py, text).unbind();
-        let mount = Mount::new(percent_decode(&facts.root_path).into_owned());
+        let mount = Mount::new(percent_decode(facts.root_path.as_bytes()).into_owned());
         Ok(Environ {
             keys: Keys {
                 request_method: intern("REQUEST_METHOD"),
@@ -168,12 +168,12 @@ impl Environ {
         let keys = &self.keys;
         let (head, bytes) = (&request.head, request.bytes.as_slice());
 
-        let method = head.method(bytes);
-        if method != METHODS[0] {
-            let known = METHODS.iter().position(|known| *known == method);
+        let method = head.method_bytes(bytes);
+        if method != METHODS[0].as_bytes() {
+            let known = METHODS.iter().position(|known| known.as_bytes() == method);
             match known {
                 Some(place) => environ.set_item(&keys.request_method, &self.methods[place])?,
-                None => environ.set_item(&keys.request_method, latin1(py, method.as_bytes())?)?,
+                None => environ.set_item(&keys.request_method, latin1(py, method)?)?,
             }
         }
         if head.version() == Version::Http10 {
@@ -181,26 +181,26 @@ impl Environ {
         }
 
         // The constants are those of "/".
-        let target = head.target(bytes);
-        if target != "/" {
-            let text = memory.text(py, target.as_bytes())?;
+        let target = head.target_bytes(bytes);
+        if target != b"/" {
+            let text = memory.text(py, target)?;
             environ.set_item(&keys.raw_uri, &text)?;
             environ.set_item(&keys.request_uri, &text)?;
-            let path = percent_decode(head.path(bytes));
+            let path = percent_decode(head.path_bytes(bytes));
             let path_info = self.mount.path_info(&path);
             match path {
                 Cow::Borrowed(_) if path_info.len() == target.len() => environ.set_item(&keys.path_info, text)?,
                 _ => environ.set_item(&keys.path_info, memory.text(py, path_info)?)?,
             }
-            let query = head.query(bytes);
+            let query = head.query_bytes(bytes);
             if !query.is_empty() {
-                environ.set_item(&keys.query_string, memory.text(py, query.as_bytes())?)?;
+                environ.set_item(&keys.query_string, memory.text(py, query)?)?;
             }
         }
 
         let authority = head.authority(bytes);
         let distrusted = request.forwarding == Forwarding::Distrusted;
-        for (name, value) in head.headers(bytes) {
+        for (name, value) in head.fields(bytes) {
             if distrusted && origin::is_claim(name) {
                 continue;
             }
@@ -213,8 +213,8 @@ impl Environ {
         if let Forwarding::Believed(origin) = &request.forwarding {
             origin::overlay(&environ, origin)?;
             if let Some(prefix) = &origin.prefix {
-                let prefix = percent_decode(prefix);
-                let script_name = self.mount.script_name_after(&prefix, &percent_decode(head.path(bytes)));
+                let prefix = percent_decode(prefix.as_bytes());
+                let script_name = self.mount.script_name_after(&prefix, &percent_decode(head.path_bytes(bytes)));
                 environ.set_item(intern!(py, "SCRIPT_NAME"), latin1(py, &script_name)?)?;
             }
         }
@@ -274,13 +274,13 @@ impl Environ {
 fn add_header(
     environ: &Bound<'_, PyDict>,
     host_is_overridden: bool,
-    name: &str,
+    name: &[u8],
     value: &[u8],
     memory: &mut Memory,
 ) -> PyResult<()> {
     let py = environ.py();
     let Memory { names, texts, .. } = memory;
-    let Known { role, key } = names.find(name.as_bytes(), || Ok::<_, PyErr>(Known::new(py, name)))?;
+    let Known { role, key } = names.find(name, || Ok::<_, PyErr>(Known::new(py, name)))?;
     let Some(key) = key else { return Ok(()) };
     let key = key.bind(py);
     let text = match role {
@@ -414,9 +414,8 @@ fn add<'py>(
 }
 
 /// The bytes that a percent-encoded path stands for (RFC 3986 §2.1). What is no escape stays as it is.
-fn percent_decode(path: &str) -> Cow<'_, [u8]> {
-    let bytes = path.as_bytes();
-    let Some(first) = bytes.iter().position(|byte| *byte == b'%') else {
+fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(b'%', bytes) else {
         return Cow::Borrowed(bytes);
     };
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -466,9 +465,9 @@ mod tests {
             ("/%+1", b"/%+1"),
             ("", b""),
         ] {
-            assert_eq!(&*percent_decode(path), expect, "{path}");
+            assert_eq!(&*percent_decode(path.as_bytes()), expect, "{path}");
         }
-        assert!(matches!(percent_decode("/plain"), Cow::Borrowed(_)));
+        assert!(matches!(percent_decode(b"/plain"), Cow::Borrowed(_)));
     }
 
     #[test]

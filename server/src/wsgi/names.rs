@@ -34,7 +34,9 @@ pub(super) struct Known {
 
 impl Known {
     /// Of a header of that name, spelled as it came.
-    pub(super) fn new(py: Python<'_>, name: &str) -> Known {
+    pub(super) fn new(py: Python<'_>, name: &[u8]) -> Known {
+        // A token, and so ASCII.
+        let name = &String::from_utf8_lossy(name);
         let role = role(name);
         let key = match role {
             Role::Dropped => None,

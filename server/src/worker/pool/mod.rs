@@ -98,6 +98,8 @@ pub(super) struct Pool {
     /// When the calls under way began, thread by thread, and how many of them are stragglers.
     calls: Mutex<Vec<Began>>,
     stragglers: AtomicU32,
+    /// Calls that wait for a slow client to take more of a streamed response.
+    stalled: AtomicU32,
     /// Whether calls block so long that the reactor is handed over first.
     hand_off: AtomicBool,
     /// Which absence of the leader this is; 0: it attends to the reactor.
@@ -171,6 +173,7 @@ impl Pool {
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
+            stalled: AtomicU32::new(0),
             hand_off: AtomicBool::new(false),
             absence: AtomicU64::new(0),
             absences: AtomicU64::new(0),
@@ -564,6 +567,18 @@ impl Pool {
 impl Office for Pool {
     fn may_keep(&self) -> bool {
         self.may_keep()
+    }
+
+    fn waits(&self, begins: bool) {
+        if !begins {
+            self.stalled.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+        if self.is_waited_for() {
+            // There is room for one more.
+            self.wake.ring();
+        }
     }
 
     /// While requests wait for this thread anyway, and calls are so short that it is back soon.

@@ -15,6 +15,9 @@ const LONG_NS: u64 = 20_000_000;
 /// Nor before it has run this many times as long as calls do on average.
 const TIMES: u64 = 8;
 
+/// Most threads that slow clients may hold besides.
+const STALLED: u32 = 256;
+
 /// When a thread's call began, in monotonic nanoseconds; 0: it has none.
 pub(super) type Began = Arc<AtomicU64>;
 
@@ -31,11 +34,14 @@ impl Pool {
         lock(&self.calls).retain(|other| !Arc::ptr_eq(other, began));
     }
 
-    /// How many calls may run at once: the limit, and one more for each straggler, but never more than there may be
-    /// threads.
+    /// How many calls may run at once: the limit, and one more for each straggler, but no more than `--max-threads`. Calls
+    /// that wait for a slow client come on top, for they use nothing but a thread; unless there may be one call only,
+    /// because an application that counts on that would find two when the wait ends.
     pub(super) fn allowed(&self) -> usize {
         let limit = self.limit.load(Ordering::Relaxed).saturating_add(self.stragglers.load(Ordering::Relaxed));
-        limit.min(self.bounds.max_threads) as usize
+        let limit = limit.min(self.bounds.max_threads);
+        let stalled = if self.bounds.max_threads > 1 { self.stalled.load(Ordering::Relaxed).min(STALLED) } else { 0 };
+        limit.saturating_add(stalled) as usize
     }
 
     /// Counts the stragglers. True if there are more than before.
@@ -43,6 +49,8 @@ impl Pool {
         let long_ns = long_ns(self.caller.mean_wall_ns());
         let began = |call: &Began| call.load(Ordering::Relaxed);
         let count = lock(&self.calls).iter().filter(|call| is_straggler(began(call), now_ns, long_ns)).count() as u32;
+        // Those that wait for their clients are counted already.
+        let count = count.saturating_sub(self.stalled.load(Ordering::Relaxed));
         self.stragglers.swap(count, Ordering::Relaxed) < count
     }
 }

@@ -110,6 +110,7 @@ impl Reactor {
             readable: true,
             read_closed: false,
             waiting: Waiting::FirstByte,
+            is_last: false,
             delivered: None,
             deadline: Deadline::default(),
         });

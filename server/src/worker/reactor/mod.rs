@@ -86,6 +86,8 @@ struct Connection {
     read_closed: bool,
     /// What it waits for while reading.
     waiting: Waiting,
+    /// The client has asked for the connection to end with this exchange.
+    is_last: bool,
     /// What became of a posted response whose call has not ended yet.
     delivered: Option<io::Result<Option<Outgoing>>>,
     deadline: Deadline,

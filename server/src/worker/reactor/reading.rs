@@ -114,6 +114,7 @@ impl Reactor {
                     return self.refuse(key, "400 Bad Request", &malformed.to_string(), head_only);
                 }
                 connection.phase = Phase::InCall;
+                connection.is_last = !request.head.keep_alive();
                 connection.waiting = Waiting::NextRequest;
                 connection.deadline.clear();
                 jobs.push_back(Job { key, request, transport: Arc::clone(&connection.transport) });
@@ -150,6 +151,7 @@ impl Reactor {
 
     pub(super) fn refuse(&mut self, key: usize, status: &str, detail: &str, head_only: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.is_last = false;
         let mut bytes = Vec::with_capacity(512);
         error_response(&mut bytes, status, detail, &[], self.date.at(clock::wall_seconds()), head_only);
         self.access.refused(&connection.endpoints, status, bytes.len());

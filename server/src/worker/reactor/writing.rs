@@ -118,11 +118,12 @@ impl Reactor {
         }
     }
 
-    /// All is said: ends our direction. Bytes that are still unread would turn a close into a reset, which can overtake
-    /// the answer, so they are dropped first.
+    /// All is said: ends our direction. Bytes that are still unread, or on their way, would turn a close into a reset, which
+    /// can overtake the answer, so they are dropped first. A client that has asked for the end, and kept to it, sends none
+    /// (RFC 9112 §9.6).
     pub(super) fn finish(&mut self, key: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if !connection.readable && connection.protocol.is_answered() {
+        if connection.is_last && connection.protocol.is_answered() && connection.transport.is_drained() {
             return self.close(key);
         }
         connection.transport.finish();
