@@ -108,7 +108,7 @@ impl Server {
         let endpoint = || Endpoint::Unix(String::new());
         Server {
             h1: H1::new(),
-            intake: Intake::new(*limits, BODY_MEMORY),
+            intake: Intake::new(*limits, BODY_MEMORY, usize::MAX),
             limits: *limits,
             endpoints: Arc::new(Endpoints::new(endpoint(), endpoint(), "http")),
             answer,
@@ -127,7 +127,7 @@ impl Server {
             let body;
             (body, read) = read.split_at(read.len().min(most));
             room.extend_from_slice(body);
-            let step = self.h1.received(body.len());
+            let step = self.h1.received(body.len(), &self.intake);
             self.perform(step);
         }
         let step = self.h1.receive(read, &self.endpoints, &mut self.intake);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http1::{BodyDecoder, Framing, Limits, Parse, Refusal, RequestHead};
 
+use super::descriptors::held;
 use super::spool::Spool;
 use crate::exchange::{Body, Endpoints, Forwarding, Request};
 
@@ -45,6 +46,9 @@ pub(crate) enum Waiting {
 pub(crate) struct Intake {
     limits: Limits,
     body_memory: usize,
+    /// Descriptors for connections and their files, and how many connections have one.
+    descriptors: usize,
+    connections: usize,
     #[expect(clippy::vec_box, reason = "requests come in their boxes and leave in them")]
     spare: Vec<Box<Request>>,
 }
@@ -55,9 +59,20 @@ const SPARE: usize = 64;
 const KEPT: usize = 16 * 1024;
 
 impl Intake {
-    /// For requests within `limits`, whose bodies over `body_memory` bytes go to a temporary file.
-    pub(crate) fn new(limits: Limits, body_memory: usize) -> Intake {
-        Intake { limits, body_memory, spare: Vec::new() }
+    /// For requests within `limits`, whose bodies over `body_memory` bytes go to a temporary file, while connections and
+    /// files have no more than `descriptors`.
+    pub(crate) fn new(limits: Limits, body_memory: usize, descriptors: usize) -> Intake {
+        Intake { limits, body_memory, descriptors, connections: 0, spare: Vec::new() }
+    }
+
+    /// Takes note of how many connections there are.
+    pub(crate) fn set_connections(&mut self, connections: usize) {
+        self.connections = connections;
+    }
+
+    /// Whether there are descriptors for one more connection or file.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        self.connections + held() < self.descriptors
     }
 
     fn take(&mut self, endpoints: &Arc<Endpoints>) -> Box<Request> {
@@ -149,7 +164,7 @@ impl H1 {
                 request.bytes.extend_from_slice(input);
                 self.continue_head(request, seen, intake)
             }
-            State::Body(receiving) => self.continue_body(receiving, input),
+            State::Body(receiving) => self.continue_body(receiving, input, intake),
             State::Exchange => {
                 self.state = State::Exchange;
                 self.pending.extend_from_slice(input);
@@ -168,11 +183,11 @@ impl H1 {
     }
 
     /// Bytes of the body were appended to where [`H1::body_room`] said.
-    pub(crate) fn received(&mut self, count: usize) -> Step {
+    pub(crate) fn received(&mut self, count: usize, intake: &Intake) -> Step {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Body(mut receiving) => {
                 receiving.decoder.count(count as u64);
-                self.settle_body(receiving)
+                self.settle_body(receiving, intake)
             }
             other => {
                 self.state = other;
@@ -251,22 +266,22 @@ impl H1 {
             self.state = State::Body(receiving);
             return Step::Continue;
         }
-        self.continue_body(receiving, rest)
+        self.continue_body(receiving, rest, intake)
     }
 
-    fn continue_body(&mut self, mut receiving: Box<Receiving>, input: &[u8]) -> Step {
+    fn continue_body(&mut self, mut receiving: Box<Receiving>, input: &[u8], intake: &Intake) -> Step {
         match receiving.decoder.decode(input, receiving.spool.buffer()) {
             Ok(decoded) => {
                 self.pending.extend_from_slice(&input[decoded.consumed..]);
-                self.settle_body(receiving)
+                self.settle_body(receiving, intake)
             }
             Err(refusal) => self.refuse(refusal, receiving.request.head.is_head()),
         }
     }
 
     /// More of the body is in the spool.
-    fn settle_body(&mut self, mut receiving: Box<Receiving>) -> Step {
-        if let Err(error) = receiving.spool.settle() {
+    fn settle_body(&mut self, mut receiving: Box<Receiving>, intake: &Intake) -> Step {
+        if let Err(error) = receiving.spool.settle(|| intake.has_descriptors()) {
             return self.broken(error);
         }
         if !receiving.decoder.is_complete() {

@@ -5,6 +5,7 @@
 //! Python.
 
 mod date;
+mod descriptors;
 mod h1;
 mod outgoing;
 mod responder;

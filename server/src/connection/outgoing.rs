@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 
 use super::Transport;
+use super::descriptors::Held;
 use crate::exchange::Payload;
 
 /// Buffers given to the kernel at once; it takes no more than 1024 (`UIO_MAXIOV`).
@@ -30,7 +31,7 @@ enum Tail {
     /// Parts, kept alive. All are let go together, for they may belong to somebody who is slow to take them back.
     Parts { parts: Vec<Box<dyn Payload>>, next: usize, offset: usize, remaining: u64 },
     /// A part of a file.
-    File { file: File, offset: u64, remaining: u64 },
+    File { file: File, offset: u64, remaining: u64, _held: Held },
 }
 
 impl Outgoing {
@@ -46,7 +47,7 @@ impl Outgoing {
 
     /// Adds `remaining` bytes of `file` from `offset`.
     pub(crate) fn add_file(&mut self, file: File, offset: u64, remaining: u64) {
-        self.tail = Tail::File { file, offset, remaining };
+        self.tail = Tail::File { file, offset, remaining, _held: Held::one() };
     }
 
     /// The memory, empty, for the next response.
@@ -103,7 +104,7 @@ impl Outgoing {
                 self.written += count;
                 Ok(count)
             }
-            Tail::File { file, offset, remaining } if *remaining > 0 => {
+            Tail::File { file, offset, remaining, .. } if *remaining > 0 => {
                 let count = transport.send_file(file, offset, (*remaining).min(most as u64))?;
                 if count == 0 {
                     // The file was cut after its length was promised: the connection must not look complete.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 
+use super::descriptors::Held;
 use crate::exchange::Body;
 
 /// A body that is still being received.
@@ -11,7 +12,7 @@ pub(crate) struct Spool {
     /// In memory: all of it. With a file: what was decoded and not written yet.
     memory: Vec<u8>,
     bound: usize,
-    file: Option<(File, u64)>,
+    file: Option<(File, u64, Held)>,
 }
 
 impl Spool {
@@ -26,14 +27,15 @@ impl Spool {
         &mut self.memory
     }
 
-    /// Moves what is over the bound to the file. The error is the disk's.
-    pub(crate) fn settle(&mut self) -> io::Result<()> {
+    /// Moves what is over the bound to the file. The error is the disk's, or that there `may_open` be no file now.
+    pub(crate) fn settle(&mut self, may_open: impl FnOnce() -> bool) -> io::Result<()> {
         if self.file.is_none() && self.memory.len() <= self.bound {
             return Ok(());
         }
-        let (file, len) = match &mut self.file {
+        let (file, len, _) = match &mut self.file {
             Some(open) => open,
-            none => none.insert((tempfile::tempfile()?, 0)),
+            None if !may_open() => return Err(io::Error::other("too many files are open (ulimit -n)")),
+            none => none.insert((tempfile::tempfile()?, 0, Held::one())),
         };
         file.write_all(&self.memory)?;
         *len += self.memory.len() as u64;
@@ -44,7 +46,7 @@ impl Spool {
     /// The complete body.
     pub(crate) fn finish(self) -> io::Result<Body> {
         match self.file {
-            Some((mut file, len)) => {
+            Some((mut file, len, _)) => {
                 file.rewind()?;
                 Ok(Body::File { file, len })
             }
@@ -63,9 +65,18 @@ mod tests {
         let mut spool = Spool::new(bound, 0);
         for piece in pieces {
             spool.buffer().extend_from_slice(piece);
-            spool.settle().expect("disk");
+            spool.settle(|| true).expect("disk");
         }
         spool.finish().expect("disk")
+    }
+
+    #[test]
+    fn no_file_is_opened_when_there_may_be_none() {
+        let mut spool = Spool::new(4, 0);
+        spool.buffer().extend_from_slice(b"abcd");
+        spool.settle(|| false).expect("it stays in memory");
+        spool.buffer().push(b'e');
+        assert!(spool.settle(|| false).is_err());
     }
 
     #[test]

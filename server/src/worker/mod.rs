@@ -80,6 +80,7 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
                 body: config.limits.body,
             },
             config.limits.body_memory,
+            descriptors(),
         ),
         timeouts: config.timeouts,
         most_connections: most_connections(&config.mpm),
@@ -122,15 +123,16 @@ fn scatter(seed: u64, most: u64) -> u64 {
     (mixed ^ (mixed >> 31)) % (most.saturating_add(1))
 }
 
-/// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors, of which each may need one
-/// more: for a body in a temporary file, or a file that is being sent.
+/// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors.
 fn most_connections(mpm: &Mpm) -> usize {
-    if matches!(mpm, Mpm::Prefork { .. }) {
-        return 1;
-    }
+    if matches!(mpm, Mpm::Prefork { .. }) { 1 } else { usize::MAX }
+}
+
+/// Descriptors that connections, and files that belong to them, may have.
+fn descriptors() -> usize {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 512 };
     let raised = if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    usize::try_from((raised.saturating_sub(RESERVED) / 2).max(16)).unwrap_or(usize::MAX)
+    usize::try_from(raised.saturating_sub(RESERVED).max(16)).unwrap_or(usize::MAX)
 }
 
 fn most_accepted(mpm: &Mpm) -> u64 {

@@ -65,7 +65,7 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     let timeouts =
         Timeouts { head: patience, body: patience, keep_alive: patience, write: patience, graceful: patience };
     let settings = Settings {
-        intake: Intake::new(http1::Limits::default(), 1 << 20),
+        intake: Intake::new(http1::Limits::default(), 1 << 20, 100),
         timeouts,
         most_connections: 100,
         most_accepted: 0,

@@ -19,7 +19,7 @@ const OUT_OF_DESCRIPTORS_NS: u64 = 100_000_000;
 impl Reactor {
     pub(super) fn accept(&mut self, listener: usize, room: usize, jobs: &mut VecDeque<Job>) {
         for _ in 0..room.max(1) {
-            let full = self.connections.len() >= self.settings.most_connections && !self.draining;
+            let full = self.is_full() && !self.draining;
             let Some(listener) = self.listeners.get(listener) else { return };
             if full || (self.is_spent() && !self.draining) {
                 return;
@@ -72,7 +72,7 @@ impl Reactor {
 
     /// Takes the connections that other workers gave away, as far as there is room.
     pub(super) fn take_over(&mut self, jobs: &mut VecDeque<Job>) {
-        while self.draining || self.connections.len() < self.settings.most_connections {
+        while self.draining || !self.is_full() {
             let Some(taken) = self.handoff.as_ref().map(Handoff::take) else { return };
             match taken {
                 Ok((transport, endpoints)) => self.open(transport, endpoints, None, jobs),
@@ -114,6 +114,7 @@ impl Reactor {
             delivered: None,
             deadline: Deadline::default(),
         });
+        self.settings.intake.set_connections(self.connections.len());
         self.wait(key, Waiting::FirstByte);
         // Usually the request is there already: it counts against the worker's room before the next connection is taken,
         // and needs no event of its own.

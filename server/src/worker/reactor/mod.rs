@@ -208,13 +208,15 @@ impl Reactor {
         self.settings.most_accepted > 0 && self.accepted >= self.settings.most_accepted
     }
 
+    /// There are as many connections as there may be, or no descriptors for more.
+    fn is_full(&self) -> bool {
+        self.connections.len() >= self.settings.most_connections || !self.settings.intake.has_descriptors()
+    }
+
     /// Takes new connections, or leaves them to others, if that is a change.
     pub(super) fn listen(&mut self, wanted: bool) {
-        let wanted = wanted
-            && !self.draining
-            && !self.is_spent()
-            && self.connections.len() < self.settings.most_connections
-            && self.now_ns >= self.pause_until_ns;
+        let wanted =
+            wanted && !self.draining && !self.is_spent() && !self.is_full() && self.now_ns >= self.pause_until_ns;
         if wanted == self.listening {
             return;
         }
@@ -312,6 +314,7 @@ impl Reactor {
     fn close(&mut self, key: usize) {
         // Dropping the last reference closes the socket, which leaves the epoll set with it.
         self.connections.try_remove(key);
+        self.settings.intake.set_connections(self.connections.len());
     }
 
     /// Ends what has waited too long.

@@ -71,7 +71,7 @@ impl Reactor {
                     // A short read has drained the socket; only the end of the stream may still be behind it.
                     connection.readable = count == asked || connection.read_closed;
                     let step = match stays {
-                        true => protocol.received(count),
+                        true => protocol.received(count, &self.settings.intake),
                         false => match greeted(greeting, endpoints, &self.scratch[..count]) {
                             Ok(Some(input)) => protocol.receive(input, endpoints, &mut self.settings.intake),
                             Ok(None) => continue,
