@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
 
-use crate::sys::socket::{receive_into, reset_on_close};
+use crate::sys::socket::{receive_into, reset_on_close, set_low_water};
 
 /// A connected, non-blocking stream. Reading and writing take `&self`: at any time at most one thread reads (the one that
 /// holds the event loop) and one writes (the one that answers the connection's only exchange).
@@ -38,6 +38,14 @@ impl Transport {
     /// Reads at most `most` bytes to the end of `into`.
     pub(crate) fn read_into(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         receive_into(self.as_fd(), into, most)
+    }
+
+    /// Becomes readable only when so many bytes have arrived. False where that is not to be had.
+    pub(crate) fn gather(&self, bytes: usize) -> bool {
+        match self {
+            Transport::Tcp(_) => set_low_water(self.as_fd(), bytes).is_ok(),
+            Transport::Unix(_) => false,
+        }
     }
 
     /// Writes several buffers in one go, as much as the socket takes.

@@ -39,6 +39,23 @@ pub(crate) fn receive_into(socket: BorrowedFd<'_>, into: &mut Vec<u8>, most: usi
     Ok(count)
 }
 
+/// Has a TCP socket become readable only when `bytes` have arrived, or the end of the stream (socket(7), `SO_RCVLOWAT`).
+/// Reading itself is not affected.
+pub(crate) fn set_low_water(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: `bytes` is a live integer of the size given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const bytes).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Makes the next close of `socket` a reset, so that the peer can't mistake what it got for a whole answer.
 pub(crate) fn reset_on_close(socket: BorrowedFd<'_>) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mio::Token;
 
-use super::{Connection, FIRST_CONNECTION, Job, Phase, Reactor};
+use super::{Connection, FIRST_CONNECTION, Gathers, Job, Phase, Reactor};
 use crate::connection::{H1, Transport, Waiting};
 use crate::exchange::Endpoints;
 use crate::handoff::Handoff;
@@ -110,6 +110,7 @@ impl Reactor {
             readable: true,
             read_closed: false,
             waiting: Waiting::FirstByte,
+            gathers: Gathers::Nothing,
             is_last: false,
             delivered: None,
             deadline: Deadline::default(),

@@ -73,6 +73,17 @@ enum Phase {
     Lingering { dropped: usize },
 }
 
+/// A large body wakes the worker once for many packets, unless it comes slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathers {
+    /// Whatever has arrived is read.
+    Nothing,
+    /// So many bytes of the current body have to be there.
+    Bytes(usize),
+    /// The current body comes slowly: whatever has arrived is progress.
+    Slowly,
+}
+
 struct Connection {
     transport: Arc<Transport>,
     endpoints: Arc<Endpoints>,
@@ -86,6 +97,8 @@ struct Connection {
     read_closed: bool,
     /// What it waits for while reading.
     waiting: Waiting,
+    /// How many bytes of a body have to arrive before the socket is readable.
+    gathers: Gathers,
     /// The client has asked for the connection to end with this exchange.
     is_last: bool,
     /// What became of a posted response whose call has not ended yet.
@@ -266,7 +279,7 @@ impl Reactor {
         for key in std::mem::take(&mut self.unread) {
             self.read(key, jobs);
         }
-        self.expire();
+        self.expire(jobs);
         turned
     }
 
@@ -318,7 +331,7 @@ impl Reactor {
     }
 
     /// Ends what has waited too long.
-    fn expire(&mut self) {
+    fn expire(&mut self, jobs: &mut VecDeque<Job>) {
         while let Some((mark_ns, key)) = self.timers.pop(self.now_ns) {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             if self.timers.judge(&mut connection.deadline, key, mark_ns, self.now_ns) == Due::NotYet {
@@ -327,8 +340,9 @@ impl Reactor {
             match &connection.phase {
                 Phase::Reading if connection.protocol.is_idle() => self.close(key),
                 Phase::Reading => {
-                    connection.protocol.close();
-                    self.refuse(key, "408 Request Timeout", "the request did not arrive in time", false);
+                    if !self.read_slowly(key, jobs) {
+                        self.give_up(key);
+                    }
                 }
                 Phase::InCall | Phase::Posted { .. } => {}
                 Phase::Writing { .. } => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http1::error_response;
 use mio::event::Event;
 
-use super::{Connection, FAREWELL_NS, Job, Phase, READ, Reactor, nanoseconds};
+use super::{Connection, FAREWELL_NS, Gathers, Job, Phase, READ, Reactor, nanoseconds};
 use crate::connection::{Outgoing, Step, Waiting, Written};
 use crate::exchange::Endpoints;
 use crate::proxies::{BadGreeting, Ends, Greeting, Heard};
@@ -79,6 +79,7 @@ impl Reactor {
                         },
                     };
                     self.perform(key, step, jobs);
+                    self.gather(key);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     connection.readable = false;
@@ -88,6 +89,54 @@ impl Reactor {
                 Err(_) => return self.close(key),
             }
         }
+    }
+
+    /// Waits for a good part of a large body, or for the rest of it, instead of for each packet.
+    fn gather(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Connection { transport, protocol, gathers, phase, .. } = connection;
+        let worthwhile = if *gathers == Gathers::Nothing { READ } else { 0 };
+        let wanted = match (protocol.body_room(worthwhile), &phase) {
+            (Some((_, room)), Phase::Reading) => room.min(READ_BODY),
+            _ => 1,
+        };
+        match (*gathers, wanted) {
+            (Gathers::Nothing, 1) => {}
+            (Gathers::Slowly, 1) => *gathers = Gathers::Nothing,
+            (Gathers::Slowly, _) => {}
+            (Gathers::Bytes(bytes), _) if bytes == wanted => {}
+            (Gathers::Bytes(_), 1) => {
+                transport.gather(1);
+                *gathers = Gathers::Nothing;
+            }
+            (Gathers::Nothing | Gathers::Bytes(_), _) => {
+                *gathers = if transport.gather(wanted) { Gathers::Bytes(wanted) } else { Gathers::Slowly };
+            }
+        }
+    }
+
+    /// A body has not arrived in the time it has, as far as the socket told. True if some of it is there all the same: then
+    /// it comes slowly, and is read as it comes.
+    pub(super) fn read_slowly(&mut self, key: usize, jobs: &mut VecDeque<Job>) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if !matches!(connection.gathers, Gathers::Bytes(_)) {
+            return false;
+        }
+        connection.transport.gather(1);
+        connection.gathers = Gathers::Slowly;
+        let Some((_, before)) = connection.protocol.body_room(0) else { return false };
+        connection.readable = true;
+        self.read(key, jobs);
+        let Some(connection) = self.connections.get_mut(key) else { return true };
+        connection.protocol.body_room(0).is_none_or(|(_, left)| left != before)
+    }
+
+    /// The client has had its time.
+    pub(super) fn give_up(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.protocol.close();
+        }
+        self.refuse(key, "408 Request Timeout", "the request did not arrive in time", false);
     }
 
     /// Goes on after an answer: first with what was received already, then with what waits in the socket.

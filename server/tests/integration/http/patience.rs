@@ -59,6 +59,35 @@ fn a_body_may_take_its_time_as_long_as_it_moves() {
 }
 
 #[test]
+fn a_large_body_may_take_its_time_as_well() {
+    // The worker waits for a good part of a large body at once, and must not take that for silence.
+    let server = Launch::new("plain:app").fixed(1, 1).args("--body-timeout 500ms").start();
+    const LENGTH: usize = 600_000;
+    let piece = [b'x'; 20_000];
+    let head = format!("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let mut moving = server.connect();
+    for round in 0..2 {
+        let since = Instant::now();
+        moving.send(&head);
+        for _ in 0..LENGTH / piece.len() {
+            // The second time all of it comes at once.
+            assert!(round == 1 || moving.is_silent_for(Duration::from_millis(60)));
+            moving.send(piece);
+        }
+        assert_eq!(moving.answer().text().len(), LENGTH);
+        assert!(round == 1 || since.elapsed() > Duration::from_millis(1500));
+        assert_eq!(moving.get("/").text(), "Hello", "the next request is small");
+    }
+
+    let since = Instant::now();
+    let mut stuck = server.connect();
+    stuck.send(&head);
+    stuck.send(piece);
+    let answer = outlasted(stuck, since);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let server = Launch::new("plain:app").fixed(1, 1).args("--keep-alive-timeout 200ms").start();
     let mut client = server.connect();
