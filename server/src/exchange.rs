@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http1::RequestHead;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,66 @@ pub(crate) enum Client {
     Hidden,
 }
 
+/// Memory of large bodies between two requests. Fresh memory has to be cleared by the kernel page by page, which costs more
+/// than receiving the body.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(Mutex<Vec<Vec<u8>>>);
+
+impl Shelf {
+    /// Buffers kept, and from which size on: the allocator is good at smaller ones.
+    const KEPT: usize = 8;
+    const LARGE: usize = 128 * 1024;
+
+    /// Empty memory for `capacity` bytes.
+    pub(crate) fn take(&self, capacity: usize) -> Vec<u8> {
+        if capacity >= Shelf::LARGE {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(place) = kept.iter().position(|buffer| buffer.capacity() >= capacity) {
+                return kept.swap_remove(place);
+            }
+        }
+        Vec::with_capacity(capacity)
+    }
+
+    fn put(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() >= Shelf::LARGE {
+            buffer.clear();
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() < Shelf::KEPT {
+                kept.push(buffer);
+            }
+        }
+    }
+}
+
+/// Bytes whose memory goes back to where it came from.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    home: Option<Arc<Shelf>>,
+}
+
+impl Buffer {
+    /// `bytes` in memory from `home`.
+    pub(crate) fn new(bytes: Vec<u8>, home: Arc<Shelf>) -> Buffer {
+        Buffer { bytes, home: Some(home) }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            home.put(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
 /// A request's body, complete before the application is called.
 #[derive(Debug, Default)]
 pub(crate) enum Body {
@@ -94,7 +154,7 @@ pub(crate) enum Body {
     #[default]
     Empty,
     /// The whole body in memory.
-    Memory(Vec<u8>),
+    Memory(Buffer),
     /// The whole body in an unlinked temporary file, positioned at its start.
     File {
         /// Open for reading, offset 0.
@@ -109,7 +169,7 @@ impl Body {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Body::Empty => 0,
-            Body::Memory(bytes) => bytes.len() as u64,
+            Body::Memory(buffer) => buffer.as_ref().len() as u64,
             Body::File { len, .. } => *len,
         }
     }
@@ -117,8 +177,8 @@ impl Body {
     /// A reader over the body from its start.
     pub(crate) fn into_reader(self) -> BodyReader {
         match self {
-            Body::Empty => BodyReader::Memory(io::Cursor::new(Vec::new())),
-            Body::Memory(bytes) => BodyReader::Memory(io::Cursor::new(bytes)),
+            Body::Empty => BodyReader::Memory(io::Cursor::default()),
+            Body::Memory(buffer) => BodyReader::Memory(io::Cursor::new(buffer)),
             Body::File { file, .. } => BodyReader::File(io::BufReader::with_capacity(64 * 1024, file)),
         }
     }
@@ -128,7 +188,7 @@ impl Body {
 #[derive(Debug)]
 pub(crate) enum BodyReader {
     /// From memory.
-    Memory(io::Cursor<Vec<u8>>),
+    Memory(io::Cursor<Buffer>),
     /// From the temporary file.
     File(io::BufReader<File>),
 }
@@ -203,9 +263,9 @@ impl Payload for Vec<u8> {
 /// The caller of the application finishes the response after [`Application::handle`] returned. No method but `flush` ever
 /// blocks.
 pub(crate) trait ResponseSink {
-    /// The status line's code and reason, e.g. `200 OK`. Called again before anything was sent, it drops what was
+    /// The status line's code and reason, e.g. `200 OK`, in Latin-1. Called again before anything was sent, it drops what was
     /// collected (WSGI's `exc_info`).
-    fn begin(&mut self, status: &str) -> Result<(), SinkError>;
+    fn begin(&mut self, status: &[u8]) -> Result<(), SinkError>;
     /// Adds one header.
     fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), SinkError>;
     /// The whole body at once: its length becomes the Content-Length if the application gave none.

@@ -18,7 +18,7 @@ struct Hello;
 impl Application for Hello {
     fn handle(&self, _: &mut Request, sink: &mut dyn ResponseSink, _: &mut CallCost) -> Result<(), Failed> {
         let answered = sink
-            .begin("200 OK")
+            .begin(b"200 OK")
             .and_then(|()| sink.header(b"Content-Type", b"text/plain"))
             .and_then(|()| sink.whole(b"Hello, World!"));
         answered.map_err(|error| {

@@ -126,21 +126,21 @@ impl ResponseEncoder {
     /// # Errors
     /// [`Committed`](ResponseError::Committed), [`InvalidStatus`](ResponseError::InvalidStatus),
     /// [`InterimStatus`](ResponseError::InterimStatus).
-    pub fn begin(&mut self, status: &str) -> Result<(), ResponseError> {
+    pub fn begin(&mut self, status: impl AsRef<[u8]>) -> Result<(), ResponseError> {
         if self.committed() {
             return Err(ResponseError::Committed);
         }
-        let code =
-            status_code(status.as_bytes()).ok_or_else(|| ResponseError::InvalidStatus { status: status.to_owned() })?;
+        let status = status.as_ref();
+        let code = status_code(status).ok_or_else(|| ResponseError::InvalidStatus { status: lossy(status) })?;
         if code < 200 {
-            return Err(ResponseError::InterimStatus { status: status.to_owned() });
+            return Err(ResponseError::InterimStatus { status: lossy(status) });
         }
         self.reset(self.facts);
         self.state = State::Collecting;
         self.status_code = code;
         // Always our own version, whatever the client's (RFC 9110 §6.2).
         self.head.extend_from_slice(b"HTTP/1.1 ");
-        self.head.extend_from_slice(status.as_bytes());
+        self.head.extend_from_slice(status);
         if status.len() == 3 {
             self.head.push(b' '); // RFC 9112 §4: the space stays when the reason is missing
         }

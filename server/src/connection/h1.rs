@@ -11,7 +11,7 @@ use http1::{BodyDecoder, Framing, Limits, Parse, Refusal, RequestHead};
 
 use super::descriptors::held;
 use super::spool::Spool;
-use crate::exchange::{Body, Endpoints, Forwarding, Request};
+use crate::exchange::{Body, Endpoints, Forwarding, Request, Shelf};
 
 /// What to do after bytes were fed.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub(crate) struct Intake {
     /// Descriptors for connections and their files, and how many connections have one.
     descriptors: usize,
     connections: usize,
+    shelf: Arc<Shelf>,
     #[expect(clippy::vec_box, reason = "requests come in their boxes and leave in them")]
     spare: Vec<Box<Request>>,
 }
@@ -62,7 +63,7 @@ impl Intake {
     /// For requests within `limits`, whose bodies over `body_memory` bytes go to a temporary file, while connections and
     /// files have no more than `descriptors`.
     pub(crate) fn new(limits: Limits, body_memory: usize, descriptors: usize) -> Intake {
-        Intake { limits, body_memory, descriptors, connections: 0, spare: Vec::new() }
+        Intake { limits, body_memory, descriptors, connections: 0, shelf: Arc::default(), spare: Vec::new() }
     }
 
     /// Takes note of how many connections there are.
@@ -261,7 +262,8 @@ impl H1 {
             Framing::None | Framing::Chunked => 0,
         };
         let decoder = BodyDecoder::new(framing, &intake.limits);
-        let receiving = Box::new(Receiving { request, decoder, spool: Spool::new(intake.body_memory, expected) });
+        let receiving =
+            Box::new(Receiving { request, decoder, spool: Spool::new(intake.body_memory, expected, &intake.shelf) });
         if wants_continue {
             self.state = State::Body(receiving);
             return Step::Continue;

@@ -6,6 +6,7 @@
 //! left to be written together ([`Surroundings::defers`]); and a streamed response, whose pieces can't be kept back, waits
 //! for its client in [`ResponseSink::flush`], up to the write timeout.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -137,17 +138,17 @@ impl<'a> Responder<'a> {
         self.scratch.out.clear();
         self.scratch.encoder.reset(self.facts);
         let answered = self
-            .begin("500 Internal Server Error")
+            .begin(b"500 Internal Server Error")
             .and_then(|()| self.header(b"Content-Type", b"text/plain; charset=utf-8"))
             .and_then(|()| self.whole(b"The application failed to answer this request.\n"));
         match answered {
-            Ok(()) => self.finish(),
+            Ok(()) => self.finish(&|_| {}),
             Err(_) => (Verdict::Cut, sent(&self.scratch.encoder)),
         }
     }
 
-    /// Ends the response and writes what the socket takes.
-    pub(crate) fn finish(mut self) -> (Verdict, Sent) {
+    /// Ends the response and writes what the socket takes. Tells `complain` what was wrong with it, if anything.
+    pub(crate) fn finish(mut self, complain: &dyn Fn(fmt::Arguments<'_>)) -> (Verdict, Sent) {
         let Scratch { encoder, out, date } = &mut *self.scratch;
         match self.stage {
             Stage::Dispatched(verdict) => return (verdict, sent(encoder)),
@@ -156,11 +157,18 @@ impl<'a> Responder<'a> {
         }
         match encoder.finish(out, date.at(clock::wall_seconds())) {
             Ok(persistence) => {
+                if encoder.overran() {
+                    complain(format_args!("the application gave more body than its Content-Length: the rest was cut"));
+                }
                 let sent = sent(encoder);
                 (self.send(persistence), sent)
             }
             Err(error) => {
-                tracing::error!("the application's response is wrong: {error}");
+                complain(format_args!("the application's response is wrong: {error}"));
+                // A head that promises too much is not sent, nor taken back for something else: the application meant it.
+                if encoder.committed() {
+                    return (Verdict::Cut, sent(encoder));
+                }
                 self.fail()
             }
         }
@@ -224,7 +232,7 @@ fn sent(encoder: &ResponseEncoder) -> Sent {
 }
 
 impl ResponseSink for Responder<'_> {
-    fn begin(&mut self, status: &str) -> Result<(), SinkError> {
+    fn begin(&mut self, status: &[u8]) -> Result<(), SinkError> {
         if !self.around.may_keep() {
             self.scratch.encoder.close_after();
         }

@@ -2,24 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::sync::Arc;
 
 use super::descriptors::Held;
-use crate::exchange::Body;
+use crate::exchange::{Body, Buffer, Shelf};
 
 /// A body that is still being received.
 #[derive(Debug)]
 pub(crate) struct Spool {
     /// In memory: all of it. With a file: what was decoded and not written yet.
     memory: Vec<u8>,
+    shelf: Arc<Shelf>,
     bound: usize,
     file: Option<(File, u64, Held)>,
 }
 
 impl Spool {
     /// Keeps up to `bound` bytes in memory. `expected` bytes are announced; memory that is never written to costs nothing.
-    pub(crate) fn new(bound: usize, expected: u64) -> Spool {
+    pub(crate) fn new(bound: usize, expected: u64, shelf: &Arc<Shelf>) -> Spool {
         let capacity = usize::try_from(expected).unwrap_or(usize::MAX).min(bound);
-        Spool { memory: Vec::with_capacity(capacity), bound, file: None }
+        Spool { memory: shelf.take(capacity), shelf: Arc::clone(shelf), bound, file: None }
     }
 
     /// Where the decoder appends; call [`Spool::settle`] afterwards.
@@ -51,7 +53,7 @@ impl Spool {
                 Ok(Body::File { file, len })
             }
             None if self.memory.is_empty() => Ok(Body::Empty),
-            None => Ok(Body::Memory(self.memory)),
+            None => Ok(Body::Memory(Buffer::new(self.memory, self.shelf))),
         }
     }
 }
@@ -62,7 +64,7 @@ mod tests {
     use std::io::Read;
 
     fn gather(pieces: &[&[u8]], bound: usize) -> Body {
-        let mut spool = Spool::new(bound, 0);
+        let mut spool = Spool::new(bound, 0, &Arc::default());
         for piece in pieces {
             spool.buffer().extend_from_slice(piece);
             spool.settle(|| true).expect("disk");
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn no_file_is_opened_when_there_may_be_none() {
-        let mut spool = Spool::new(4, 0);
+        let mut spool = Spool::new(4, 0, &Arc::default());
         spool.buffer().extend_from_slice(b"abcd");
         spool.settle(|| false).expect("it stays in memory");
         spool.buffer().push(b'e');
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn a_body_is_where_its_size_puts_it() {
         assert!(matches!(gather(&[], 4), Body::Empty));
-        assert!(matches!(gather(&[b"ab", b"cd"], 4), Body::Memory(bytes) if bytes == b"abcd"));
+        assert!(matches!(gather(&[b"ab", b"cd"], 4), Body::Memory(bytes) if bytes.as_ref() == b"abcd"));
         let large = gather(&[b"ab", b"cd", b"e", b"fgh"], 4);
         assert!(matches!(large, Body::File { len: 8, .. }));
         let mut text = String::new();

@@ -162,7 +162,7 @@ impl Answer {
     }
 
     fn fill(self, sink: &mut dyn ResponseSink) -> Result<(), SinkError> {
-        sink.begin(self.status)?;
+        sink.begin(self.status.as_bytes())?;
         for (name, value) in &self.headers {
             sink.header(name.as_bytes(), value.as_bytes())?;
         }

@@ -153,7 +153,10 @@ impl Caller {
         };
         self.mean_wall_ns.store(mean_wall_ns - mean_wall_ns / 8 + wall_ns / 8, Ordering::Relaxed);
         let (verdict, sent) = match outcome {
-            Ok(()) => responder.finish(),
+            Ok(()) => responder.finish(&|complaint| {
+                let (method, path) = (request.head.method(&request.bytes), request.head.path(&request.bytes));
+                tracing::error!(method, path, "{complaint}");
+            }),
             Err(Failed) => responder.fail(),
         };
         self.access.answered(&request, sent, wall_ns);

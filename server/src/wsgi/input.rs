@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList};
 
-use crate::exchange::{Body, BodyReader};
+use crate::exchange::{Body, BodyReader, Buffer};
 
 /// A binary file object open for reading, not seekable. It may outlive its request.
 #[pyclass(frozen, name = "Input", module = "smarthttpd")]
@@ -234,8 +234,8 @@ fn line_end(bytes: &[u8], limit: u64) -> Option<usize> {
 }
 
 /// What was not read yet.
-fn rest(cursor: &io::Cursor<Vec<u8>>) -> &[u8] {
-    let all = cursor.get_ref();
+fn rest(cursor: &io::Cursor<Buffer>) -> &[u8] {
+    let all = cursor.get_ref().as_ref();
     &all[usize::try_from(cursor.position()).map_or(all.len(), |position| position.min(all.len()))..]
 }
 

@@ -351,10 +351,10 @@ impl Exchange {
         let headers = headers
             .cast::<PyList>()
             .map_err(|_| PyTypeError::new_err(format!("headers must be a list, not {}", type_name(headers))))?;
-        let line = status.to_str()?;
+        let line = latin1(status)?;
         // PEP 3333 wants a reason, which HTTP itself lets one omit.
-        if line.as_bytes().get(3) != Some(&b' ') {
-            return Err(PyValueError::new_err(format!("the status must be like \"200 OK\", not {line:?}")).into());
+        if line.get(3) != Some(&b' ') {
+            return Err(PyValueError::new_err(format!("the status must be like \"200 OK\", not {status:?}")).into());
         }
         self.sink().begin(line)?;
         for header in headers.iter() {
@@ -490,7 +490,7 @@ fn latin1<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a [u8]> {
         // One byte a character is how Python stores Latin-1, and it always chooses the narrowest form.
         PyStringData::Ucs1(bytes) => Ok(bytes),
         PyStringData::Ucs2(_) | PyStringData::Ucs4(_) => {
-            Err(PyValueError::new_err(format!("headers must be made of Latin-1 characters: {text:?}")))
+            Err(PyValueError::new_err(format!("status and headers must be made of Latin-1 characters: {text:?}")))
         }
     }
 }

@@ -165,6 +165,15 @@ fn what_is_no_body_is_an_error() {
 }
 
 #[test]
+fn a_reason_is_sent_in_the_bytes_that_its_characters_stand_for() {
+    let server = serve();
+    let mut client = server.connect();
+    client.send("GET /raw-status?200%20Caf%C3%A9 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let answer = client.rest();
+    assert!(answer.starts_with(b"HTTP/1.1 200 Caf\xe9\r\n"), "{}", answer.escape_ascii());
+}
+
+#[test]
 fn content_length_is_held_to() {
     let server = serve();
     check(
@@ -253,6 +262,7 @@ fn wrong_heads_are_refused() {
         ("/header?X-Injected=%f0%9f%98%80", "headers must be made of Latin-1 characters"),
         ("/raw-status?200%20OK%0d%0aX-Injected:%20b", "status"),
         ("/raw-status?200%20OK%0aX-Injected:%20b", "status"),
+        ("/raw-status?200%20%E2%9C%93", "Latin-1"),
         ("/raw-status?200", "the status must be like"),
         ("/raw-status?", "the status must be like"),
         ("/raw-status?20%20OK", "the status must be like"),
