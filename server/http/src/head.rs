@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::Version;
+use crate::grammar;
 use crate::limits::Limits;
 use crate::lines;
 use crate::refusal::Refusal;
@@ -121,6 +122,10 @@ impl RequestHead {
     /// The same for bytes of which it isn't known whether they hold a whole head: checks line by line, then reads.
     #[cold]
     fn search(&mut self, head: &[u8], skipped: usize, seen: usize, limits: &Limits) -> Result<Parse, Refusal> {
+        // No method begins like this: another protocol (a TLS handshake, say) need not be waited for.
+        if head.first().is_some_and(|&first| !grammar::is_token_byte(first)) {
+            return Err(Refusal::RequestLine);
+        }
         let Some(line_end) = lines::request_line(head, limits)? else {
             return Ok(Parse::Incomplete);
         };

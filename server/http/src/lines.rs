@@ -9,7 +9,6 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::grammar;
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 
@@ -27,8 +26,6 @@ pub(crate) fn leading_empty_lines(bytes: &[u8]) -> Result<Option<usize>, Refusal
             [] | [b'\r'] => return Ok(None),
             [b'\n', ..] => return Err(Refusal::BareLineFeed),
             [b'\r', ..] => return Err(Refusal::RequestLine),
-            // No method begins like this: another protocol (a TLS handshake, say) need not be waited for.
-            [first, ..] if !grammar::is_token_byte(*first) => return Err(Refusal::RequestLine),
             _ => return Ok(Some(skipped)),
         }
     }
@@ -168,8 +165,6 @@ mod tests {
             ("\n", Err(Refusal::BareLineFeed)),
             ("\r\n\nGET", Err(Refusal::BareLineFeed)),
             ("\rGET", Err(Refusal::RequestLine)),
-            (" GET", Err(Refusal::RequestLine)),
-            ("\u{16}\u{3}\u{1}", Err(Refusal::RequestLine)),
             (&format!("{eight}G"), Ok(Some(16))),
             (&format!("{eight}\r"), Ok(None)),
             (&format!("{eight}\r\n"), Err(Refusal::EmptyLines)),
