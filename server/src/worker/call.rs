@@ -15,10 +15,10 @@ use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
 use crate::exchange::{Application, CallCost, Failed};
 use crate::sys::{clock, threads};
 
-/// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's CPU
-/// clock is a system call, and two of them would be a tenth of a short call.
+/// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's
+/// usage is a system call, and two of them would be a tenth of a short call.
 const LONG_NS: u64 = 100_000;
-const SAMPLE: u32 = 32;
+const SAMPLE: u32 = 128;
 
 /// What one thread reuses from call to call.
 pub(super) struct Tools {
