@@ -22,8 +22,10 @@ fn all_fail(kind: ErrorKind, serve: impl Fn(&mut Client) + Send + Sync + 'static
     });
     assert_eq!(report.errors.clone().into_iter().collect::<Vec<_>>(), [(kind, COUNT)], "{kind:?}");
     assert_eq!(report.answered, if kind.is_answer() { COUNT } else { 0 });
-    // A run without one answer measures nothing.
-    assert_eq!(report.is_valid(), kind.is_answer(), "{:?}", report.validity);
+    // A run without one answer measures nothing. (Twelve requests take so short a time that a busy
+    // machine may find other reasons as well.)
+    let nothing = report.validity.iter().any(|reason| reason == "no request was answered");
+    assert_eq!(nothing, !kind.is_answer(), "{:?}", report.validity);
 }
 
 /// A server that reads a request, sends this and closes.
