@@ -4,15 +4,18 @@
 //! calls it.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use nix::sys::socket::{MsgFlags, recv};
 
 use crate::error::ErrorKind;
+use crate::request::Request;
 use crate::response::{Answer, Decoder, End};
 
 /// A resolved address.
@@ -40,6 +43,13 @@ impl fmt::Display for Endpoint {
         }
     }
 }
+
+/// Most bytes copied by one read.
+const COPIED: usize = 64 * 1024;
+/// What is left of a body is not copied from this length on.
+const LARGE: u64 = 16 * 1024;
+/// Bytes copied in the hope of a whole head.
+const HEAD: usize = 4 * 1024;
 
 #[derive(Debug)]
 enum Socket {
@@ -113,13 +123,12 @@ impl Connection {
     ///
     /// # Errors
     /// The system's; before the first byte, they may be the outcome of connecting.
-    pub(crate) fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
+    pub(crate) fn write(&mut self, request: &Request) -> io::Result<Sent> {
         let before = self.written;
         while self.written < request.len() {
-            let rest = &request[self.written..];
             let written = match &mut self.socket {
-                Socket::Tcp(stream) => stream.write(rest),
-                Socket::Unix(stream) => stream.write(rest),
+                Socket::Tcp(stream) => request.send(stream, self.written),
+                Socket::Unix(stream) => request.send(stream, self.written),
             };
             match written {
                 Ok(count) => self.written += count,
@@ -140,15 +149,22 @@ impl Connection {
     /// until the end shows even after a short read.
     pub(crate) fn read(&mut self, buffer: &mut [u8], ending: bool, bytes: &mut u64) -> Received {
         loop {
+            let (room, discarded) = self.room(buffer.len());
             let read = match &mut self.socket {
-                Socket::Tcp(stream) => stream.read(buffer),
-                Socket::Unix(stream) => stream.read(buffer),
+                // Discarding is TCP's alone; elsewhere the flag means something else (recv(2), tcp(7)).
+                Socket::Tcp(stream) if discarded => {
+                    recv(stream.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC).map_err(io::Error::from)
+                }
+                Socket::Tcp(stream) => stream.read(&mut buffer[..room]),
+                Socket::Unix(stream) => stream.read(&mut buffer[..room]),
             };
             match read {
                 Ok(0) => return self.ended(),
                 Ok(count) => {
                     *bytes += count as u64;
-                    match self.decoder.push(&buffer[..count]) {
+                    let decoded =
+                        if discarded { self.decoder.skip(count as u64) } else { self.decoder.push(&buffer[..count]) };
+                    match decoded {
                         Ok(Some(answer)) => {
                             let close = answer.close || ending;
                             return Received::Answer(Answer { close, ..answer });
@@ -156,7 +172,7 @@ impl Connection {
                         Err(e) => return Received::Failed(ErrorKind::Protocol, e.to_string()),
                         // A short read has drained the socket (epoll(7), question 9), which saves
                         // the read that would only say so.
-                        Ok(None) if count < buffer.len() && !ending => return Received::Partly,
+                        Ok(None) if count < room && !ending => return Received::Partly,
                         Ok(None) => {}
                     }
                 }
@@ -165,6 +181,19 @@ impl Connection {
                 Err(e) => return Received::Failed(ErrorKind::Read, e.to_string()),
             }
         }
+    }
+
+    /// How much to read next into a buffer of `length` bytes, and whether only to count it.
+    ///
+    /// The content of a large body is of no interest: the kernel throws it away uncopied. Where a
+    /// large body is to be expected, little more than its head is copied.
+    fn room(&self, length: usize) -> (usize, bool) {
+        let skippable = self.decoder.skippable();
+        if skippable >= LARGE && matches!(self.socket, Socket::Tcp(_)) {
+            return (usize::try_from(skippable).map_or(length, |most| length.min(most)), true);
+        }
+        let copied = length.min(COPIED);
+        (if self.decoder.expects_large() { copied.min(HEAD) } else { copied }, false)
     }
 
     fn ended(&self) -> Received {

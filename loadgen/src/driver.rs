@@ -30,8 +30,10 @@ const TIMER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 /// Events taken per wait: enough that a busy loop waits rarely.
 const EVENTS: usize = 1024;
-/// Read buffer, shared by all connections of the thread.
-const BUFFER: usize = 64 * 1024;
+/// Read buffer, shared by all connections of the thread. Most of it is only room for the kernel to
+/// count discarded bytes in; what is never written takes no memory.
+const BUFFER: usize = 4 << 20;
+
 struct Driver<'a> {
     task: Task<'a>,
     timeline: Timeline,

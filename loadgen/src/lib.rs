@@ -17,7 +17,7 @@
 //! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
 //!                                          │ pacer: when is the next request due      validity    hgrm
 //!                                          │ timer, deadline, timeline: waking up
-//!                                          │ connection: one socket, over response: what bytes mean
+//!                                          │ connection: one socket, over request and response: what bytes mean
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
@@ -43,6 +43,7 @@ mod pacer;
 mod plan;
 mod quantity;
 mod report;
+mod request;
 mod response;
 mod run;
 mod summary;

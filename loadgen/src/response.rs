@@ -12,6 +12,9 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// Most fields of a head.
 const FIELD_LIMIT: usize = 128;
 
+/// A length of a body from which on it is worth reading the head alone.
+const LARGE: u64 = 32 * 1024;
+
 /// A whole final response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -102,6 +105,8 @@ pub(crate) struct Decoder {
     overhead: usize,
     /// A byte has come since [`Decoder::begin`].
     touched: bool,
+    /// The last head announced a body of [`LARGE`] bytes or more.
+    large: bool,
     /// The request was a HEAD: no body follows whatever the head says.
     bodiless: bool,
 }
@@ -116,6 +121,7 @@ impl Decoder {
             chunk: 0,
             overhead: 0,
             touched: false,
+            large: false,
             bodiless,
         }
     }
@@ -153,6 +159,35 @@ impl Decoder {
             }
         }
         Ok(None)
+    }
+
+    /// How many of the next bytes [`Decoder::skip`] may take, because their content does not matter:
+    /// of a body with a known length one more than should come, so that a surplus shows at once.
+    pub(crate) fn skippable(&self) -> u64 {
+        match self.state {
+            State::Fixed(left) => left.saturating_add(1),
+            State::ChunkData(left) => left,
+            State::UntilClose => u64::MAX,
+            _ => 0,
+        }
+    }
+
+    /// Takes the next `count` bytes of the stream, at most [`Decoder::skippable`], without seeing them.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<Option<Answer>, ProtocolError> {
+        match self.state {
+            State::Fixed(left) if count > left => return Err(ProtocolError::Surplus),
+            State::Fixed(left) if count == left => return Ok(Some(self.answer)),
+            State::Fixed(left) => self.state = State::Fixed(left - count),
+            State::ChunkData(left) if count == left => self.state = State::ChunkDataCr,
+            State::ChunkData(left) => self.state = State::ChunkData(left - count),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// A head is next, and the last one announced a large body.
+    pub(crate) fn expects_large(&self) -> bool {
+        self.large && self.state == State::Head
     }
 
     /// The stream has ended.
@@ -220,6 +255,7 @@ impl Decoder {
             Body::Chunked => State::ChunkSize { size: 0, digits: 0 },
             Body::UntilClose => State::UntilClose,
         };
+        self.large = matches!(self.state, State::Fixed(LARGE..));
         let close = framing.close || self.state == State::UntilClose;
         self.answer = Answer { status, close };
         Ok(Some((length, self.state == State::Head)))

@@ -24,6 +24,7 @@ use crate::error::RunError;
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stage, Stop};
 use crate::report::{Interval, Report, Setup};
+use crate::request::Request;
 use crate::target::Address;
 use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
@@ -51,7 +52,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
     plan.check()?;
     ensure_files(plan.connections)?;
     let endpoint = resolve(plan)?;
-    let request = plan.request_bytes();
+    let request = Request::new(plan.request_bytes()).map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
     thread::scope(|scope| {
         let count = plan.threads.min(plan.connections);

@@ -9,6 +9,7 @@ use mio::Waker;
 
 use crate::connection::Endpoint;
 use crate::pacer::Pacer;
+use crate::request::Request;
 use crate::tally::Tally;
 
 /// The flags that threads share.
@@ -34,7 +35,7 @@ pub(crate) enum Source {
 pub(crate) struct Task<'a> {
     pub(crate) thread: usize,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) request: &'a [u8],
+    pub(crate) request: &'a Request,
     /// The request is a HEAD.
     pub(crate) bodiless: bool,
     pub(crate) keep_alive: bool,

@@ -58,6 +58,26 @@ fn cut_between_chunks() {
     all_fail(ErrorKind::Truncated, once(answer));
 }
 
+/// The content of large bodies is thrown away unread; what they come to stays the same.
+#[test]
+fn large_bodies_are_judged_like_small_ones() {
+    fn sending(head: &str, length: usize, tail: &str) -> impl Fn(&mut Client) + Send + Sync + 'static {
+        let answer = [head.as_bytes(), &vec![b'x'; length], tail.as_bytes()].concat();
+        move |client| {
+            if client.request().is_some() {
+                client.send(&answer);
+            }
+        }
+    }
+    const LENGTH: usize = 9 << 20;
+    let fixed = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+    all_fail(ErrorKind::Truncated, sending(&fixed, LENGTH - 1, ""));
+    all_fail(ErrorKind::Protocol, sending(&fixed, LENGTH, "surplus"));
+    let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{LENGTH:x}\r\n");
+    all_fail(ErrorKind::Truncated, sending(&chunked, LENGTH, "\r\n"));
+    all_fail(ErrorKind::Protocol, sending(&chunked, LENGTH, "x\n0\r\n\r\n"));
+}
+
 #[test]
 fn not_http() {
     all_fail(ErrorKind::Protocol, once(b"220 mail.example ESMTP\r\n"));
