@@ -59,6 +59,10 @@ pub(crate) struct SessionArguments {
     /// intervals
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Start each contender so many times for each scenario, whatever the scenario's own number is; intervals need 3,
+    /// and more starts narrow them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) starts: Option<u32>,
     /// Write the results to this folder, which must be new or empty [default: results/DATE-MACHINE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -87,6 +87,7 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
         scenarios,
         named: !contenders.is_empty(),
         quick: arguments.quick,
+        starts: arguments.starts,
         seed: arguments.seed,
         out: arguments.out,
         smarthttpd: arguments.smarthttpd.as_deref().map(existing).transpose()?,

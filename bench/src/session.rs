@@ -33,6 +33,8 @@ pub(crate) struct Wish {
     /// Whether they were asked for by name: then each of them has to be there.
     pub(crate) named: bool,
     pub(crate) quick: bool,
+    /// Starts per contender and scenario, instead of each scenario's own number.
+    pub(crate) starts: Option<u32>,
     /// Of the order of runs; chosen from the clock when nobody asks for one.
     pub(crate) seed: Option<u64>,
     /// Exactly this folder, instead of a new one under `results/`.
@@ -49,7 +51,10 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let workspace = Workspace::find()?;
     let probe =
         Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
-    let lengths = Lengths::of(wish.quick);
+    let mut lengths = Lengths::of(wish.quick);
+    if let Some(starts) = wish.starts {
+        lengths.start_each(starts);
+    }
     let prepared = prepare(wish, &workspace, &lengths)?;
     let cpus = machine::allowed_cpus();
     let pinning = Pinning::over(&cpus);

@@ -78,6 +78,24 @@ impl Lengths {
         }
     }
 
+    /// Makes it `starts` for every scenario.
+    pub(crate) fn start_each(&mut self, starts: u32) {
+        let path = &mut self.request_path;
+        for replicates in [
+            &mut self.steady.replicates,
+            &mut self.step.replicates,
+            &mut path.small.replicates,
+            &mut path.bodies.replicates,
+            &mut path.file.replicates,
+            &mut path.calls.replicates,
+            &mut path.isolation.replicates,
+            &mut path.threads.replicates,
+            &mut path.idle.replicates,
+        ] {
+            *replicates = starts;
+        }
+    }
+
     /// Seconds of load in one run of `scenario`.
     pub(crate) fn seconds(&self, scenario: Scenario) -> f64 {
         let path = &self.request_path;
@@ -127,6 +145,13 @@ mod tests {
             let total = total(scenarios, quick);
             assert!(total <= most, "{scenarios:?}, quick {quick}: {total}");
         }
+    }
+
+    #[test]
+    fn a_number_of_starts_is_that_of_every_scenario() {
+        let mut lengths = Lengths::of(true);
+        lengths.start_each(9);
+        assert_eq!(Scenario::ALL.map(|scenario| lengths.replicates(scenario)), Scenario::ALL.map(|_| 9));
     }
 
     #[test]
