@@ -63,6 +63,10 @@ pub(crate) struct SessionArguments {
     /// and more starts narrow them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) starts: Option<u32>,
+    /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept
+    /// beside the raw data
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
     /// Write the results to this folder, which must be new or empty [default: results/DATE-MACHINE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -88,6 +88,7 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
         named: !contenders.is_empty(),
         quick: arguments.quick,
         starts: arguments.starts,
+        retries: arguments.retries,
         seed: arguments.seed,
         out: arguments.out,
         smarthttpd: arguments.smarthttpd.as_deref().map(existing).transpose()?,

@@ -35,6 +35,8 @@ pub(crate) struct Wish {
     pub(crate) quick: bool,
     /// Starts per contender and scenario, instead of each scenario's own number.
     pub(crate) starts: Option<u32>,
+    /// How often an INVALID run is made again.
+    pub(crate) retries: u32,
     /// Of the order of runs; chosen from the clock when nobody asks for one.
     pub(crate) seed: Option<u64>,
     /// Exactly this folder, instead of a new one under `results/`.
@@ -125,7 +127,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
             return Err(Failure::Prepare { what: "pinning the generator".into(), reason: error.to_string() });
         }
     }
-    measure(&session, &present, &circumstances, &probe, &store)?;
+    measure(&session, &present, &circumstances, &probe, &store, wish.retries)?;
     Ok(store)
 }
 
@@ -248,6 +250,7 @@ fn measure(
     circumstances: &Circumstances<'_>,
     probe: &Probe,
     store: &Store,
+    retries: u32,
 ) -> Result<(), Failure> {
     let estimate = |id: &RunId| session.lengths.seconds(id.scenario) + AROUND;
     let mut progress = Progress::begin(session.order.iter().map(estimate).sum());
@@ -262,29 +265,43 @@ fn measure(
             contender.title,
             id.replicate
         ));
-        let started = calendar::timestamp(calendar::now());
-        let outcome = match observe(session, id, contender, circumstances, probe) {
-            Ok(outcome) => outcome,
-            Err(reason) => {
-                progress.note(&format!("{}: {reason}", id.label()));
-                Outcome::Failed { reason: without_places(&reason, circumstances) }
+        let mut invalid = Vec::new();
+        loop {
+            let started = calendar::timestamp(calendar::now());
+            let outcome = match observe(session, id, invalid.len(), contender, circumstances, probe) {
+                Ok(outcome) => outcome,
+                Err(reason) => {
+                    progress.note(&format!("{}: {reason}", id.label()));
+                    Outcome::Failed { reason: without_places(&reason, circumstances) }
+                }
+            };
+            let run = Run { schema: SCHEMA, id: id.clone(), started, invalid: invalid.clone(), outcome };
+            let reasons = run.outcome.invalid();
+            if reasons.is_empty() || invalid.len() >= retries as usize {
+                store.write_run(&run)?;
+                break;
             }
-        };
-        store.write_run(&Run { schema: SCHEMA, id: id.clone(), started, outcome })?;
+            progress.note(&format!("{} is INVALID and made again: {}", id.label(), reasons.join("; ")));
+            store.write_attempt(&run)?;
+            invalid.push(reasons.join("; "));
+        }
         progress.done(estimate(id));
     }
     progress.end();
     Ok(())
 }
 
+/// One attempt at a run, after so many `earlier` ones, whose scratch folders are still there.
 fn observe(
     session: &Session,
     id: &RunId,
+    earlier: usize,
     contender: &Contender,
     circumstances: &Circumstances<'_>,
     probe: &Probe,
 ) -> Result<Outcome, String> {
-    let ready = circumstances.start(contender, id.scenario, &id.label(), probe)?;
+    let scratch = if earlier == 0 { id.label() } else { format!("{}-again-{earlier}", id.label()) };
+    let ready = circumstances.start(contender, id.scenario, &scratch, probe)?;
     let subject = Subject {
         base: &ready.base,
         root: ready.server.pid(),

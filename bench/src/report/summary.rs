@@ -265,19 +265,13 @@ fn measured(readings: &Readings, ratio: Option<Ratio>) -> Figure {
 }
 
 fn warnings(run: &Run) -> Vec<String> {
-    let Outcome::Measured { observation, ending, .. } = &run.outcome else {
-        return Vec::new();
-    };
     let label = run.id.label();
-    let mut warnings: Vec<String> = observation
-        .loads()
-        .into_iter()
-        .flat_map(|(part, watched)| {
-            let label = &label;
-            watched.load.validity.iter().map(move |reason| format!("INVALID {label}, {part}: {reason}"))
-        })
-        .collect();
-    if !ending.killed.is_empty() {
+    let again = run.invalid.iter().map(|reasons| format!("made again: INVALID {label}, {reasons}"));
+    let invalid = run.outcome.invalid().into_iter().map(|reason| format!("INVALID {label}, {reason}"));
+    let mut warnings: Vec<String> = again.chain(invalid).collect();
+    if let Outcome::Measured { ending, .. } = &run.outcome
+        && !ending.killed.is_empty()
+    {
         warnings.push(format!(
             "{label}: {} processes did not end within 5 s of SIGTERM and were killed",
             ending.killed.len()

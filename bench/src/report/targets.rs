@@ -1,7 +1,8 @@
 //! The targets of the request path: what it is meant to reach, and whether it did in this session.
 //!
-//! A target against another server is judged by the interval of the ratio over server starts, one by itself by every
-//! single start. Where that decides nothing, the target is undecided; it is never rounded to a yes.
+//! A target against another server is judged by the interval of the ratio over server starts; one by itself by every
+//! single start or, where the starts differ, by the interval of their mean. Where that decides nothing, the target is
+//! undecided; it is never rounded to a yes.
 
 use serde::{Deserialize, Serialize};
 
@@ -110,8 +111,8 @@ pub(crate) fn judge(summary: &Summary, seed: u64) -> Vec<Target> {
                 because: String::new(),
             };
             match wanted {
-                Wanted::AtMost(most) => alone(&mut target, ours, f64::NEG_INFINITY, *most),
-                Wanted::Between(least, most) => alone(&mut target, ours, *least, *most),
+                Wanted::AtMost(most) => alone(&mut target, ours, f64::NEG_INFINITY, *most, seed),
+                Wanted::Between(least, most) => alone(&mut target, ours, *least, *most, seed),
                 Wanted::AtMostTimes(factor, rivals) | Wanted::AtLeastTimes(factor, rivals) => {
                     let lower = matches!(wanted, Wanted::AtMostTimes(..));
                     let figures: Vec<(&str, &Figure)> =
@@ -139,8 +140,8 @@ fn told(wanted: Wanted, unit: &str) -> String {
     }
 }
 
-/// Judges a target by itself: every start has to be within the bounds.
-fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64) {
+/// Judges a target by itself: every start within the bounds, or the whole interval of the mean.
+fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64, seed: u64) {
     let (replicates, invalid) = match ours {
         Figure::Measured { replicates, invalid, .. } => (replicates, *invalid),
         Figure::NotMeasured { reason } => {
@@ -159,7 +160,20 @@ fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64) {
     } else if within == 0 {
         (Verdict::Missed, String::new())
     } else {
-        (Verdict::Undecided, format!("{within} of {all} starts within"))
+        let split = format!("{within} of {all} starts within");
+        match stats::mean_interval(replicates, seed) {
+            None => (Verdict::Undecided, split),
+            Some((low, high)) => {
+                let verdict = if low >= least && high <= most {
+                    Verdict::Met
+                } else if high < least || low > most {
+                    Verdict::Missed
+                } else {
+                    Verdict::Undecided
+                };
+                (verdict, format!("{split}, mean {}–{}", number(low), number(high)))
+            }
+        }
     };
 }
 
@@ -266,19 +280,24 @@ mod tests {
     }
 
     #[test]
-    fn a_target_by_itself_is_judged_by_every_start() {
+    fn a_target_by_itself_is_judged_by_its_starts() {
         let rows = [
             (figure(&[1.0, 2.0, 2.2], 0), Verdict::Met),
             (figure(&[3.0, 4.0, 5.0], 0), Verdict::Missed),
             // The median is within, one start is not.
             (figure(&[1.0, 2.0, 5.0], 0), Verdict::Undecided),
+            // Where the starts differ, the interval of their mean decides.
+            (figure(&[2.0, 2.1, 2.0, 2.05, 2.1, 2.0, 2.1, 2.25], 0), Verdict::Met),
+            (figure(&[2.4, 2.5, 2.4, 2.45, 2.5, 2.4, 2.4, 2.15], 0), Verdict::Missed),
+            // A mean of logarithms there is of positive figures only.
+            (figure(&[-1.0, 2.0, 3.0], 0), Verdict::Undecided),
             (figure(&[1.0, 1.0], 0), Verdict::Undecided),
             (figure(&[1.0, 1.0, 1.0], 1), Verdict::Undecided),
             (missing(), Verdict::NotMeasured),
         ];
         for (ours, expected) in rows {
             let mut target = blank();
-            alone(&mut target, &ours, 0.0, 2.2);
+            alone(&mut target, &ours, 0.0, 2.2, 1);
             assert_eq!(target.verdict, expected, "{ours:?}");
         }
     }

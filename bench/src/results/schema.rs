@@ -77,6 +77,9 @@ pub(crate) struct Run {
     pub(crate) id: RunId,
     /// UTC, RFC 3339.
     pub(crate) started: String,
+    /// Why earlier attempts at this run were INVALID; each is in `raw/LABEL-invalid-N.json`, from 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) invalid: Vec<String>,
     pub(crate) outcome: Outcome,
 }
 
@@ -92,4 +95,17 @@ pub(crate) enum Outcome {
     },
     /// It did not start, failed the gate, or the generator could not work: one sentence, perhaps a log's tail.
     Failed { reason: String },
+}
+
+impl Outcome {
+    /// Why the load generator calls parts of it INVALID: `PART: reason`.
+    pub(crate) fn invalid(&self) -> Vec<String> {
+        let Self::Measured { observation, .. } = self else {
+            return Vec::new();
+        };
+        let loads = observation.loads().into_iter();
+        loads
+            .flat_map(|(part, watched)| watched.load.validity.iter().map(move |reason| format!("{part}: {reason}")))
+            .collect()
+    }
 }

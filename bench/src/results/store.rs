@@ -107,6 +107,14 @@ impl Store {
         self.write_json(&format!("raw/{}.json", run.id.label()), run)
     }
 
+    /// Stores an INVALID attempt at a run that is made again.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub(crate) fn write_attempt(&self, run: &Run) -> Result<(), Failure> {
+        self.write_json(&format!("raw/{}-invalid-{}.json", run.id.label(), run.invalid.len() + 1), run)
+    }
+
     /// The session and those of its runs that were made, in the order in which they were made.
     ///
     /// # Errors

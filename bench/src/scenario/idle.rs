@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// Closed loop before each measurement of the busy connection.
     pub(crate) warmup_s: f64,
-    /// Measured closed loop over one busy connection, alone and among the idle ones.
+    /// Measured closed loop over one busy connection: alone, among the idle ones, and alone again.
     pub(crate) busy_s: f64,
     /// How long nobody does anything, without the idle connections and with them.
     pub(crate) idle_s: f64,
@@ -33,7 +33,7 @@ impl Settings {
 
     /// Seconds of one run, with what it takes to make the connections.
     pub(crate) fn seconds(&self) -> f64 {
-        2.0 * (self.warmup_s + self.busy_s + self.idle_s) + self.connections as f64 / 5_000.0
+        3.0 * (self.warmup_s + self.busy_s) + 2.0 * self.idle_s + self.connections as f64 / 5_000.0
     }
 }
 
@@ -58,6 +58,8 @@ pub(crate) struct Observation {
     pub(crate) with: Quiet,
     /// The busy connection with all of them.
     pub(crate) among: Watched,
+    /// The busy connection after they have gone: what the machine itself has become slower or faster meanwhile.
+    pub(crate) after: Watched,
     /// Idle connections that were made.
     pub(crate) made: usize,
     /// Of those, connections that the server had not closed in the end.
@@ -76,7 +78,9 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let with = quiet(subject, settings.idle_s)?;
     let among = subject.watched(&busy)?;
     let left = crowd.left();
-    Ok(Observation { alone, without, with, among, made: settings.connections, left })
+    drop(crowd);
+    let after = subject.watched(&busy)?;
+    Ok(Observation { alone, without, with, among, after, made: settings.connections, left })
 }
 
 /// Lets time pass: it is what is measured.

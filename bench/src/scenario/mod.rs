@@ -214,7 +214,9 @@ impl Observation {
                 ("new connections beside a call that computes", &isolation.accepting),
             ],
             Self::Threads(threads) => vec![("computing", &threads.computing), ("blocking", &threads.blocking)],
-            Self::Idle(idle) => vec![("alone", &idle.alone), ("among idle connections", &idle.among)],
+            Self::Idle(idle) => {
+                vec![("alone", &idle.alone), ("among idle connections", &idle.among), ("alone again", &idle.after)]
+            }
         }
     }
 }

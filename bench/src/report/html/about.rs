@@ -82,7 +82,7 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
         Scenario::Idle => (
             "Idle connections",
             format!(
-                "{} connections that have had one request answered, and nothing more for {} s; before and after, one busy connection in a closed loop for {} s.",
+                "{} connections that have had one request answered, and nothing more for {} s; one busy connection in a closed loop for {} s before they come, among them, and after they have gone.",
                 path.idle.connections, path.idle.idle_s, path.idle.busy_s
             ),
         ),

@@ -179,7 +179,7 @@ fn claims(page: &mut String, summary: &Summary) {
 
 fn goals(page: &mut String, summary: &Summary) {
     page.push_str(
-        "<h2>Targets of the request path</h2>\n<p>What one worker is meant to reach. A target against another server is judged by the 95 % interval of the ratio over server starts, ours over theirs; one by itself by every start. A figure marked INVALID decides nothing.</p>\n\
+        "<h2>Targets of the request path</h2>\n<p>What one worker is meant to reach. A target against another server is judged by the 95 % interval of the ratio over server starts, ours over theirs; one by itself by every start or, where they differ, by the 95 % interval of their geometric mean. A figure marked INVALID decides nothing.</p>\n\
          <div class=\"wide\"><table class=\"claims\">\n<thead><tr><th>figure</th><th>smarthttpd, one worker</th><th>against</th><th>ratio</th><th>wanted</th><th>verdict</th></tr></thead>\n<tbody>\n",
     );
     for target in &summary.targets {

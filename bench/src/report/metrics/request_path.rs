@@ -250,11 +250,12 @@ fn busy(quiet: idle::Quiet) -> f64 {
     1000.0 * quiet.cpu_seconds / quiet.seconds
 }
 
-/// How many times as long the busy connection's requests take among idle ones.
+/// How many times as long the busy connection's requests take among idle ones as, on average, before and after.
 fn slowdown(idle: &idle::Observation, quantile: f64) -> Result<Reading, String> {
     let among = scaled(&idle.among.load.latency, quantile, 1.0)?;
-    let alone = scaled(&idle.alone.load.latency, quantile, 1.0)?;
-    Ok(Reading::Value(among / alone))
+    let before = scaled(&idle.alone.load.latency, quantile, 1.0)?;
+    let after = scaled(&idle.after.load.latency, quantile, 1.0)?;
+    Ok(Reading::Value(among / (before * after).sqrt()))
 }
 
 #[cfg(test)]
