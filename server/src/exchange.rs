@@ -280,11 +280,9 @@ pub(crate) trait ResponseSink {
     /// Whether `len` more bytes are all that the Content-Length still promises. They can go as a `whole` or as `parts`, also
     /// after pieces, and be followed by [`ResponseSink::dispatch`].
     fn completes(&self, len: u64) -> bool;
-    /// The response is complete, although the application goes on: sends what the socket takes, unless it
-    /// [will be sent soon](ResponseSink::is_deferred) together with others. What comes after it is cut.
+    /// The response is complete, although the application goes on: sends what the socket takes, or has it sent soon,
+    /// together with others. Never waits. What comes after it is cut.
     fn dispatch(&mut self) -> Result<(), SinkError>;
-    /// True when `dispatch` only hands the response over and makes no system call.
-    fn is_deferred(&self) -> bool;
     /// `len` bytes of `file` from `offset` as the whole body, sent by the event loop without passing through memory.
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError>;
     /// True once the head is made and no further byte of body would be sent: all of Content-Length was, or there is no body

@@ -286,10 +286,6 @@ impl ResponseSink for Responder<'_> {
         Ok(())
     }
 
-    fn is_deferred(&self) -> bool {
-        self.around.defers()
-    }
-
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError> {
         let Scratch { encoder, out, date } = &mut *self.scratch;
         let remaining = encoder.head_for(out, len, date.at(clock::wall_seconds()))?;

@@ -423,7 +423,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sends one of several pieces. Blocks without the interpreter lock while the client is slow, unless it is the last.
+    /// Sends one of several pieces. Blocks without the interpreter lock while the client is slow, unless it is the last, which waits for nobody.
     pub(super) fn piece(&mut self, piece: &Bound<'_, PyBytes>) -> Result<(), Trouble> {
         self.require_head()?;
         if self.body == Stage::Complete {
@@ -433,14 +433,14 @@ impl Exchange {
         let bytes = piece.as_bytes();
         if self.sink().completes(bytes.len() as u64) {
             self.body = Stage::Complete;
-            match bytes.len() {
-                ..=COPIED => self.sink().piece(bytes)?,
-                length => self.sink().parts(vec![Kept::boxed(piece)], length as u64)?,
-            }
             // Sent before the application is asked for more, or closes what it returned: it may do so at its leisure.
-            if self.sink().is_deferred() {
+            if bytes.len() <= COPIED {
+                self.sink().piece(bytes)?;
+                // A short write that never waits. Without the lock it would be as long, and getting the lock back may
+                // take a switch interval (5 ms) for each thread that computes.
                 return Ok(self.sink().dispatch()?);
             }
+            self.sink().parts(vec![Kept::boxed(piece)], bytes.len() as u64)?;
             return self.without_lock(piece.py(), |sink| sink.dispatch());
         }
         for block in bytes.chunks(BLOCK) {
