@@ -2,7 +2,7 @@
 
 use crate::support::browser::{Cookies, FORM, MULTIPART, content, multipart};
 use crate::support::client::Framing;
-use crate::support::{Gate, Launch, Server, python};
+use crate::support::{Launch, Server, alike};
 
 fn site() -> Server {
     Launch::new("bottle_site:app").venv().fixed(2, 4).start()
@@ -27,11 +27,7 @@ fn routes_forms_json_and_uploads() {
     cookies.take(&response);
     assert_eq!(cookies.header(), "last=item; seen=yes");
     // Bottle decodes chunks itself where a server leaves them to it; this one does not.
-    client.send(format!(
-        "POST /json HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{json}\r\n0\r\n\r\n",
-        json.len()
-    ));
-    assert_eq!(client.answer().json(), expected);
+    assert_eq!(alike::post_json_chunked(&mut client, "/json", json).json(), expected);
     for size in [0, 1000, 3 << 20] {
         let form = multipart("mit Grüßen", "photo.bin", &content(size));
         let expected = serde_json::json!({"filename": "photo.bin", "size": size, "comment": "mit Grüßen"});
@@ -44,17 +40,10 @@ fn routes_forms_json_and_uploads() {
 #[test]
 fn streams_files_and_failures() {
     let server = site();
-    let mut gate = Gate::new(server.folder(), "gate");
+    alike::streams_as_it_is_made(&server);
     let mut client = server.connect();
-    client.send_get(&gate.target_of("/stream"));
-    assert_eq!(client.begin_chunked(), b"first\n", "the second piece waits at the gate");
-    gate.open();
-    assert_eq!(client.try_chunk(), Ok(Some(b"second\n".to_vec())));
-    assert_eq!(client.try_chunk(), Ok(None));
-    let source = std::fs::read(python::apps().join("bottle_site.py")).expect("it is there");
-    let response = client.get("/source");
+    let (response, source) = alike::sends_its_source(&mut client, "bottle_site.py");
     assert_eq!(response.framing, Framing::Length(source.len()));
-    assert!(response.body == source);
     let part = client.request("GET", "/source", &[("Range", "bytes=3-9")], b"");
     assert_eq!((part.status(), &*part.body), (206, &source[3..10]));
     let since = response.header("Last-Modified").expect("Bottle sends one").to_owned();

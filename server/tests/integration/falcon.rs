@@ -2,7 +2,7 @@
 
 use crate::support::browser::{MULTIPART, content, multipart};
 use crate::support::client::Framing;
-use crate::support::{Gate, Launch, Server, python};
+use crate::support::{Launch, Server, alike};
 
 fn site() -> Server {
     Launch::new("falcon_site:app").venv().fixed(2, 4).start()
@@ -24,11 +24,7 @@ fn routes_json_and_uploads() {
     let expected = serde_json::json!({"received": {"key": ["välue", null]}, "length": body.len()});
     assert_eq!(response.json(), expected);
     // Chunked: the server knows the length by now.
-    client.send(format!(
-        "POST /items HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
-        body.len()
-    ));
-    assert_eq!(client.answer().json(), expected);
+    assert_eq!(alike::post_json_chunked(&mut client, "/items", body).json(), expected);
     assert_eq!(client.request("POST", "/items", &json, b"{broken").status(), 400);
     for size in [0, 1000, 3 << 20] {
         let form = multipart("mit Grüßen", "photo.bin", &content(size));
@@ -44,17 +40,10 @@ fn routes_json_and_uploads() {
 #[test]
 fn streams_files_and_failures() {
     let server = site();
-    let mut gate = Gate::new(server.folder(), "gate");
+    alike::streams_as_it_is_made(&server);
     let mut client = server.connect();
-    client.send_get(&gate.target_of("/stream"));
-    assert_eq!(client.begin_chunked(), b"first\n", "the second piece waits at the gate");
-    gate.open();
-    assert_eq!(client.try_chunk(), Ok(Some(b"second\n".to_vec())));
-    assert_eq!(client.try_chunk(), Ok(None));
-    let source = std::fs::read(python::apps().join("falcon_site.py")).expect("it is there");
-    let response = client.get("/source");
+    let (response, source) = alike::sends_its_source(&mut client, "falcon_site.py");
     assert_eq!(response.framing, Framing::Length(source.len()));
-    assert!(response.body == source);
     assert_eq!(client.get("/fails").status(), 500);
     server.await_log("RuntimeError: Falcon responder failed on purpose");
     assert_eq!(client.get("/hello/again").text(), "again ");

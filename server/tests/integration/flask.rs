@@ -3,7 +3,7 @@
 mod deployed;
 
 use crate::support::browser::{Cookies, FORM, MULTIPART, content, multipart};
-use crate::support::{Gate, Launch, Server, python};
+use crate::support::{Launch, Server, alike, python};
 
 /// More than stays in memory by default (1 MiB).
 const LARGE: usize = 3 << 20;
@@ -95,22 +95,14 @@ fn a_chunked_upload_arrives_whole() {
 #[test]
 fn a_stream_is_sent_as_it_is_made() {
     let server = site();
-    let mut gate = Gate::new(server.folder(), "gate");
-    let mut client = server.connect();
-    client.send_get(&gate.target_of("/stream"));
-    assert_eq!(client.begin_chunked(), b"first\n", "the second piece waits at the gate");
-    gate.open();
-    assert_eq!(client.try_chunk(), Ok(Some(b"second\n".to_vec())));
-    assert_eq!(client.try_chunk(), Ok(None));
+    alike::streams_as_it_is_made(&server);
 }
 
 #[test]
 fn files_are_sent() {
     let server = site();
-    let source = std::fs::read(python::apps().join("flask_site.py")).expect("it is there");
     let mut client = server.connect();
-    let response = client.get("/source");
-    assert!(response.body == source);
+    let (response, source) = alike::sends_its_source(&mut client, "flask_site.py");
     let etag = response.header("ETag").expect("Flask sends one").to_owned();
     let unchanged = client.request("GET", "/source", &[("If-None-Match", &etag)], b"");
     assert_eq!((unchanged.status(), unchanged.body.len()), (304, 0));

@@ -3,6 +3,7 @@
 //! Knows nothing of any one topic. Waiting is always for something published (a status, a line, an exit), through
 //! [`wait::until`]; only [`wait`] sleeps.
 
+pub(crate) mod alike;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod gate;
