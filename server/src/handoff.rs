@@ -25,13 +25,14 @@ pub(crate) struct Handoff {
     take: OwnedFd,
 }
 
-/// What goes with a descriptor: what the kernel can't tell the taker. The addresses need not be those of the socket, if a
-/// proxy has said others by the PROXY protocol.
+/// What goes with a descriptor: what the kernel can't tell the taker. The addresses need not be those of the socket, nor
+/// the scheme its own, if a proxy has said others by the PROXY protocol.
 #[derive(Serialize, Deserialize)]
 struct Parcel {
     socket: Kind,
     peer: Endpoint,
     local: Endpoint,
+    secure: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,7 +66,8 @@ impl Handoff {
             Transport::Tcp(_) => Kind::Tcp,
             Transport::Unix(_) => Kind::Unix,
         };
-        let parcel = Parcel { socket, peer: endpoints.peer.clone(), local: endpoints.local.clone() };
+        let (peer, local) = (endpoints.peer.clone(), endpoints.local.clone());
+        let parcel = Parcel { socket, peer, local, secure: endpoints.scheme == "https" };
         message::send(self.give.as_fd(), &serde_json::to_vec(&parcel)?, &[transport.as_fd()])
     }
 
@@ -75,12 +77,13 @@ impl Handoff {
         let (length, descriptors) = message::receive(self.take.as_fd(), &mut buffer)?;
         let [descriptor] =
             <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-        let Parcel { socket, peer, local } = serde_json::from_slice(&buffer[..length])?;
+        let Parcel { socket, peer, local, secure } = serde_json::from_slice(&buffer[..length])?;
         let transport = match socket {
             Kind::Tcp => Transport::Tcp(TcpStream::from_std(descriptor.into())),
             Kind::Unix => Transport::Unix(UnixStream::from_std(descriptor.into())),
         };
-        Ok((transport, Arc::new(Endpoints::new(peer, local, "http"))))
+        let scheme = if secure { "https" } else { "http" };
+        Ok((transport, Arc::new(Endpoints::new(peer, local, scheme))))
     }
 
     /// Readable while a connection waits.

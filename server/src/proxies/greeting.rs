@@ -18,6 +18,8 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED: usize = 16;
 /// A path in the binary form of a unix socket's address.
 const PATH: usize = 108;
+/// The extension that tells of TLS between client and proxy (§2.2.6), and the bit of its first byte that says so.
+const TLS: (u8, u8) = (0x20, 0x01);
 
 /// What is wrong with a header. The proxy is at fault, or whoever configured it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +39,8 @@ pub(crate) struct Ends {
     pub(crate) peer: Endpoint,
     /// What it connected to.
     pub(crate) local: Endpoint,
+    /// It is by TLS, says the proxy. A text header can't say so.
+    pub(crate) secure: bool,
 }
 
 /// What a header says.
@@ -63,8 +67,38 @@ pub(crate) struct Greeting {
 enum State {
     /// What has come of a text header, or of a binary one up to its addresses: at most 232 bytes.
     Gathering(Vec<u8>),
-    /// The extensions of a binary header (§2.2.1): of no use here, and at most 65,535 bytes.
-    Skipping { left: usize, ends: Option<Ends> },
+    /// What follows the addresses of a binary header.
+    Extended(Extensions, Option<Ends>),
+}
+
+/// The extensions of a binary header (§2.2), at most 65,535 bytes: type, length in two bytes, value; and again. One that
+/// goes beyond the header's end is as good as another: nothing hangs on the rest of it.
+#[derive(Debug, Default)]
+struct Extensions {
+    left: usize,
+    /// How many bytes of the current one have come.
+    at: usize,
+    kind: u8,
+    length: usize,
+    /// One has told of TLS.
+    secure: bool,
+}
+
+impl Extensions {
+    fn take(&mut self, byte: u8) {
+        match self.at {
+            0 => self.kind = byte,
+            1 => self.length = usize::from(byte) << 8,
+            2 => self.length |= usize::from(byte),
+            3 => self.secure |= self.kind == TLS.0 && byte & TLS.1 != 0,
+            _ => {}
+        }
+        self.at += 1;
+        if self.at >= 3 && self.at == 3 + self.length {
+            self.at = 0;
+        }
+        self.left -= 1;
+    }
 }
 
 impl Greeting {
@@ -76,18 +110,19 @@ impl Greeting {
     /// Takes in what has come next. Not to be called again once the header is whole or refused.
     pub(crate) fn receive(&mut self, input: &[u8]) -> Result<Heard, BadGreeting> {
         for consumed in 0..=input.len() {
-            if let State::Skipping { left, ends } = &mut self.state {
-                let rest = input.len() - consumed;
-                if rest < *left {
-                    *left -= rest;
-                    return Ok(Heard::Partly);
-                }
-                return Ok(Heard::Whole { consumed: consumed + *left, ends: ends.take() });
+            if let State::Extended(extensions @ Extensions { left: 0, .. }, ends) = &mut self.state {
+                let ends = ends.take().map(|ends| Ends { secure: extensions.secure, ..ends });
+                return Ok(Heard::Whole { consumed, ends });
             }
-            let (Some(byte), State::Gathering(gathered)) = (input.get(consumed), &mut self.state) else { break };
-            gathered.push(*byte);
-            if let Some((left, ends)) = read(gathered)? {
-                self.state = State::Skipping { left, ends };
+            let Some(byte) = input.get(consumed) else { break };
+            match &mut self.state {
+                State::Extended(extensions, _) => extensions.take(*byte),
+                State::Gathering(gathered) => {
+                    gathered.push(*byte);
+                    if let Some((left, ends)) = read(gathered)? {
+                        self.state = State::Extended(Extensions { left, ..Extensions::default() }, ends);
+                    }
+                }
             }
         }
         Ok(Heard::Partly)
@@ -144,6 +179,7 @@ fn text(line: &[u8]) -> Result<Option<Ends>, BadGreeting> {
     Ok(Some(Ends {
         peer: Endpoint::Tcp(SocketAddr::new(source, source_port)),
         local: Endpoint::Tcp(SocketAddr::new(destination, destination_port)),
+        secure: false,
     }))
 }
 
@@ -202,7 +238,7 @@ fn ends(addresses: &[u8]) -> Option<Ends> {
             (Endpoint::Unix(path(source)), Endpoint::Unix(path(destination)))
         }
     };
-    Some(Ends { peer, local })
+    Some(Ends { peer, local, secure: false })
 }
 
 /// Ports are in network byte order.

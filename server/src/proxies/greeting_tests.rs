@@ -6,7 +6,11 @@ use super::*;
 
 fn tcp_ends(peer: &str, local: &str) -> Option<Ends> {
     let endpoint = |address: &str| Endpoint::Tcp(address.parse().unwrap());
-    Some(Ends { peer: endpoint(peer), local: endpoint(local) })
+    Some(Ends { peer: endpoint(peer), local: endpoint(local), secure: false })
+}
+
+fn by_tls(ends: Option<Ends>) -> Option<Ends> {
+    ends.map(|ends| Ends { secure: true, ..ends })
 }
 
 /// A binary header: command, family and transport, length, the rest.
@@ -59,15 +63,33 @@ fn headers_are_understood_in_every_split() {
         (b"PROXY UNKNOWN ffff::1 whatever\r\n".to_vec(), None),
         (inet(0x11, b""), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
         (inet(0x12, b""), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
-        // Extensions are skipped, whatever they are.
+        // Extensions are skipped, whatever they are, and wherever they end.
         (inet(0x11, b"\x04\x00\x03abc\x20\x00"), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
+        (inet(0x11, b"\x04\x01\x00\x20\0\x01\x01"), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
+        // Except for TLS: after an empty one; with nested ones of its own; the last one cut.
+        (inet(0x11, b"\x04\0\0\x20\0\x01\x01"), by_tls(tcp_ends("192.0.2.1:1000", "198.51.100.1:80"))),
+        (
+            inet(0x11, b"\x20\0\x0f\x05\0\0\0\0\x21\0\x07TLSv1.3\x04\0\x09"),
+            by_tls(tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
+        ),
+        // A certificate, but no TLS; no value; a value inside another extension.
+        (inet(0x11, b"\x20\0\x05\x06\0\0\0\0"), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
+        (inet(0x11, b"\x20\0\0\x01\0\0"), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
+        (inet(0x11, b"\x04\0\x04\x20\0\x01\x01"), tcp_ends("192.0.2.1:1000", "198.51.100.1:80")),
         (header(1, 0x21, 36, &sixth), tcp_ends("[2001:db8::1]:65535", "[2001:db8::2]:1")),
         (
             unix("/run/client", "/run/proxy.sock"),
-            Some(Ends { peer: Endpoint::Unix("/run/client".into()), local: Endpoint::Unix("/run/proxy.sock".into()) }),
+            Some(Ends {
+                peer: Endpoint::Unix("/run/client".into()),
+                local: Endpoint::Unix("/run/proxy.sock".into()),
+                secure: false,
+            }),
         ),
         // Unnamed; abstract, whose name begins with a NUL.
-        (unix("", "\0name"), Some(Ends { peer: Endpoint::Unix("".into()), local: Endpoint::Unix("".into()) })),
+        (
+            unix("", "\0name"),
+            Some(Ends { peer: Endpoint::Unix("".into()), local: Endpoint::Unix("".into()), secure: false }),
+        ),
         // A health check of the proxy itself, with nothing or with anything behind it.
         (header(0, 0, 0, b""), None),
         (header(0, 0xff, 3, b"abc"), None),

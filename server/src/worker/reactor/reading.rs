@@ -27,8 +27,8 @@ fn greeted<'a>(
     let Some(greeting) = awaited else { return Ok(Some(input)) };
     let Heard::Whole { consumed, ends } = greeting.receive(input)? else { return Ok(None) };
     *awaited = None;
-    if let Some(Ends { peer, local }) = ends {
-        *endpoints = Arc::new(Endpoints::new(peer, local, endpoints.scheme));
+    if let Some(Ends { peer, local, secure }) = ends {
+        *endpoints = Arc::new(Endpoints::new(peer, local, if secure { "https" } else { endpoints.scheme }));
     }
     Ok(Some(&input[consumed..]))
 }

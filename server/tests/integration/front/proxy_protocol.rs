@@ -16,6 +16,14 @@ fn binary() -> Vec<u8> {
     [SIGNATURE, b"\x21\x11\x00\x11", &addresses, b"\x04\x00\x02ab"].concat()
 }
 
+/// The same from a client that came to the proxy by TLS (§2.2.6).
+fn binary_by_tls() -> Vec<u8> {
+    let mut header = binary();
+    header[15] += 8;
+    header.extend(b"\x20\x00\x05\x01\0\0\0\0");
+    header
+}
+
 fn launch() -> Launch {
     Launch::new("plain:app").args("--proxy-protocol-allow-ips 127.0.0.1")
 }
@@ -49,6 +57,21 @@ fn both_versions_name_the_client_for_the_whole_connection() {
             assert_client(&client.get("/environ").json());
         }
     }
+}
+
+#[test]
+fn tls_at_the_proxy_is_https_also_in_another_worker() {
+    let server = launch().fixed(2, 2).args("--max-requests 10").start();
+    let mut client = server.connect();
+    client.send(binary_by_tls());
+    let worker: i32 = client.get("/pid").text().parse().expect("a number");
+    while server.status().pids().contains(&worker) {
+        let mut other = server.connect();
+        other.send(TEXT);
+        assert_eq!(other.get("/environ").json()["wsgi.url_scheme"], "http");
+    }
+    let environ = client.get("/environ").json();
+    assert_eq!((&environ["wsgi.url_scheme"], &environ["REMOTE_ADDR"]), (&"https".into(), &"192.0.2.7".into()));
 }
 
 #[test]
