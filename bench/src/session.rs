@@ -277,7 +277,7 @@ fn measure(
             };
             let run = Run { schema: SCHEMA, id: id.clone(), started, invalid: invalid.clone(), outcome };
             let reasons = run.outcome.invalid();
-            if reasons.is_empty() || invalid.len() >= retries as usize {
+            if !run.outcome.failed_for_the_generator() || invalid.len() >= retries as usize {
                 store.write_run(&run)?;
                 break;
             }

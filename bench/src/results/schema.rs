@@ -98,6 +98,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// It is INVALID, and another attempt may not be. A server that answers nothing is no fault of the generator.
+    pub(crate) fn failed_for_the_generator(&self) -> bool {
+        let Self::Measured { observation, .. } = self else {
+            return false;
+        };
+        observation.loads().iter().any(|(_, watched)| !watched.load.is_valid() && watched.load.answered > 0)
+    }
+
     /// Why the load generator calls parts of it INVALID: `PART: reason`.
     pub(crate) fn invalid(&self) -> Vec<String> {
         let Self::Measured { observation, .. } = self else {

@@ -6,6 +6,7 @@
 
 mod access;
 mod call;
+mod heap;
 mod outbox;
 mod pool;
 mod reactor;
@@ -63,6 +64,7 @@ pub(crate) struct Outfit {
 pub(crate) fn run(outfit: Outfit) -> Exit {
     let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, handoff, listeners, generation } =
         outfit;
+    heap::settle();
     let access = match AccessLog::open(config.access_log.as_ref()) {
         Ok(access) => Arc::new(access),
         Err(error) => {
