@@ -4,8 +4,9 @@
 
 use std::hint::black_box;
 
-/// A body and the application's copy of it, in the sizes that bodies usually have.
-const KEPT: usize = 2 << 20;
+/// Some bodies and the application's copies of them, in the sizes that bodies usually have. Larger blocks go on being
+/// mapped one by one: many of them at once, as slow clients need, would leave a large heap behind.
+const KEPT: usize = 512 << 10;
 
 /// Has freed memory stay with the process, up to twice [`KEPT`] at the end of each heap.
 ///
