@@ -302,6 +302,8 @@ pub(crate) struct Failed;
 pub(crate) struct CallCost {
     /// When it began, in nanoseconds of the monotonic clock: given by the caller.
     pub(crate) began_ns: u64,
+    /// Whether the first wait for the interpreter lock is worth a look at the clock: given by the caller.
+    pub(crate) first_wait: bool,
     /// Nanoseconds spent waiting for the interpreter lock.
     pub(crate) lock_wait_ns: u64,
 }

@@ -32,33 +32,41 @@ pub(super) struct Delivery {
 /// The responses of one worker.
 #[derive(Default)]
 pub(super) struct Outbox {
-    letters: Mutex<Vec<Letter>>,
-    deliveries: Mutex<Vec<Delivery>>,
-    spare: Mutex<Vec<Vec<u8>>>,
-    /// Letters and deliveries that nobody has dealt with yet.
+    desk: Mutex<Desk>,
+    /// Letters and deliveries that nobody has dealt with yet. Changed with the desk in hand.
     open: AtomicUsize,
     /// When the oldest letter was posted, in monotonic nanoseconds; 0: there is none.
     since_ns: AtomicU64,
+}
+
+/// What lies there.
+#[derive(Default)]
+struct Desk {
+    letters: Vec<Letter>,
+    deliveries: Vec<Delivery>,
+    /// Memory for the next responses.
+    spare: Vec<Vec<u8>>,
 }
 
 struct Letter {
     key: usize,
     transport: Arc<Transport>,
     outgoing: Outgoing,
+    /// How far writing came, once it was tried.
+    sent: Option<io::Result<Written>>,
 }
 
 impl Outbox {
     /// Takes a response in. Returns empty memory for the next one.
     pub(super) fn post(&self, key: usize, transport: &Arc<Transport>, outgoing: Outgoing) -> Vec<u8> {
-        {
-            let mut letters = lock(&self.letters);
-            letters.push(Letter { key, transport: Arc::clone(transport), outgoing });
-            if letters.len() == 1 {
-                self.since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
-            }
+        let letter = Letter { key, transport: Arc::clone(transport), outgoing, sent: None };
+        let mut desk = lock(&self.desk);
+        if desk.letters.is_empty() {
+            self.since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
         }
-        self.open.fetch_add(1, Ordering::Release);
-        lock(&self.spare).pop().unwrap_or_default()
+        desk.letters.push(letter);
+        self.open.store(self.open.load(Ordering::Relaxed) + 1, Ordering::Release);
+        desk.spare.pop().unwrap_or_default()
     }
 
     /// Whether there is nothing to write and nothing to be told.
@@ -74,44 +82,49 @@ impl Outbox {
 
     /// Writes all that waits. True if there was anything.
     pub(super) fn write(&self) -> bool {
-        let letters = {
-            let mut letters = lock(&self.letters);
+        let mut letters = {
+            let mut desk = lock(&self.desk);
             self.since_ns.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *letters)
+            std::mem::take(&mut desk.letters)
         };
-        let any = !letters.is_empty();
-        let mut letters = letters;
-        for Letter { key, transport, mut outgoing } in letters.drain(..) {
-            let outcome = match outgoing.write_to(&transport) {
-                Ok(Written::All) => {
-                    self.keep(outgoing.into_buffer());
+        if letters.is_empty() {
+            return false;
+        }
+        // Without the desk in hand: the kernel does most of a short request's work here.
+        for letter in &mut letters {
+            letter.sent = Some(letter.outgoing.write_to(&letter.transport));
+        }
+        let mut desk = lock(&self.desk);
+        let Desk { letters: next, deliveries, spare } = &mut *desk;
+        deliveries.extend(letters.drain(..).map(|Letter { key, outgoing, sent, .. }| {
+            let outcome = match sent {
+                Some(Ok(Written::All)) => {
+                    keep(spare, outgoing.into_buffer());
                     Ok(None)
                 }
-                Ok(Written::Full | Written::Turn) => Ok(Some(outgoing)),
-                Err(error) => Err(error),
+                Some(Ok(Written::Full | Written::Turn)) | None => Ok(Some(outgoing)),
+                Some(Err(error)) => Err(error),
             };
-            lock(&self.deliveries).push(Delivery { key, outcome });
-        }
+            Delivery { key, outcome }
+        }));
         // The memory of the list goes back, unless there is a new one already.
-        let mut place = lock(&self.letters);
-        if place.capacity() == 0 {
-            *place = letters;
+        if next.capacity() == 0 {
+            *next = letters;
         }
-        any
+        true
     }
 
     /// Moves what was delivered since the last time to the end of `into`.
     pub(super) fn collect(&self, into: &mut Vec<Delivery>) {
-        let mut deliveries = lock(&self.deliveries);
-        self.open.fetch_sub(deliveries.len(), Ordering::Relaxed);
-        into.append(&mut deliveries);
+        let mut desk = lock(&self.desk);
+        self.open.store(self.open.load(Ordering::Relaxed) - desk.deliveries.len(), Ordering::Relaxed);
+        into.append(&mut desk.deliveries);
     }
+}
 
-    fn keep(&self, buffer: Vec<u8>) {
-        let mut spare = lock(&self.spare);
-        if spare.len() < SPARE && buffer.capacity() <= KEPT {
-            spare.push(buffer);
-        }
+fn keep(spare: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
+    if spare.len() < SPARE && buffer.capacity() <= KEPT {
+        spare.push(buffer);
     }
 }
 

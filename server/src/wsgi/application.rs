@@ -30,7 +30,9 @@ impl Application for WsgiApplication {
     fn handle(&self, request: &mut Request, sink: &mut dyn ResponseSink, cost: &mut CallCost) -> Result<(), Failed> {
         presence::begin();
         let ending = Python::attach(|py| {
-            cost.lock_wait_ns = clock::monotonic_ns().saturating_sub(cost.began_ns);
+            if cost.first_wait {
+                cost.lock_wait_ns = clock::monotonic_ns().saturating_sub(cost.began_ns);
+            }
             match self.environ.build(py, request) {
                 Ok(environ) => call::run(self.callable.bind(py), environ, &self.desk, sink),
                 Err(error) => Ending::raised(py, &error),

@@ -238,13 +238,15 @@ impl Pool {
             self.slot.set_connections(reactor.connections());
             if self.outbox.is_due(now_ns) {
                 self.post_off(&mut reactor, &mut deliveries, &mut jobs);
+                now_ns = clock::monotonic_ns();
             }
             let Some(job) = self.take() else {
                 if !self.post_off(&mut reactor, &mut deliveries, &mut jobs) && self.turn(&mut reactor, &mut jobs) {
                     self.end();
                     return;
                 }
-                now_ns = reactor.now_ns();
+                // Reading what had arrived took its time.
+                now_ns = clock::monotonic_ns();
                 continue;
             };
             self.leave();
@@ -272,12 +274,12 @@ impl Pool {
 
     /// Another thread attends to the reactor: takes what is queued, then rests.
     fn follow(&self, done: Done, desk: &mut Desk) {
-        let mut now_ns = done.ended_ns;
         self.deliver(done);
+        let mut now_ns = clock::monotonic_ns();
         while let Some(job) = self.take() {
             let done = self.call(job, desk, now_ns);
-            now_ns = done.ended_ns;
             self.deliver(done);
+            now_ns = clock::monotonic_ns();
         }
     }
 
@@ -441,7 +443,9 @@ impl Pool {
 
     fn call(&self, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
         desk.began.store(now_ns, Ordering::Relaxed);
-        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) = self.caller.call(job, &mut desk.tools, self);
+        let alone = self.slot.in_flight() <= 1;
+        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
+            self.caller.call(job, &mut desk.tools, self, now_ns, alone);
         desk.began.store(0, Ordering::Relaxed);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();

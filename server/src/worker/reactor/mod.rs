@@ -211,11 +211,6 @@ impl Reactor {
         self.connections.len()
     }
 
-    /// When something last happened here, in monotonic nanoseconds.
-    pub(super) fn now_ns(&self) -> u64 {
-        self.now_ns
-    }
-
     /// True once the worker has accepted as many connections as it may in its life.
     pub(super) fn is_spent(&self) -> bool {
         self.settings.most_accepted > 0 && self.accepted >= self.settings.most_accepted
