@@ -1,7 +1,8 @@
 //! Request in, response out: the one thing that protocols and applications share.
 //!
 //! A protocol (`connection`) builds a [`Request`] and offers a [`ResponseSink`]; an [`Application`] (`wsgi`, `native`)
-//! reads the one and fills the other. Neither knows the other's types. HTTP/1 has one exchange alive per connection,
+//! reads the one and fills the other. Neither knows the other's types. What an application wants done later it leaves as a
+//! [`Task`] at a [`TaskDesk`]. HTTP/1 has one exchange alive per connection,
 //! HTTP/2 and 3 will have many.
 
 use std::fs::File;
@@ -308,6 +309,34 @@ pub(crate) struct CallCost {
     pub(crate) lock_wait_ns: u64,
 }
 
+/// Work that an application leaves for after its responses. Plain data, opaque to all but the application, so that it can
+/// wait while what it was made from changes, and could be done in another process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Task {
+    /// What the log calls it.
+    pub(crate) name: String,
+    /// What is to be called, with what.
+    pub(crate) call: Vec<u8>,
+}
+
+/// Why a task is not taken. The application decides what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// As many wait as may.
+    #[error("{0} background tasks wait in this worker already, and no more may (--tasks-queue)")]
+    Full(usize),
+    /// The worker has no time left for it.
+    #[error("this worker is leaving and takes no more background tasks")]
+    Leaving,
+}
+
+/// Where an application leaves its tasks.
+pub(crate) trait TaskDesk: Send + Sync {
+    /// Takes a task, to be run once. If a response is being made on this thread, the task begins after it. Never waits for
+    /// anything that the application does, so the interpreter lock may be held.
+    fn submit(self: Arc<Self>, task: Task) -> Result<(), Refused>;
+}
+
 /// Something that answers requests: the WSGI callable, or native handlers.
 pub(crate) trait Application: Send + Sync {
     /// Answers one request. Runs on a pool thread; may block. The request's `body` is taken out of it; `bytes` and `head` stay for the caller to reuse.
@@ -316,4 +345,13 @@ pub(crate) trait Application: Send + Sync {
     /// Runs `body` as a pool thread of this application: whatever per-thread state the application's language needs lives
     /// around it. Called once per thread.
     fn enter_thread(&self, body: &mut dyn FnMut());
+
+    /// Says where tasks can be left. Called at most once in a process, before its first request. Applications without tasks
+    /// don't listen.
+    fn open_desk(&self, _desk: Arc<dyn TaskDesk>) {}
+
+    /// Runs a task that this application has left. Runs on a thread that has entered; may block. A failure has been logged.
+    fn run_task(&self, _task: &Task) -> Result<(), Failed> {
+        Err(Failed)
+    }
 }

@@ -45,6 +45,50 @@ enum Word {
     Wall,
     Cpu,
     LockWait,
+    // The worker's line for background tasks. Each word only grows, by one store per event, so that a worker that is killed
+    // at any moment leaves an account that adds up.
+    TasksSubmitted = 3 * LINE as isize,
+    TasksBegun,
+    TasksDone,
+    TasksFailed,
+    TasksDropped,
+}
+
+/// What happens to a background task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskStep {
+    /// It was taken from the application.
+    Submitted,
+    /// It runs.
+    Begun,
+    /// It has ended well.
+    Done,
+    /// It has ended with an exception.
+    Failed,
+    /// It will never begin.
+    Dropped,
+}
+
+/// The background tasks of one worker as they were when somebody looked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TaskCounts {
+    /// Taken, and not begun.
+    pub(crate) queued: u64,
+    /// Begun, and not ended.
+    pub(crate) running: u64,
+    /// Ended well.
+    pub(crate) done: u64,
+    /// Ended with an exception.
+    pub(crate) failed: u64,
+    /// Given up before they began.
+    pub(crate) dropped: u64,
+}
+
+impl TaskCounts {
+    /// Those that are still to be done.
+    pub(crate) fn open(&self) -> u64 {
+        self.queued + self.running
+    }
 }
 
 /// Where a worker is in its life.
@@ -291,6 +335,35 @@ impl Slot {
         }
     }
 
+    /// Worker: something has happened to a background task.
+    pub(crate) fn count_task(self, step: TaskStep) {
+        self.add(
+            match step {
+                TaskStep::Submitted => Word::TasksSubmitted,
+                TaskStep::Begun => Word::TasksBegun,
+                TaskStep::Done => Word::TasksDone,
+                TaskStep::Failed => Word::TasksFailed,
+                TaskStep::Dropped => Word::TasksDropped,
+            },
+            1,
+        );
+    }
+
+    /// The worker's background tasks. Read from their end to their beginning, so that none is seen to end before it begins.
+    pub(crate) fn tasks(self) -> TaskCounts {
+        let (done, failed, dropped) =
+            (self.load(Word::TasksDone), self.load(Word::TasksFailed), self.load(Word::TasksDropped));
+        let begun = self.load(Word::TasksBegun);
+        let submitted = self.load(Word::TasksSubmitted);
+        TaskCounts {
+            queued: submitted.saturating_sub(begun + dropped),
+            running: begun.saturating_sub(done + failed),
+            done,
+            failed,
+            dropped,
+        }
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
@@ -363,12 +436,32 @@ mod tests {
     }
 
     #[test]
+    fn tasks_are_counted_from_what_has_happened_to_them() {
+        let (_fd, board) = board(1);
+        let slot = board.slot(0);
+        let after = |step| {
+            slot.count_task(step);
+            let TaskCounts { queued, running, done, failed, dropped } = slot.tasks();
+            [queued, running, done, failed, dropped]
+        };
+        assert_eq!(after(TaskStep::Submitted), [1, 0, 0, 0, 0]);
+        assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 0, 0]);
+        assert_eq!(after(TaskStep::Begun), [1, 1, 0, 0, 0]);
+        assert_eq!(after(TaskStep::Failed), [1, 0, 0, 1, 0]);
+        assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 1, 0]);
+        assert_eq!(after(TaskStep::Begun), [1, 1, 0, 1, 0]);
+        assert_eq!(after(TaskStep::Done), [1, 0, 1, 1, 0]);
+        assert_eq!(after(TaskStep::Dropped), [0, 0, 1, 1, 1]);
+        assert_eq!(slot.tasks().open(), 0);
+    }
+
+    #[test]
     fn slots_do_not_overlap() {
         let (_fd, board) = board(2);
         board.slot(0).count_request(false, 1, 1, 1);
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::LockWait as usize) < SLOT);
+        assert!((Word::TasksDropped as usize) < SLOT);
     }
 }

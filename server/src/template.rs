@@ -127,6 +127,7 @@ fn prepare(config: &Config) -> Result<Source, String> {
         multithread: multithread(&config.mpm),
         multiprocess: multiprocess(&config.mpm),
         root_path: config.root_path.as_str().to_owned(),
+        tasks: config.tasks.is_some(),
     };
     if !config.preload {
         return Ok(Source::Later { interpreter, module, callable, facts });
@@ -370,7 +371,7 @@ def closing(environ, start_response):
             argv0: "steady".to_owned(),
         })
         .expect("Python");
-        let facts = wsgi::Facts { multithread: false, multiprocess: false, root_path: String::new() };
+        let facts = wsgi::Facts { multithread: false, multiprocess: false, root_path: String::new(), tasks: true };
         for callable in ["plain", "closing"] {
             let application = interpreter.load("steady_applications", callable, &facts).expect("the application");
             let made = steady::allocations(Arc::new(application), 8, 500);

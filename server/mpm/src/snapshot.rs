@@ -43,7 +43,7 @@ pub struct WorkerView {
     pub phase: Phase,
     /// Time since it was ordered.
     pub age: Duration,
-    /// Open connections, busy or not.
+    /// Open connections, busy or not, and background tasks that are to be done: what keeps it from leaving.
     pub connections: u32,
     /// Calls running now.
     pub in_flight: u32,

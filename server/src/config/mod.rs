@@ -85,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) max_requests: Option<u64>,
     /// Each worker adds a random number from 0 to this one to `max_requests`, so that they don't all leave at once.
     pub(crate) max_requests_jitter: u64,
+    /// Background tasks of the application; `None`: it can leave none.
+    pub(crate) tasks: Option<Tasks>,
 }
 
 /// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`, `unix:@name`, `fd:3`, `systemd`,
@@ -168,6 +170,15 @@ pub(crate) struct Python {
     pub(crate) pythonpath: Vec<PathBuf>,
     /// Absolute directory of the virtual environment.
     pub(crate) venv: Option<PathBuf>,
+}
+
+/// How many background tasks there may be in each worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tasks {
+    /// Running at once; at least 1.
+    pub(crate) concurrency: u32,
+    /// Waiting; at least 1.
+    pub(crate) queue: u32,
 }
 
 /// Files served beside the application.

@@ -23,6 +23,7 @@ const BINDING: &str = "Binding";
 const PROXIES: &str = "Behind a proxy";
 const PROCESSES: &str = "Process management";
 const APPLICATION: &str = "Application";
+const TASKS: &str = "Background tasks";
 const STATICS: &str = "Static files";
 const LIMITS: &str = "Limits and timeouts";
 const LOGGING: &str = "Logging";
@@ -152,6 +153,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) control_socket: Option<Switch<String>>,
+
+    /// Background tasks that each worker runs at once, beside requests; off (or 0) takes none [default: 1]
+    #[arg(long, value_name = "N", help_heading = TASKS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tasks_concurrency: Option<Switch<u32>>,
+    /// Background tasks that may wait in each worker [default: 1000]
+    #[arg(long, value_name = "N", help_heading = TASKS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tasks_queue: Option<Count>,
 
     /// Serve the files below a directory, which wins over the application where it has one; a relative DIR starts at
     /// --chdir; may be repeated

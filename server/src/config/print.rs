@@ -36,6 +36,8 @@ fn options(config: &Config) -> Options {
         proxy_protocol_allow_ips: Some(config.proxies.protocol.clone()),
         max_requests: Some(config.max_requests.map_or(Switch::Off, Switch::On)),
         max_requests_jitter: Some(config.max_requests_jitter),
+        tasks_concurrency: Some(config.tasks.map_or(Switch::Off, |tasks| Switch::On(tasks.concurrency))),
+        tasks_queue: config.tasks.map(|tasks| Count::nearest(tasks.queue)),
         control_socket: match &config.control {
             _ if config.control_off => Some(Switch::Off),
             control => control.as_ref().map(|path| Switch::On(path.display().to_string())),

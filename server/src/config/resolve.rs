@@ -13,7 +13,7 @@ use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{
     AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python,
-    Statics, Timeouts,
+    Statics, Tasks, Timeouts,
 };
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
@@ -25,6 +25,10 @@ const DEFAULT_FORWARDED: [ForwardedHeader; 2] = [ForwardedHeader::XForwardedFor,
 /// Fewer than this would starve an application that waits for others, whatever the CPUs.
 const LEAST_MAX_WORKERS: u32 = 8;
 const MAX_WORKERS_PER_CPU: u32 = 4;
+/// More than wait anywhere unless tasks don't keep up: then the application is to learn of it before memory runs out.
+const DEFAULT_TASKS_QUEUE: u32 = 1000;
+/// More threads than this are a slip of the keyboard.
+const MAX_TASKS: u32 = 256;
 /// Apache's KeepAliveTimeout: an idle connection holds a whole process.
 const PREFORK_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Longer than the 60 s after which common load balancers drop an idle connection, so that it is they who close it.
@@ -50,20 +54,20 @@ pub(super) fn resolve(
         Some(Switch::Off) => (None, true),
         Some(Switch::On(path)) => (Some(absolute(Path::new(path))), false),
     };
+    let mpm = match mpm_name {
+        MpmName::Adaptive => adaptive(settings, &options, machine)?,
+        MpmName::Prefork => prefork(settings, &options)?,
+        MpmName::Static => Mpm::Static {
+            workers: options.workers.map_or_else(|| machine.whole_cpus(), Count::get),
+            threads: options.threads.map_or(8, Count::get),
+        },
+    };
     Ok(Config {
         bind: bind(settings, &options, is_activated)?,
         backlog: options.backlog.map_or(default_backlog, Count::get),
         unix_socket_mode: options.unix_socket_mode.map(|Mode(mode)| mode),
         root_path: options.root_path.clone().unwrap_or_default(),
         proxies: proxies(settings, &options)?,
-        mpm: match mpm_name {
-            MpmName::Adaptive => adaptive(settings, &options, machine)?,
-            MpmName::Prefork => prefork(settings, &options)?,
-            MpmName::Static => Mpm::Static {
-                workers: options.workers.map_or_else(|| machine.whole_cpus(), Count::get),
-                threads: options.threads.map_or(8, Count::get),
-            },
-        },
         python: python(settings, &options, &app, virtual_env)?,
         preload: options.preload.unwrap_or(true),
         statics: statics(settings, &options)?,
@@ -78,6 +82,8 @@ pub(super) fn resolve(
             Some(Switch::On(requests)) => Some(requests),
         },
         max_requests_jitter: options.max_requests_jitter.unwrap_or(0),
+        tasks: tasks(settings, &options, &mpm)?,
+        mpm,
         app,
     })
 }
@@ -284,6 +290,34 @@ fn statics(settings: &Settings, options: &Options) -> Result<Statics, CliError> 
         precompressed: options.static_precompressed.unwrap_or(false),
         follow_links: options.static_follow_links.unwrap_or(false),
     })
+}
+
+fn tasks(settings: &Settings, options: &Options, mpm: &Mpm) -> Result<Option<Tasks>, CliError> {
+    let concurrency = match options.tasks_concurrency {
+        None => 1,
+        Some(Switch::Off | Switch::On(0)) => 0,
+        Some(Switch::On(count)) if count > MAX_TASKS => {
+            let problem =
+                format!("{count} is more than {MAX_TASKS}, and each may take a thread; give a smaller number");
+            return Err(blame(settings, "tasks-concurrency", problem));
+        }
+        Some(Switch::On(count)) => count,
+    };
+    let one_at_a_time = match mpm {
+        Mpm::Adaptive { max_threads: threads, .. } | Mpm::Static { threads, .. } => *threads == 1,
+        Mpm::Prefork { .. } => true,
+    };
+    if one_at_a_time && concurrency > 1 && settings.flags().any(|flag| flag == "tasks-concurrency") {
+        let problem = "a worker with one thread does one thing at a time, be it a request or a task; leave it out, or allow \
+                       more threads";
+        return Err(blame(settings, "tasks-concurrency", problem));
+    }
+    if concurrency == 0 && settings.flags().any(|flag| flag == "tasks-queue") {
+        let problem = "means nothing while --tasks-concurrency is off; leave out either";
+        return Err(blame(settings, "tasks-queue", problem));
+    }
+    let queue = options.tasks_queue.map_or(DEFAULT_TASKS_QUEUE, Count::get);
+    Ok((concurrency > 0).then_some(Tasks { concurrency, queue }))
 }
 
 /// As seen from the directory we were started in. Fails only where there is no such directory any more: then the path

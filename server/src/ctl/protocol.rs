@@ -82,6 +82,8 @@ pub(crate) struct Status {
     pub(crate) workers: Vec<Worker>,
     /// What happened to processes since the start.
     pub(crate) counters: Counters,
+    /// Background tasks of all workers, also of those that are gone.
+    pub(crate) tasks: Tasks,
     /// The latest decisions of the process manager, oldest first.
     pub(crate) decisions: Vec<Decision>,
 }
@@ -132,6 +134,30 @@ pub(crate) struct Worker {
     pub(crate) rss_bytes: Option<u64>,
     /// Mean time in the application per request, in milliseconds; `None` before the first.
     pub(crate) mean_ms: Option<f64>,
+    /// Background tasks that were left in it.
+    pub(crate) tasks: Tasks,
+}
+
+/// Background tasks. Each that was taken is in one of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tasks {
+    /// They wait.
+    pub(crate) queued: u64,
+    /// They run.
+    pub(crate) running: u64,
+    /// They have ended well.
+    pub(crate) done: u64,
+    /// They have ended with an exception.
+    pub(crate) failed: u64,
+    /// They are lost: their worker was killed, or had no time left for them.
+    pub(crate) dropped: u64,
+}
+
+impl Tasks {
+    /// Whether there ever was one.
+    pub(crate) fn were_there(&self) -> bool {
+        *self != Tasks::default()
+    }
 }
 
 /// What happened to processes since the start.

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use super::protocol::{Counters, Decision, Status, Totals, Worker};
+use super::protocol::{Counters, Decision, Status, Tasks, Totals, Worker};
 use super::*;
 
 pub(super) fn sample() -> Status {
@@ -22,6 +22,7 @@ pub(super) fn sample() -> Status {
         age_seconds: 185.0,
         rss_bytes: Some(32_000_000),
         mean_ms: Some(50.5),
+        tasks: Tasks::default(),
     };
     let leaving = Worker {
         slot: 1,
@@ -48,6 +49,7 @@ pub(super) fn sample() -> Status {
         totals: Totals { total: 2, busy: 1, idle: 0, kill_pending: 1, starting: 0 },
         workers: vec![worker, leaving],
         counters: Counters { spawned: 3, died: 1, ..Counters::default() },
+        tasks: Tasks::default(),
         decisions: vec![Decision {
             seconds_ago: 2.0,
             at_seconds: 183.2,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::protocol::{Decision, Status, Worker};
+use super::protocol::{Decision, Status, Tasks, Worker};
 
 /// How many of the latest decisions are shown; `--json` has them all.
 const DECISIONS: usize = 10;
@@ -30,6 +30,13 @@ pub(super) fn status(status: &Status) -> String {
         "\nSpawned {}  Retired {}  Died {}  Killed {}  TemplateRestarts {}",
         counters.spawned, counters.retired, counters.died, counters.killed, counters.template_restarts
     );
+    if status.tasks.were_there() {
+        let Tasks { queued, running, done, failed, dropped } = status.tasks;
+        let _ = writeln!(
+            text,
+            "Tasks  Queued {queued}  Running {running}  Done {done}  Failed {failed}  Dropped {dropped}"
+        );
+    }
     if !status.workers.is_empty() {
         text.push('\n');
         table(&mut text, &status.workers);
@@ -127,6 +134,15 @@ Latest decisions
     2.0 s ago  λ=400/s W=50 ms → 29 slots, have 16 → +1 worker  [spawn 1]
 ";
         assert_eq!(status(&sample()), expected);
+    }
+
+    #[test]
+    fn tasks_are_shown_once_there_were_some() {
+        let mut sample = sample();
+        assert!(!status(&sample).contains("Tasks"));
+        sample.tasks = Tasks { queued: 4, running: 1, done: 1200, failed: 3, dropped: 0 };
+        let text = status(&sample);
+        assert!(text.contains("\nTasks  Queued 4  Running 1  Done 1200  Failed 3  Dropped 0\n"), "{text}");
     }
 
     #[test]

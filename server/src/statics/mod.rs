@@ -41,7 +41,7 @@ use self::encoding::Coding;
 use self::folder::{Entry, Folder, Opened};
 use self::place::{Place, Prefix};
 use self::wishes::Wishes;
-use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
+use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink, Task, TaskDesk};
 
 /// The file that stands for its directory.
 const INDEX: &[u8] = b"index.html";
@@ -112,6 +112,14 @@ impl Application for Statics {
 
     fn enter_thread(&self, body: &mut dyn FnMut()) {
         self.application.enter_thread(body);
+    }
+
+    fn open_desk(&self, desk: Arc<dyn TaskDesk>) {
+        self.application.open_desk(desk);
+    }
+
+    fn run_task(&self, task: &Task) -> Result<(), Failed> {
+        self.application.run_task(task)
     }
 }
 

@@ -15,7 +15,7 @@ use super::roster::Worker;
 use super::{FIRST_WORKER, LINK, Phase, Supervisor, TEMPLATE, YOUNG, name};
 use crate::config::Exit;
 use crate::link::FromTemplate;
-use crate::scoreboard::Phase as Published;
+use crate::scoreboard::{Phase as Published, TaskCounts};
 use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
 
@@ -182,8 +182,10 @@ impl Supervisor {
         let now = self.now();
         let seen = self.roster.look(slot);
         let age = seen.age();
+        let tasks = self.roster.tasks(slot);
         let Some(worker) = self.roster.release(slot, generation) else { return };
         let Worker { pid, retired, killed, was_ready, .. } = worker;
+        self.take_over_tasks(slot, pid, tasks);
         // A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the
         // application made them.
         let left = ending == Ending::Exited(0) && matches!(seen.phase, Published::Draining | Published::Dead);
@@ -211,6 +213,20 @@ impl Supervisor {
             }
         }
         self.decide(Cause::Exited);
+    }
+
+    /// The worker is gone: its background tasks stay in the account, and those that were not done are lost.
+    fn take_over_tasks(&mut self, slot: usize, pid: i32, tasks: TaskCounts) {
+        self.tasks.done += tasks.done;
+        self.tasks.failed += tasks.failed;
+        self.tasks.dropped += tasks.dropped + tasks.open();
+        if tasks.open() > 0 {
+            let TaskCounts { running, queued, .. } = tasks;
+            tracing::error!(
+                "worker {slot} (pid {pid}) took {} background task(s) with it: {running} running, {queued} waiting",
+                tasks.open()
+            );
+        }
     }
 
     /// A worker ended before any had served: the next one would fare no better.

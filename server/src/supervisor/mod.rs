@@ -30,7 +30,7 @@ use self::nursery::Template;
 use self::roster::Roster;
 use crate::config::{AppSource, Config, Exit, Mpm, passed};
 use crate::ctl;
-use crate::ctl::protocol::{Counters, Reply, Request, Status};
+use crate::ctl::protocol::{Counters, Reply, Request, Status, Tasks};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::{self, Listener};
@@ -116,6 +116,8 @@ struct Supervisor {
     next_tick: Duration,
     decisions: VecDeque<Decision>,
     counters: Counters,
+    /// Background tasks of workers that are gone.
+    tasks: Tasks,
     started: Instant,
 }
 
@@ -202,6 +204,7 @@ impl Supervisor {
             next_tick: Duration::ZERO,
             decisions: VecDeque::new(),
             counters: Counters::default(),
+            tasks: Tasks::default(),
             started: Instant::now(),
         })
     }
@@ -388,8 +391,8 @@ impl Supervisor {
     }
 
     fn status(&self) -> Status {
-        let views = self.roster.views();
         let one_connection_each = matches!(self.config.mpm, Mpm::Prefork { .. });
+        let rows = status::rows(self.roster.views(), &self.roster, one_connection_each);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -402,9 +405,10 @@ impl Supervisor {
                 Phase::Stopping { .. } | Phase::Draining => "draining",
             }
             .to_owned(),
-            totals: status::totals(&views, one_connection_each),
-            workers: status::workers(&self.roster, &views, one_connection_each),
+            totals: status::totals(&rows),
+            workers: status::workers(&self.roster, &rows),
             counters: self.counters,
+            tasks: status::tasks(&rows, self.tasks),
             decisions: status::decisions(self.decisions.iter(), self.now()),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mpm::{Totals, WorkerView};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::scoreboard::{Phase, Scoreboard, Seen};
+use crate::scoreboard::{Phase, Scoreboard, Seen, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -239,6 +239,8 @@ impl Roster {
         taken
             .map(|(slot, place)| {
                 let seen = self.scoreboard.slot(slot).look();
+                // A worker that has tasks to do is no more dispensable than one that has clients.
+                let tasks = u32::try_from(self.tasks(slot).open()).unwrap_or(u32::MAX);
                 // The whole process's: a worker with short calls spends most of its core in the event loop.
                 let cpu = match place {
                     Place::Taken(worker) => clock::cpu_ns_of(worker.pid).map_or(seen.cpu, Duration::from_nanos),
@@ -253,7 +255,7 @@ impl Roster {
                         Place::Free | Place::Asked { .. } => mpm::Phase::Starting,
                     },
                     age: seen.age(),
-                    connections: seen.connections,
+                    connections: seen.connections.saturating_add(tasks),
                     in_flight: seen.in_flight,
                     queued: seen.queued,
                     threads: seen.threads,
@@ -261,6 +263,11 @@ impl Roster {
                 }
             })
             .collect()
+    }
+
+    /// The background tasks of the worker in `slot`.
+    pub(super) fn tasks(&self, slot: usize) -> TaskCounts {
+        self.scoreboard.slot(slot).tasks()
     }
 
     /// What the worker in `slot` publishes.

@@ -6,33 +6,65 @@ use mpm::{Action, Decision, Phase, WorkerView};
 
 use super::roster::Roster;
 use crate::ctl::protocol::{self, Totals};
+use crate::scoreboard::TaskCounts;
 
-/// Workers by what they do. `one_connection_each`: a worker that has a connection is busy (prefork).
-pub(super) fn totals(views: &[WorkerView], one_connection_each: bool) -> Totals {
+/// One worker, and what it has to do beside requests.
+pub(super) struct Row {
+    view: WorkerView,
+    tasks: TaskCounts,
+    /// It has something to do.
+    busy: bool,
+}
+
+/// The workers, each looked at once. `one_connection_each`: a worker that has a connection is busy (prefork).
+pub(super) fn rows(views: Vec<WorkerView>, roster: &Roster, one_connection_each: bool) -> Vec<Row> {
+    let row = |view: WorkerView| Row::new(view, roster.tasks(view.slot as usize), one_connection_each);
+    views.into_iter().map(row).collect()
+}
+
+impl Row {
+    fn new(view: WorkerView, tasks: TaskCounts, one_connection_each: bool) -> Row {
+        let with_requests = view.in_flight > 0 || view.queued > 0 || (one_connection_each && view.connections > 0);
+        Row { busy: with_requests || tasks.open() > 0, view, tasks }
+    }
+}
+
+/// Workers by what they do.
+pub(super) fn totals(rows: &[Row]) -> Totals {
     let mut totals = Totals::default();
-    for view in views {
+    for Row { view, busy, .. } in rows {
         totals.total += 1;
-        let busy = is_busy(view, one_connection_each);
         match view.phase {
             Phase::Starting => totals.starting += 1,
             Phase::Draining => totals.kill_pending += 1,
             Phase::Ready if !busy => totals.idle += 1,
             Phase::Ready => {}
         }
-        totals.busy += u32::from(busy);
+        totals.busy += u32::from(*busy);
     }
     totals
 }
 
-fn is_busy(view: &WorkerView, one_connection_each: bool) -> bool {
-    view.in_flight > 0 || view.queued > 0 || (one_connection_each && view.connections > 0)
+/// The background tasks of living workers, and of those that are `gone`.
+pub(super) fn tasks(rows: &[Row], gone: protocol::Tasks) -> protocol::Tasks {
+    rows.iter().map(|row| told(row.tasks)).fold(gone, |sum, tasks| protocol::Tasks {
+        queued: sum.queued + tasks.queued,
+        running: sum.running + tasks.running,
+        done: sum.done + tasks.done,
+        failed: sum.failed + tasks.failed,
+        dropped: sum.dropped + tasks.dropped,
+    })
+}
+
+fn told(tasks: TaskCounts) -> protocol::Tasks {
+    let TaskCounts { queued, running, done, failed, dropped } = tasks;
+    protocol::Tasks { queued, running, done, failed, dropped }
 }
 
 /// One row per living worker.
-pub(super) fn workers(roster: &Roster, views: &[WorkerView], one_connection_each: bool) -> Vec<protocol::Worker> {
-    views
-        .iter()
-        .map(|view| {
+pub(super) fn workers(roster: &Roster, rows: &[Row]) -> Vec<protocol::Worker> {
+    rows.iter()
+        .map(|Row { view, tasks, busy }| {
             let slot = view.slot as usize;
             let seen = roster.look(slot);
             let pid = roster.worker(slot).map_or(0, |worker| worker.pid);
@@ -42,8 +74,8 @@ pub(super) fn workers(roster: &Roster, views: &[WorkerView], one_connection_each
                 pid: pid as u32,
                 generation: seen.generation,
                 phase: phase_name(view.phase).to_owned(),
-                busy: is_busy(view, one_connection_each),
-                connections: view.connections,
+                busy: *busy,
+                connections: seen.connections,
                 in_flight: view.in_flight,
                 queued: view.queued,
                 threads: view.threads,
@@ -52,6 +84,7 @@ pub(super) fn workers(roster: &Roster, views: &[WorkerView], one_connection_each
                 age_seconds: view.age.as_secs_f64(),
                 rss_bytes: resident_bytes(pid),
                 mean_ms: (requests > 0).then(|| seen.wall.as_secs_f64() * 1e3 / requests as f64),
+                tasks: told(*tasks),
             }
         })
         .collect()
@@ -118,9 +151,27 @@ mod tests {
             // Busy and leaving: both are true, and it is not idle.
             view(Phase::Draining, 1, 1),
         ];
+        let none = TaskCounts::default();
+        let count = |views: &[WorkerView], tasks: TaskCounts, one_connection_each: bool| {
+            let rows: Vec<Row> = views.iter().map(|view| Row::new(*view, tasks, one_connection_each)).collect();
+            totals(&rows)
+        };
         let expected = Totals { total: 4, busy: 2, idle: 1, kill_pending: 1, starting: 1 };
-        assert_eq!(totals(&views, false), expected);
+        assert_eq!(count(&views, none, false), expected);
         // In prefork a kept connection keeps its worker.
-        assert_eq!(totals(&views, true), Totals { busy: 3, idle: 0, ..expected });
+        assert_eq!(count(&views, none, true), Totals { busy: 3, idle: 0, ..expected });
+        // So do tasks everywhere, also before they begin.
+        for tasks in [TaskCounts { running: 1, ..none }, TaskCounts { queued: 1, ..none }] {
+            assert_eq!(count(&views[1..2], tasks, false).idle, 0);
+        }
+    }
+
+    #[test]
+    fn tasks_of_workers_that_are_gone_stay_in_the_account() {
+        let gone = protocol::Tasks { done: 7, dropped: 2, ..protocol::Tasks::default() };
+        let rows = [3, 4].map(|done| {
+            Row::new(view(Phase::Ready, 0, 0), TaskCounts { done, queued: 1, ..TaskCounts::default() }, false)
+        });
+        assert_eq!(tasks(&rows, gone), protocol::Tasks { queued: 2, done: 14, dropped: 2, ..gone });
     }
 }

@@ -12,7 +12,7 @@ use http1::RequestFacts;
 use super::access::AccessLog;
 use super::reactor::{Done, Job};
 use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
-use crate::exchange::{Application, CallCost, Failed};
+use crate::exchange::{Application, CallCost, Failed, Task};
 use crate::sys::{clock, threads};
 
 /// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's
@@ -104,6 +104,15 @@ impl Caller {
     /// Runs `body` as a thread of the application.
     pub(super) fn enter_thread(&self, body: &mut dyn FnMut()) {
         self.application.enter_thread(body);
+    }
+
+    /// Runs a background task.
+    pub(super) fn run_task(&self, task: &Task) -> Result<(), Failed> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.application.run_task(task)));
+        outcome.unwrap_or_else(|_| {
+            tracing::error!("smarthttpd itself panicked while it ran a background task; please report this");
+            Err(Failed)
+        })
     }
 
     /// Writes out what the access log has gathered.

@@ -5,6 +5,7 @@
 //! written, and ends by itself when the lifeline closes. It knows the application only as a trait.
 
 mod access;
+mod agenda;
 mod call;
 mod heap;
 mod outbox;
@@ -22,11 +23,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use self::access::AccessLog;
 use self::call::Caller;
-use self::pool::{Bounds, Pool};
+use self::pool::{Bounds, Pool, TaskBounds};
 use self::reactor::{Reactor, Settings};
-use crate::config::{Config, Exit, Mpm};
+use crate::config::{Config, Exit, Mpm, Tasks};
 use crate::connection::Intake;
-use crate::exchange::Application;
+use crate::exchange::{Application, TaskDesk};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
 use crate::proxies::{Judge, Trusted};
@@ -100,8 +101,11 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
         }
     };
     let keep_alive = !config.timeouts.keep_alive.is_zero();
-    let caller = Caller::new(application, Arc::clone(&access), config.timeouts.write, keep_alive);
+    let caller = Caller::new(Arc::clone(&application), Arc::clone(&access), config.timeouts.write, keep_alive);
     let pool = Pool::new(bounds(&config, generation), caller, reactor, scoreboard, slot, wake, supervisor);
+    if config.tasks.is_some() {
+        application.open_desk(Arc::clone(&pool) as Arc<dyn TaskDesk>);
+    }
     pool.run();
     access.flush();
     Exit::Ok
@@ -114,7 +118,11 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
         Mpm::Prefork { .. } => (1, 1, false),
     };
     let most_requests = config.max_requests.map_or(0, |most| most + scatter(generation, config.max_requests_jitter));
-    Bounds { min_threads, max_threads, followers, most_requests, graceful: config.timeouts.graceful }
+    let tasks = config.tasks.map_or(TaskBounds { queue: 0, concurrency: 0 }, |Tasks { queue, concurrency }| {
+        // Where an application counts on one call at a time, a task is one.
+        TaskBounds { queue, concurrency: if max_threads == 1 { 1 } else { concurrency } }
+    });
+    Bounds { min_threads, max_threads, followers, most_requests, graceful: config.timeouts.graceful, tasks }
 }
 
 /// A number from 0 to `most` that differs from worker to worker (splitmix64's mixing function).

@@ -12,7 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::access::AccessLog;
 use super::call::Caller;
-use super::pool::{Bounds, Pool};
+use super::pool::{Bounds, Pool, TaskBounds};
 use super::reactor::{Reactor, Settings};
 use crate::config::Timeouts;
 use crate::connection::Intake;
@@ -76,7 +76,9 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     let lifeline = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).expect("eventfd").into();
     let reactor = Reactor::new(settings, vec![listener], None, Arc::clone(&wake), lifeline, Arc::clone(&access));
     let caller = Caller::new(Arc::new(Counted(application)), access, patience, true);
-    let bounds = Bounds { min_threads: 1, max_threads: 1, followers: false, most_requests: 0, graceful: patience };
+    let tasks = TaskBounds { queue: 1, concurrency: 1 };
+    let bounds =
+        Bounds { min_threads: 1, max_threads: 1, followers: false, most_requests: 0, graceful: patience, tasks };
     let supervisor = Wakeup::new().expect("eventfd");
     let pool = Pool::new(bounds, caller, reactor.expect("epoll"), scoreboard, slot, Arc::clone(&wake), supervisor);
     let worker = std::thread::spawn(move || pool.run());

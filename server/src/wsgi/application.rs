@@ -3,13 +3,15 @@
 //! Owns the callable and what is made once for all of its requests. Knows nothing of connections or pools: those see an
 //! [`Application`]. [`super::Interpreter::load`] makes it.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 
 use super::call::{self, Ending};
 use super::environ::{Environ, Facts};
-use super::presence;
 use super::start_response::Desk;
-use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink};
+use super::{presence, tasks};
+use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink, Task, TaskDesk};
 use crate::sys::clock;
 
 /// A WSGI callable.
@@ -22,6 +24,9 @@ pub(crate) struct WsgiApplication {
 
 impl WsgiApplication {
     pub(super) fn new(py: Python<'_>, callable: Py<PyAny>, facts: &Facts) -> PyResult<WsgiApplication> {
+        if !facts.tasks {
+            tasks::switch_off();
+        }
         Ok(WsgiApplication { callable, environ: Environ::new(py, facts)?, desk: Desk::default() })
     }
 }
@@ -53,5 +58,18 @@ impl Application for WsgiApplication {
     fn enter_thread(&self, body: &mut dyn FnMut()) {
         body();
         presence::end();
+    }
+
+    fn open_desk(&self, desk: Arc<dyn TaskDesk>) {
+        tasks::open(desk);
+    }
+
+    fn run_task(&self, task: &Task) -> Result<(), Failed> {
+        presence::begin();
+        // Logged without the interpreter lock: the log may be slow.
+        Python::attach(|py| tasks::run(py, &task.call)).map_err(|exception| {
+            tracing::error!("background task {} failed\n{exception}", task.name);
+            Failed
+        })
     }
 }

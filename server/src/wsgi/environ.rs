@@ -17,7 +17,7 @@ use super::input::Input;
 use super::memo::Memo;
 use super::mount::Mount;
 use super::names::{Known, Role};
-use super::origin;
+use super::{origin, tasks};
 use crate::exchange::{Endpoint, Endpoints, Forwarding, Request};
 
 /// What is true of the process for all requests.
@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) multiprocess: bool,
     /// The path below which the application is seen from outside, percent-encoded or not; empty: at the root.
     pub(crate) root_path: String,
+    /// The application may leave background tasks.
+    pub(crate) tasks: bool,
 }
 
 /// Methods whose strings are kept. GET comes first because it is in the constants already.
@@ -322,6 +324,9 @@ fn constants<'py>(py: Python<'py>, facts: &Facts, mount: &Mount) -> PyResult<Bou
     set("wsgi.multiprocess", flag(facts.multiprocess))?;
     set("wsgi.run_once", flag(false))?;
     set("wsgi.input_terminated", flag(true))?;
+    if facts.tasks {
+        set("smarthttpd.tasks", tasks::module(py)?)?;
+    }
     reserve(&environ)?;
     Ok(environ)
 }

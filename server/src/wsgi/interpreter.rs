@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::venv::{self, VenvError};
-use super::{Facts, LoadError, WsgiApplication, loader};
+use super::{Facts, LoadError, WsgiApplication, loader, tasks};
 
 /// The version of Python that is linked in, e.g. `3.11`.
 const VERSION: &str = env!("SMARTHTTPD_BUILD_PYTHON_VERSION");
@@ -95,6 +95,7 @@ pub(crate) fn initialize(options: &PythonOptions) -> Result<Interpreter, StartEr
     if STARTED.swap(true, Ordering::SeqCst) {
         return Err(StartError::Twice);
     }
+    tasks::register();
     start(&program, &argv0)?;
     let interpreter = Interpreter(());
     Python::attach(|py| prepare(py, &options.pythonpath)).map_err(|error| StartError::Python(error.to_string()))?;

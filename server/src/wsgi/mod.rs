@@ -21,6 +21,7 @@
 //! | `file_wrapper` | `wsgi.file_wrapper` |
 //! | `presence` | a pool thread as Python knows it |
 //! | `traceback` | exceptions as text |
+//! | `tasks` | `smarthttpd_tasks`: the module by which applications leave background tasks, and how one runs |
 //! | `detached` | running our own code without the interpreter lock |
 //!
 //! # Invariants
@@ -45,6 +46,7 @@ mod names;
 mod origin;
 mod presence;
 mod start_response;
+mod tasks;
 mod traceback;
 mod venv;
 

@@ -19,4 +19,5 @@ mod scaling;
 mod signals;
 mod statics;
 mod support;
+mod tasks;
 mod wsgi;

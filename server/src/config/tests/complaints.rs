@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 39] = [
+    let table: [(&[&str], String); 44] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -42,6 +42,11 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--static", "/s=/nowhere"], "--static: /nowhere is not a directory; give one for /s, or leave it out".into()),
         (&["a", "--static", "/s=/", "--static", "/s/=/tmp"], "--static: /s is given twice; leave one out".into()),
         (&["a", "--static-max-age", "1h"], "--static-max-age: belongs to --static, and there is none; give --static /PREFIX=DIR as well".into()),
+        (&["a", "--tasks-concurrency=1000"], "--tasks-concurrency: 1000 is more than 256, and each may take a thread; give a smaller number".into()),
+        (&["a", "--tasks-concurrency=2", "--mpm=prefork"], "--tasks-concurrency: a worker with one thread does one thing at a time, be it a request or a task; leave it out, or allow more threads".into()),
+        (&["a", "--tasks-concurrency=2", "--mpm=static", "--threads=1"], "--tasks-concurrency: a worker with one thread does one thing at a time, be it a request or a task; leave it out, or allow more threads".into()),
+        (&["a", "--tasks-concurrency=off", "--tasks-queue=5"], "--tasks-queue: means nothing while --tasks-concurrency is off; leave out either".into()),
+        (&["a", "--tasks-queue=0"], "--tasks-queue: '0' is not a whole number from 1 to 65536".into()),
         (&["--config", "/nowhere.toml"], "--config: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file".into()),
         (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
         (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, stop".into()),

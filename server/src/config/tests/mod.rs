@@ -94,6 +94,7 @@ fn the_defaults_need_no_tuning() {
         control_off: false,
         max_requests: None,
         max_requests_jitter: 0,
+        tasks: Some(Tasks { concurrency: 1, queue: 1000 }),
     };
     assert_eq!(config(&["app:app"], &[]), expected);
 }

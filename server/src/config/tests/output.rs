@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 8] = [
+    let table: [&[&str]; 10] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -32,6 +32,8 @@ fn the_printed_configuration_is_read_back() {
         ],
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
+        &["a", "--tasks-concurrency=4", "--tasks-queue=9"],
+        &["a", "--tasks-concurrency=off"],
     ];
     for arguments in table {
         let asked = config(arguments, &[]);
@@ -77,6 +79,7 @@ fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
         "Binding:",
         "Behind a proxy:",
         "Process management:",
+        "Background tasks:",
         "Limits and timeouts:",
         "Logging:",
         "Configuration:",

@@ -11,6 +11,7 @@
 mod monitor;
 mod siblings;
 mod stragglers;
+mod tasks;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -22,6 +23,7 @@ use mpm::sizing;
 
 use self::siblings::DRIP;
 use self::stragglers::Began;
+use self::tasks::Tasks;
 use super::call::{Caller, Measured, Office, Tools};
 use super::outbox::{Delivery, Outbox};
 use super::reactor::{Done, Job, Reactor};
@@ -53,6 +55,16 @@ pub(super) struct Bounds {
     pub(super) most_requests: u64,
     /// How long requests may take to finish when the worker is to leave.
     pub(super) graceful: Duration,
+    pub(super) tasks: TaskBounds,
+}
+
+/// Bounds of the background tasks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TaskBounds {
+    /// Tasks that may wait.
+    pub(super) queue: u32,
+    /// Tasks that may run at once; 0: there are none.
+    pub(super) concurrency: u32,
 }
 
 /// What a thread works with.
@@ -123,6 +135,7 @@ pub(super) struct Pool {
     /// When a less busy worker may next be looked for.
     next_search_ns: AtomicU64,
     review: Mutex<Review>,
+    tasks: Tasks,
 }
 
 #[derive(Default)]
@@ -188,6 +201,7 @@ impl Pool {
             next_drip_ns: AtomicU64::new(0),
             next_search_ns: AtomicU64::new(0),
             review: Mutex::default(),
+            tasks: Tasks::new(bounds.tasks.queue as usize, bounds.tasks.concurrency as usize),
         })
     }
 
@@ -210,6 +224,7 @@ impl Pool {
     /// One thread's life.
     fn work(self: &Arc<Pool>, ageing: Ageing) {
         let mut desk = Desk { tools: Tools::new(), began: self.sign_on() };
+        tasks::sign_on(&desk.began);
         loop {
             match self.reactor.try_lock() {
                 Ok(reactor) => self.lead(reactor, &mut desk),
@@ -273,7 +288,7 @@ impl Pool {
     }
 
     /// Another thread attends to the reactor: takes what is queued, then rests.
-    fn follow(&self, done: Done, desk: &mut Desk) {
+    fn follow(self: &Arc<Pool>, done: Done, desk: &mut Desk) {
         self.deliver(done);
         let mut now_ns = clock::monotonic_ns();
         while let Some(job) = self.take() {
@@ -314,7 +329,7 @@ impl Pool {
     }
 
     /// One turn of the event loop. True when the worker has nothing more to do in this life.
-    fn turn(&self, reactor: &mut Reactor, jobs: &mut VecDeque<Job>) -> bool {
+    fn turn(self: &Arc<Pool>, reactor: &mut Reactor, jobs: &mut VecDeque<Job>) -> bool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
         self.slot.beat(now_ns);
@@ -334,7 +349,7 @@ impl Pool {
         if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
             self.wake_monitor();
         }
-        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 {
+        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 && self.tasks.close() {
             return true;
         }
         self.caller.flush_logs();
@@ -369,8 +384,9 @@ impl Pool {
         }
     }
 
-    fn drain(&self, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
+    fn drain(self: &Arc<Pool>, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
         if !self.draining.swap(true, Ordering::Relaxed) {
+            self.drain_tasks();
             self.slot.set_phase(Phase::Draining);
             self.notify_supervisor();
         }
@@ -441,14 +457,17 @@ impl Pool {
         }
     }
 
-    fn call(&self, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
+    fn call(self: &Arc<Pool>, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
         desk.began.store(now_ns, Ordering::Relaxed);
         let alone = self.slot.in_flight() <= 1;
         let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, &mut desk.tools, self, now_ns, alone);
+            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone);
         desk.began.store(0, Ordering::Relaxed);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
+        if self.tasks.are_held() {
+            self.release_tasks(&desk.began);
+        }
         done
     }
 

@@ -20,4 +20,4 @@ pub(crate) use gate::Gate;
 pub(crate) use launch::Launch;
 pub(crate) use load::Load;
 pub(crate) use server::Server;
-pub(crate) use status::Status;
+pub(crate) use status::{Status, Tasks};

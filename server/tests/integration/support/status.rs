@@ -18,6 +18,7 @@ pub(crate) struct Status {
     pub(crate) totals: Totals,
     pub(crate) workers: Vec<Worker>,
     pub(crate) counters: Counters,
+    pub(crate) tasks: Tasks,
     pub(crate) decisions: Vec<Decision>,
 }
 
@@ -43,6 +44,17 @@ pub(crate) struct Worker {
     pub(crate) threads: u32,
     pub(crate) requests: u64,
     pub(crate) errors: u64,
+    pub(crate) tasks: Tasks,
+}
+
+/// Background tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Tasks {
+    pub(crate) queued: u64,
+    pub(crate) running: u64,
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) dropped: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -1,0 +1,138 @@
+//! What becomes of tasks when their worker leaves: in good order, out of time, or killed.
+
+use nix::sys::signal::Signal;
+
+use super::{NONE, Notes, SHAPES, await_tasks, leave};
+use crate::support::{Gate, Launch, Load, Server, Tasks, processes};
+
+/// A server with three tasks from one request, which wait at a gate or for their turn.
+fn with_three(launch: Launch) -> (Server, Notes, Gate) {
+    let server = launch.start();
+    let (notes, gate) = (Notes::of(&server), Gate::new(server.folder(), "gate"));
+    leave(&server, &notes.task("1,2,3", Some(&gate)));
+    (server, notes, gate)
+}
+
+#[test]
+fn a_stop_finishes_every_task() {
+    for shape in SHAPES {
+        let (mut server, notes, mut gate) = with_three(Launch::new("tasks_site:app").args(shape));
+        server.await_status("all are there", |status| status.tasks.running + status.tasks.queued == 3);
+        server.signal(Signal::SIGTERM);
+        server.await_status("the server drains", |status| status.phase == "draining");
+        gate.open();
+        assert_eq!(server.await_exit().code(), Some(0));
+        let mut lines = notes.lines();
+        lines.sort();
+        assert_eq!(lines, ["1", "2", "3"], "{shape}");
+        assert!(!server.log().contains("background task"), "{shape}: {}", server.log());
+    }
+}
+
+#[test]
+fn without_the_supervisor_every_task_is_finished() {
+    let (mut server, notes, mut gate) = with_three(Launch::new("tasks_site:app").fixed(1, 4));
+    await_tasks(&server, Tasks { running: 1, queued: 2, ..NONE });
+    server.kill_supervisor();
+    gate.open();
+    server.await_end_of_all();
+    assert_eq!(notes.lines(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_worker_that_is_replaced_finishes_its_tasks() {
+    let shapes = [
+        "--mpm static --workers 1 --threads 4 --max-requests 3",
+        "--mpm static --workers 1 --threads 1 --max-requests 3",
+        "--mpm adaptive --max-workers 1 --max-requests 3",
+    ];
+    for shape in shapes {
+        let server = Launch::new("tasks_site:app").args(shape).start();
+        let (notes, mut gate) = (Notes::of(&server), Gate::new(server.folder(), "gate"));
+        let before = server.status().pids();
+        leave(&server, &notes.task("1", None));
+        leave(&server, &notes.task("2", None));
+        leave(&server, &notes.task("3", Some(&gate)));
+        let status = server.await_status("a successor", |status| {
+            status.workers.iter().any(|worker| worker.phase == "ready" && !before.contains(&worker.pid))
+        });
+        let leaving =
+            status.workers.iter().find(|worker| before.contains(&worker.pid)).expect("it stays for its tasks");
+        assert_eq!((leaving.phase.as_str(), leaving.busy), ("draining", true), "{shape}");
+        assert_eq!(server.get("/").text(), "Hello", "{shape}");
+        gate.open();
+        let status = server.await_status("it has left", |status| status.counters.retired == 1);
+        assert_eq!((status.counters.killed, status.counters.died), (0, 0), "{shape}");
+        assert_eq!(status.tasks, Tasks { done: 3, ..NONE }, "{shape}");
+        // Of different requests: each begins when the thread of its own call gets to release it.
+        let mut lines = notes.lines();
+        lines.sort();
+        assert_eq!(lines, ["1", "2", "3"], "{shape}");
+    }
+}
+
+#[test]
+fn tasks_that_find_no_time_are_named() {
+    let (server, notes, _gate) =
+        with_three(Launch::new("tasks_site:app").fixed(1, 4).args("--max-requests 1 --graceful-timeout 2s"));
+    await_tasks(&server, Tasks { dropped: 3, ..NONE });
+    assert_eq!(server.status().counters.killed, 1);
+    assert_eq!(notes.lines(), [""; 0]);
+    let log = server.log();
+    for line in [
+        "the graceful timeout is nearly over: 2 background task(s) dropped that have not begun: tasks_site.work (2)\n",
+        "the graceful timeout is nearly over: 1 background task(s) still run and are lost if they don't end now: tasks_site.work\n",
+        "took 1 background task(s) with it: 1 running, 0 waiting\n",
+    ] {
+        assert!(log.contains(line), "{line} in {log}");
+    }
+    assert_eq!(server.get("/").text(), "Hello");
+}
+
+#[test]
+fn a_killed_worker_loses_its_tasks_and_they_are_counted() {
+    let server = Launch::new("tasks_site:app").fixed(1, 4).start();
+    let (notes, gate) = (Notes::of(&server), Gate::new(server.folder(), "gate"));
+    leave(&server, &notes.task("0", None));
+    leave(&server, "/trouble");
+    await_tasks(&server, Tasks { done: 1, failed: 4, ..NONE });
+    leave(&server, &notes.task("1,2,3", Some(&gate)));
+    let status = await_tasks(&server, Tasks { running: 1, queued: 2, done: 1, failed: 4, ..NONE });
+    processes::send(status.pids()[0], Signal::SIGKILL);
+    let status = await_tasks(&server, Tasks { done: 1, failed: 4, dropped: 3, ..NONE });
+    assert_eq!(status.counters.died, 1);
+    assert!(server.log().contains("took 3 background task(s) with it: 1 running, 2 waiting"), "{}", server.log());
+    leave(&server, &notes.task("4", None));
+    await_tasks(&server, Tasks { done: 2, failed: 4, dropped: 3, ..NONE });
+    assert_eq!(notes.lines(), ["0", "4"]);
+}
+
+#[test]
+fn whatever_is_killed_under_load_every_task_is_accounted_for() {
+    let shapes = ["--mpm static --workers 2 --threads 4 --tasks-concurrency 2", "--mpm prefork --keep-alive-timeout 1"];
+    for shape in shapes {
+        let server = Launch::new("tasks_site:app").args(shape).start();
+        let notes = Notes::of(&server);
+        let (answered, lost) = Load::run(&server, 4, &notes.task("task", None), |load| {
+            for deaths in 1..=3 {
+                load.await_answers(50);
+                processes::send(server.status().pids()[0], Signal::SIGKILL);
+                server.await_status("it was noticed", |status| status.counters.died == deaths);
+            }
+            load.await_answers(50);
+            (load.answered(), load.lost())
+        });
+        let status = server.await_status("all is done", |status| {
+            let Tasks { queued, running, .. } = status.tasks;
+            queued + running == 0 && status.in_flight() == 0
+        });
+        let Tasks { done, failed, dropped, .. } = status.tasks;
+        let (accounted, done) = ((done + failed + dropped) as usize, done as usize);
+        assert_eq!(failed, 0, "{shape}: {status:#?}");
+        // The load has gone on for a moment, and of a lost answer nobody knows whether its task was taken.
+        assert!(accounted >= answered, "{shape}: {accounted} of {answered} and {lost} lost; {status:#?}");
+        // A task may be killed between its note and its end.
+        let noted = notes.lines().len();
+        assert!((done..=accounted).contains(&noted), "{shape}: {noted} notes; {status:#?}");
+    }
+}
