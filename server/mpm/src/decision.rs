@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Snapshot, WorkerView};
+
 /// One order to the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,6 +40,12 @@ impl Decision {
     pub(crate) fn spawn(at: Duration, count: u32, mut reason: String) -> Self {
         append_outcome(&mut reason, format_args!("+{count} {}", noun(count)));
         Self { at, actions: vec![Action::Spawn { count }], reason }
+    }
+
+    /// Starts those that are missing because they ended without an order.
+    pub(crate) fn successors(snapshot: &Snapshot<'_>, missing: u32) -> Self {
+        let have = snapshot.count(WorkerView::serves);
+        Self::spawn(snapshot.now, missing, format!("want {}, have {have}", have.saturating_add(missing)))
     }
 
     /// Retires the workers in these slots; the reason gets the arrow, the count and the slot when it is one.

@@ -9,8 +9,11 @@
 //! | `snapshot` | what a policy may know: workers, counters, backlog, limits |
 //! | `decision` | what a policy may order, and its reason |
 //! | `prefork` | Apache 2.4's fixed thresholds |
+//! | `dynamic` | PHP-FPM's dynamic number of children |
 //! | `fixed` | a constant number of workers |
 //! | `adaptive` | square-root staffing on measured demand |
+//! | `complement` | who was ordered and not retired, so that others get successors |
+//! | `per_worker` | what is remembered of each worker between two snapshots |
 //! | `spawn_pause` | how long nothing is started after a failed start |
 //! | [`sizing`] | how many calls one worker runs at once |
 //!
@@ -20,9 +23,14 @@
 #![forbid(unsafe_code)]
 
 mod adaptive;
+mod complement;
 mod decision;
+mod dynamic;
 mod fixed;
+mod per_worker;
 mod prefork;
+#[cfg(test)]
+mod sample;
 pub mod sizing;
 mod snapshot;
 mod spawn_pause;
@@ -31,6 +39,7 @@ use std::time::Duration;
 
 pub use adaptive::Adaptive;
 pub use decision::{Action, Decision};
+pub use dynamic::{Dynamic, DynamicConfig};
 pub use fixed::Static;
 pub use prefork::{Prefork, PreforkConfig};
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};

@@ -60,6 +60,12 @@ impl WorkerView {
     pub(crate) fn serves(&self) -> bool {
         self.phase != Phase::Draining
     }
+
+    /// True if a request could begin in it at once: it has no call, and none waits for it. An open connection alone is no
+    /// work, except to [`Prefork`](crate::Prefork).
+    pub(crate) fn has_nothing_to_do(&self) -> bool {
+        self.phase == Phase::Ready && self.in_flight == 0 && self.queued == 0
+    }
 }
 
 /// Why a policy is asked.
@@ -111,5 +117,17 @@ impl Snapshot<'_> {
     pub(crate) fn count(&self, like: impl Fn(&WorkerView) -> bool) -> u32 {
         let count = self.workers.iter().filter(|worker| like(worker)).count();
         u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Requests and connections that nobody serves yet. A server with one request per process and connection leaves them
+    /// all in the listener's queue; here a worker holds those that arrive over connections that it has.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.workers.iter().fold(self.backlog, |waiting, worker| waiting.saturating_add(worker.queued))
+    }
+
+    /// The one that has been there for longest among those like this; the lowest slot of several.
+    pub(crate) fn oldest(&self, like: impl Fn(&WorkerView) -> bool) -> Option<&WorkerView> {
+        let eldest = |worker: &&WorkerView| (worker.age, std::cmp::Reverse(worker.slot));
+        self.workers.iter().filter(|worker| like(worker)).max_by_key(eldest)
     }
 }
