@@ -9,7 +9,7 @@
 //! | `snapshot` | what a policy may know: workers, counters, backlog, limits |
 //! | `decision` | what a policy may order, and its reason |
 //! | `prefork` | Apache 2.4's fixed thresholds |
-//! | `dynamic` | PHP-FPM's dynamic number of children |
+//! | `dynamic`, `ondemand` | PHP-FPM's two ways to manage children |
 //! | `fixed` | a constant number of workers |
 //! | `adaptive` | square-root staffing on measured demand |
 //! | `complement` | who was ordered and not retired, so that others get successors |
@@ -27,6 +27,7 @@ mod complement;
 mod decision;
 mod dynamic;
 mod fixed;
+mod ondemand;
 mod per_worker;
 mod prefork;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use adaptive::Adaptive;
 pub use decision::{Action, Decision};
 pub use dynamic::{Dynamic, DynamicConfig};
 pub use fixed::Static;
+pub use ondemand::{OnDemand, OnDemandConfig};
 pub use prefork::{Prefork, PreforkConfig};
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
 
