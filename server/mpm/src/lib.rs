@@ -10,6 +10,7 @@
 //! | `decision` | what a policy may order, and its reason |
 //! | `prefork` | Apache 2.4's fixed thresholds |
 //! | `dynamic`, `ondemand` | PHP-FPM's two ways to manage children |
+//! | `unit` | NGINX Unit's processes |
 //! | `fixed` | a constant number of workers |
 //! | `adaptive` | square-root staffing on measured demand |
 //! | `complement` | who was ordered and not retired, so that others get successors |
@@ -35,6 +36,7 @@ mod sample;
 pub mod sizing;
 mod snapshot;
 mod spawn_pause;
+mod unit;
 
 use std::time::Duration;
 
@@ -45,6 +47,7 @@ pub use fixed::Static;
 pub use ondemand::{OnDemand, OnDemandConfig};
 pub use prefork::{Prefork, PreforkConfig};
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
+pub use unit::{Unit, UnitConfig};
 
 /// Decides how many workers there should be.
 ///
