@@ -9,6 +9,7 @@
 //! | `snapshot` | what a policy may know: workers, counters, backlog, limits |
 //! | `decision` | what a policy may order, and its reason |
 //! | `prefork` | Apache 2.4's fixed thresholds |
+//! | `busyness` | uWSGI's busyness |
 //! | `dynamic`, `ondemand` | PHP-FPM's two ways to manage children |
 //! | `unit` | NGINX Unit's processes |
 //! | `fixed` | a constant number of workers |
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod adaptive;
+mod busyness;
 mod complement;
 mod decision;
 mod dynamic;
@@ -41,6 +43,7 @@ mod unit;
 use std::time::Duration;
 
 pub use adaptive::Adaptive;
+pub use busyness::{Busyness, BusynessConfig};
 pub use decision::{Action, Decision};
 pub use dynamic::{Dynamic, DynamicConfig};
 pub use fixed::Static;
