@@ -9,7 +9,7 @@
 //! | `snapshot` | what a policy may know: workers, counters, backlog, limits |
 //! | `decision` | what a policy may order, and its reason |
 //! | `prefork` | Apache 2.4's fixed thresholds |
-//! | `busyness` | uWSGI's busyness |
+//! | `busyness`, `spare` | uWSGI's two cheaper algorithms |
 //! | `dynamic`, `ondemand` | PHP-FPM's two ways to manage children |
 //! | `unit` | NGINX Unit's processes |
 //! | `fixed` | a constant number of workers |
@@ -37,6 +37,7 @@ mod prefork;
 mod sample;
 pub mod sizing;
 mod snapshot;
+mod spare;
 mod spawn_pause;
 mod unit;
 
@@ -50,6 +51,7 @@ pub use fixed::Static;
 pub use ondemand::{OnDemand, OnDemandConfig};
 pub use prefork::{Prefork, PreforkConfig};
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
+pub use spare::{Spare, SpareConfig};
 pub use unit::{Unit, UnitConfig};
 
 /// Decides how many workers there should be.
