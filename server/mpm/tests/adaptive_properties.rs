@@ -1,51 +1,15 @@
 //! What holds for the adaptive policy whatever the snapshots say.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mpm::{Action, Adaptive, Cause, Limits, Phase, Policy, Snapshot, Totals, WorkerView};
 use proptest::prelude::*;
 
-fn cause() -> impl Strategy<Value = Cause> {
-    prop_oneof![Just(Cause::Tick), Just(Cause::Saturated), Just(Cause::Exited), Just(Cause::Started)]
-}
+#[allow(dead_code, reason = "each test with random snapshots needs its part of them")]
+mod moments;
 
-fn phase() -> impl Strategy<Value = Phase> {
-    prop_oneof![1 => Just(Phase::Starting), 6 => Just(Phase::Ready), 1 => Just(Phase::Draining)]
-}
-
-fn duration() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        (0_u64..10_000).prop_map(Duration::from_millis),
-        any::<u64>().prop_map(Duration::from_nanos),
-        any::<u64>().prop_map(Duration::from_secs),
-    ]
-}
-
-prop_compose! {
-    fn totals()(requests in prop_oneof![0_u64..5_000, any::<u64>()], wall in duration(), cpu in duration(), gil_wait in duration())
-        -> Totals { Totals { requests, wall, cpu, gil_wait } }
-}
-
-prop_compose! {
-    fn worker()(
-        slot in 0_u32..40, generation in 0_u32..3, phase in phase(), age in 0_u64..20_000,
-        connections in 0_u32..50, in_flight in 0_u32..70, queued in prop_oneof![0_u32..5, any::<u32>()],
-        totals in totals(),
-    ) -> WorkerView {
-        let age = Duration::from_millis(age);
-        WorkerView { slot, generation, phase, age, connections, in_flight, queued, threads: in_flight, totals }
-    }
-}
-
-/// Living workers with distinct slots, ordered by slot.
-fn workers() -> impl Strategy<Value = Vec<WorkerView>> {
-    prop::collection::vec(worker(), 0..40).prop_map(|mut workers| {
-        workers.sort_by_key(|worker| worker.slot);
-        workers.dedup_by_key(|worker| worker.slot);
-        workers
-    })
-}
+use moments::{moment, serving, workers};
 
 prop_compose! {
     fn limits()(
@@ -54,26 +18,6 @@ prop_compose! {
     ) -> Limits {
         Limits { min_workers, max_workers, min_threads: 1, max_threads, cpus, memory_workers }
     }
-}
-
-#[derive(Debug, Clone)]
-struct Moment {
-    after: Duration,
-    cause: Cause,
-    workers: Vec<WorkerView>,
-    backlog: u32,
-}
-
-prop_compose! {
-    fn moment()(
-        after in 0_u64..3_000, cause in cause(), workers in workers(), backlog in prop_oneof![0_u32..20, any::<u32>()],
-    ) -> Moment {
-        Moment { after: Duration::from_millis(after), cause, workers, backlog }
-    }
-}
-
-fn serving(workers: &[WorkerView]) -> u32 {
-    workers.iter().filter(|worker| worker.phase != Phase::Draining).count() as u32
 }
 
 proptest! {
@@ -180,6 +124,57 @@ proptest! {
         let floor = limits.min_workers.max(1);
         prop_assert!((floor..=limits.max_workers.min(limits.memory_workers).max(floor)).contains(&settled));
     }
+
+    /// Constant demand makes the number of workers grow or shrink, and turn round once at most.
+    #[test]
+    fn constant_demand_makes_nothing_oscillate(
+        limits in limits(), have in 0_u32..30, rate in 0_u64..100, milliseconds in 1_u64..300, cpu_share in 0.0_f64..1.0,
+    ) {
+        let mut policy = Adaptive::new(limits);
+        let mut model = Constant::new(have, rate, milliseconds, cpu_share);
+        let mut directions = Vec::new();
+        for _ in 0..600 {
+            let before = model.workers.len();
+            model.obey(&mut policy);
+            directions.extend(Some(model.workers.len().cmp(&before)).filter(|direction| direction.is_ne()));
+        }
+        directions.dedup();
+        prop_assert!(directions.len() <= 2, "{directions:?}");
+    }
+
+    /// Whatever the scoreboard says at first, of workers in any phase with any counters: once it is sane, there are soon
+    /// enough workers, within the bounds, and they stay.
+    #[test]
+    fn any_scoreboard_recovers(
+        limits in limits(), scoreboard in workers(), backlog in any::<u32>(),
+        rate in 0_u64..100, milliseconds in 1_u64..300, cpu_share in 0.0_f64..1.0,
+    ) {
+        let mut policy = Adaptive::new(limits);
+        let mut model = Constant::new(0, rate, milliseconds, cpu_share);
+        policy.decide(&Snapshot { now: model.now, cause: Cause::Tick, workers: &scoreboard, backlog });
+        // Those that were to leave have left, those that were starting have started, the others go on.
+        model.workers = scoreboard.into_iter().filter(|worker| worker.phase != Phase::Draining).collect();
+        for worker in &mut model.workers {
+            let Totals { requests, wall, cpu, .. } = worker.totals;
+            let sane = |time: Duration| time.min(Duration::from_secs(1 << 40));
+            worker.totals = Totals { requests: requests >> 1, wall: sane(wall), cpu: sane(cpu), ..worker.totals };
+            (worker.phase, worker.in_flight, worker.queued) = (Phase::Ready, 0, 0);
+        }
+        for _ in 0..600 {
+            model.obey(&mut policy);
+        }
+        let settled = model.workers.len() as u32;
+        for _ in 0..200 {
+            model.obey(&mut policy);
+            prop_assert_eq!(model.workers.len() as u32, settled);
+        }
+        let floor = limits.min_workers.max(1);
+        let ceiling = limits.max_workers.min(limits.memory_workers).max(floor);
+        prop_assert!((floor..=ceiling).contains(&settled));
+        let load = rate as f64 * 10.0 * milliseconds as f64 / 1_000.0;
+        let needed = (load / f64::from(limits.max_threads.max(1))).ceil() as u32;
+        prop_assert!(settled >= needed.min(ceiling), "{settled} workers for {load} calls at once");
+    }
 }
 
 /// Workers under the same load for ever: every tick, each does its share of `rate` calls of the same kind.
@@ -225,7 +220,7 @@ impl Constant {
     fn tick(&mut self) -> Vec<WorkerView> {
         self.now += Duration::from_millis(100);
         self.ticks += 1;
-        let count = self.workers.len() as u64;
+        let count = self.workers.len().max(1) as u64;
         let running = self.rate as f64 * 10.0 * self.call.wall.as_secs_f64();
         for (index, worker) in self.workers.iter_mut().enumerate() {
             let calls = self.rate / count + u64::from((index as u64) < self.rate % count);
@@ -320,7 +315,7 @@ fn a_reason_can_be_recomputed() {
     );
 }
 
-/// A quadratic lookup would take seconds here.
+/// How long a tick takes then is measured, not tested (`benches/tick.rs`).
 #[test]
 fn ten_thousand_workers_are_no_problem() {
     let limits = Limits {
@@ -333,18 +328,11 @@ fn ten_thousand_workers_are_no_problem() {
     };
     let mut policy = Adaptive::new(limits);
     let mut model = Constant::new(10_000, 100_000, 50, 0.02);
-    let mut spent = Duration::ZERO;
     let mut retired = 0;
     for _ in 0..80 {
         let workers = model.tick();
         let snapshot = Snapshot { now: model.now, cause: Cause::Tick, workers: &workers, backlog: 0 };
-        let start = Instant::now();
-        let decision = policy.decide(&snapshot);
-        spent += start.elapsed();
-        retired += decision.map_or(0, |decision| decision.actions.len());
+        retired += policy.decide(&snapshot).map_or(0, |decision| decision.actions.len());
     }
     assert!(retired >= 2_500, "a quarter at once: {retired}");
-    let mean = spent / 80;
-    // Below 1 ms when optimised; the bound leaves room for an unoptimised build on a busy machine.
-    assert!(mean < Duration::from_millis(100), "{mean:?} per decision");
 }
