@@ -1,5 +1,6 @@
 //! The adaptive policy together with the workers' own sizing, on a model of a server under load.
 
+#[allow(dead_code, reason = "each test of policies in motion needs its part of the model")]
 mod fleet;
 
 use fleet::{Cost, Fleet, Machine};

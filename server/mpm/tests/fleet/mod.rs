@@ -155,6 +155,8 @@ impl<P: Policy> Fleet<P> {
         self.workers.retain(|worker| worker.phase != Phase::Draining || !worker.calls.is_empty());
         if self.now.is_multiple_of(100) {
             self.size();
+        }
+        if u128::from(self.now).is_multiple_of(self.policy.tick().as_millis()) {
             self.decide(Cause::Tick, observed);
         }
         if started {
