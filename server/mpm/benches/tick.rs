@@ -43,6 +43,7 @@ impl Fleet {
         for worker in &mut self.workers {
             worker.age += tick;
             worker.in_flight = u32::from((u64::from(worker.slot) + self.ticks).is_multiple_of(2));
+            worker.connections = worker.in_flight;
             worker.totals.requests += 1;
             worker.totals.wall += tick / 3;
             worker.totals.cpu += tick / 300;

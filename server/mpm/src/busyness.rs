@@ -159,7 +159,7 @@ impl Busyness {
         let now = snapshot.now;
         self.seen.update(snapshot.workers, |worker, seen| {
             let mut seen = seen.unwrap_or(Seen { running: Duration::ZERO, was_busy: false });
-            seen.was_busy |= worker.in_flight > 0;
+            seen.was_busy |= worker.is_taken();
             seen
         });
         let Some(checked) = self.checked else {
@@ -230,7 +230,7 @@ impl Busyness {
     fn grow(&mut self, snapshot: &Snapshot<'_>, reason: String) -> Option<Decision> {
         let count = self.free(snapshot).min(self.config.cheaper_step);
         if count == 0 {
-            return self.note_maximum(snapshot, reason);
+            return self.note_maximum(snapshot, &reason);
         }
         self.last = Last::Spawned;
         if self.last_cheaped.is_some_and(|at| self.windows_since(at, snapshot.now) <= u128::from(self.multiplier)) {
@@ -292,7 +292,7 @@ impl Busyness {
         self.emergency = self.emergency.saturating_add(count);
         self.set_next_cheap(snapshot.now);
         if count == 0 {
-            return self.note_maximum(snapshot, reason);
+            return self.note_maximum(snapshot, &reason);
         }
         Some(self.spawn(snapshot, count, reason))
     }
@@ -303,7 +303,7 @@ impl Busyness {
         Decision::spawn(snapshot.now, count, reason)
     }
 
-    fn note_maximum(&mut self, snapshot: &Snapshot<'_>, reason: String) -> Option<Decision> {
+    fn note_maximum(&mut self, snapshot: &Snapshot<'_>, reason: &str) -> Option<Decision> {
         if std::mem::replace(&mut self.reached_max, true) {
             return None;
         }

@@ -80,7 +80,8 @@ impl OnDemand {
         let waiting = snapshot.waiting();
         let living = snapshot.count(|_| true);
         let starting = snapshot.count(|worker| worker.phase == Phase::Starting);
-        if waiting <= starting {
+        // At the maximum FPM doesn't look whether somebody is idle before it complains.
+        if waiting <= starting || snapshot.workers.iter().any(WorkerView::has_nothing_to_do) {
             return None;
         }
         let reason = format!("{waiting} waiting, none idle of {living}");
@@ -90,9 +91,6 @@ impl OnDemand {
             }
             let reason = format!("{reason}, but reached pm.max_children {max_children}: consider raising it");
             return Some(Decision::note(snapshot.now, reason));
-        }
-        if snapshot.workers.iter().any(WorkerView::has_nothing_to_do) {
-            return None;
         }
         self.reached_max = false;
         self.complement.ordered(1);

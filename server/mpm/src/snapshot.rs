@@ -61,10 +61,14 @@ impl WorkerView {
         self.phase != Phase::Draining
     }
 
-    /// True if a request could begin in it at once: it has no call, and none waits for it. An open connection alone is no
-    /// work, except to [`Prefork`](crate::Prefork).
+    /// True if somebody has it, who need not have a call yet: a process of uWSGI, PHP-FPM or Apache has one connection.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.connections > 0 || self.in_flight > 0 || self.queued > 0
+    }
+
+    /// True if a request could begin in it at once.
     pub(crate) fn has_nothing_to_do(&self) -> bool {
-        self.phase == Phase::Ready && self.in_flight == 0 && self.queued == 0
+        self.phase == Phase::Ready && !self.is_taken()
     }
 }
 

@@ -80,7 +80,7 @@ impl Spare {
         let SpareConfig { cheaper, cheaper_overload, .. } = self.config;
         let active = snapshot.count(WorkerView::serves);
         // A starting worker is not busy: uWSGI doesn't start another one on top of it.
-        let busy = snapshot.count(|worker| worker.serves() && worker.in_flight > 0);
+        let busy = snapshot.count(|worker| worker.serves() && worker.is_taken());
         if busy == active {
             self.overloaded = self.overloaded.saturating_add(1);
             self.idle = 0;

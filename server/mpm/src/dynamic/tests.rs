@@ -39,7 +39,11 @@ fn one_beat() {
         ("too few idle", vec![busy(0), busy(1), idle(2)], spawn(1)),
         ("starting is not idle", vec![busy(0), starting(1), starting(2)], spawn(1)),
         ("a request in the queue is not idle", vec![WorkerView { queued: 1, ..idle(0) }, idle(1)], spawn(1)),
-        ("an open connection is", vec![WorkerView { connections: 3, ..idle(0) }, idle(1)], vec![]),
+        (
+            "neither is a connection without a request",
+            vec![WorkerView { connections: 1, ..idle(0) }, idle(1)],
+            spawn(1),
+        ),
         ("exactly max_spare", crowd(1, 4), vec![]),
         ("too many idle: the oldest of them", crowd(1, 5), retire(1)),
         ("one a beat", crowd(0, 9), retire(0)),

@@ -11,8 +11,11 @@ fn ask(policy: &mut Spare, second: u64, cause: Cause, workers: &[WorkerView]) ->
     policy.decide(&Snapshot { now: Duration::from_secs(second), cause, workers, backlog: 50 })
 }
 
-/// The seconds at which something was done, and what, with so many busy and idle.
-fn watch(policy: &mut Spare, from: u64, seconds: u64, busy: u32, idle: u32) -> Vec<(u64, i64)> {
+/// The second at which something was done, and the change.
+type Change = (u64, i64);
+
+/// What is done, with so many busy and idle.
+fn watch(policy: &mut Spare, from: u64, seconds: u64, busy: u32, idle: u32) -> Vec<Change> {
     let workers = crowd(busy, idle);
     let change = |action: &Action| match action {
         Action::Spawn { count } => i64::from(*count),
@@ -51,7 +54,7 @@ fn one_idle_worker_takes_a_busy_second_back() {
 
 #[test]
 fn shrinks_by_one_each_time_several_were_idle_for_the_overload() {
-    let rows: &[(u32, u32, &[(u64, i64)])] = &[
+    let rows: &[(u32, u32, &[Change])] = &[
         (0, 4, &[(3, -1), (6, -1), (9, -1)]),
         (2, 2, &[(3, -1), (6, -1), (9, -1)]),
         (3, 1, &[]), // one spare is stable
