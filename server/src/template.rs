@@ -153,16 +153,17 @@ fn multithread(mpm: &Mpm) -> bool {
     match mpm {
         Mpm::Adaptive { max_threads, .. } => *max_threads > 1,
         Mpm::Static { threads, .. } => *threads > 1,
-        Mpm::Prefork { .. } => false,
+        Mpm::Prefork { .. }
+        | Mpm::Busyness { .. }
+        | Mpm::Spare { .. }
+        | Mpm::Dynamic { .. }
+        | Mpm::Ondemand { .. }
+        | Mpm::Unit { .. } => false,
     }
 }
 
 fn multiprocess(mpm: &Mpm) -> bool {
-    match mpm {
-        Mpm::Adaptive { max_workers, .. } => *max_workers > 1,
-        Mpm::Static { workers, .. } => *workers > 1,
-        Mpm::Prefork { max_request_workers, .. } => *max_request_workers > 1,
-    }
+    mpm.most_workers() > 1
 }
 
 /// Forks and reaps until the supervisor is gone.

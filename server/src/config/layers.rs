@@ -221,7 +221,7 @@ mod tests {
             ("preload = \"yes\"", "/etc/s.toml:1: preload: invalid type: string \"yes\", expected a boolean"),
             (
                 "mpm = \"worker\"",
-                "/etc/s.toml:1: mpm: unknown variant `worker`, expected one of `adaptive`, `prefork`, `static`",
+                "/etc/s.toml:1: mpm: unknown variant `worker`, expected one of `adaptive`, `prefork`, `static`, `busyness`, `spare`, `dynamic`, `ondemand`, `unit`",
             ),
         ];
         for (text, expected) in table {

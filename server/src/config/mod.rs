@@ -21,6 +21,7 @@ mod activation;
 mod app;
 mod bind;
 mod command;
+mod comparators;
 mod error;
 mod exit;
 mod invocation;
@@ -159,6 +160,94 @@ pub(crate) enum Mpm {
         /// Threads in each.
         threads: u32,
     },
+    /// uWSGI's cheaper busyness, one connection per process.
+    Busyness {
+        /// What it shares with `Spare`.
+        cheaper: Cheaper,
+        /// Less busy than this many percent: fewer workers.
+        busyness_min: u32,
+        /// Busier than this many percent: more workers.
+        busyness_max: u32,
+    },
+    /// uWSGI's cheaper spare, one connection per process.
+    Spare {
+        /// What it shares with `Busyness`.
+        cheaper: Cheaper,
+    },
+    /// PHP-FPM's `pm = dynamic`, one connection per process.
+    Dynamic {
+        /// Workers never exceeded.
+        max_workers: u32,
+        /// Workers at the start.
+        start_servers: u32,
+        /// Fewer idle workers than this: fork.
+        min_spare_servers: u32,
+        /// More idle workers than this: retire one a second.
+        max_spare_servers: u32,
+    },
+    /// PHP-FPM's `pm = ondemand`, one connection per process.
+    Ondemand {
+        /// Workers never exceeded.
+        max_workers: u32,
+        /// Who has been idle for longer may leave; serialised as seconds.
+        #[serde(with = "quantity::seconds")]
+        idle_timeout: Duration,
+    },
+    /// NGINX Unit's processes, one connection per process.
+    Unit {
+        /// Workers never exceeded.
+        max_workers: u32,
+        /// Workers kept idle; may be 0, at most `max_workers`.
+        spare_processes: u32,
+        /// Who has been idle for as long, beyond the spare ones, leaves; serialised as seconds.
+        #[serde(with = "quantity::seconds")]
+        idle_timeout: Duration,
+    },
+}
+
+impl Mpm {
+    /// Workers that are never exceeded.
+    pub(crate) fn most_workers(&self) -> u32 {
+        match *self {
+            Mpm::Adaptive { max_workers, .. }
+            | Mpm::Dynamic { max_workers, .. }
+            | Mpm::Ondemand { max_workers, .. }
+            | Mpm::Unit { max_workers, .. } => max_workers,
+            Mpm::Prefork { max_request_workers, .. } => max_request_workers,
+            Mpm::Static { workers, .. } => workers,
+            Mpm::Busyness { cheaper, .. } | Mpm::Spare { cheaper } => cheaper.max_workers,
+        }
+    }
+
+    /// Whether a worker has one connection at a time and one thread. So it is in Apache's prefork and in the servers whose
+    /// process managers are there to compare with: who finds nobody free waits at the listener, where the next free worker
+    /// takes it from, and never behind somebody else's call.
+    pub(crate) fn one_connection_each(&self) -> bool {
+        match self {
+            Mpm::Adaptive { .. } | Mpm::Static { .. } => false,
+            Mpm::Prefork { .. }
+            | Mpm::Busyness { .. }
+            | Mpm::Spare { .. }
+            | Mpm::Dynamic { .. }
+            | Mpm::Ondemand { .. }
+            | Mpm::Unit { .. } => true,
+        }
+    }
+}
+
+/// What uWSGI's two algorithms have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cheaper {
+    /// Workers kept even without load.
+    pub(crate) min_workers: u32,
+    /// Workers never exceeded.
+    pub(crate) max_workers: u32,
+    /// Workers at the start, between the two.
+    pub(crate) start_servers: u32,
+    /// Workers started at once.
+    pub(crate) step: u32,
+    /// Seconds after which something is done.
+    pub(crate) overload: u32,
 }
 
 /// Where Python finds its modules.

@@ -95,11 +95,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MPM", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mpm: Option<MpmName>,
-    /// adaptive: workers kept even without load [default: 1]
+    /// adaptive, busyness, spare: workers kept even without load (uWSGI's cheaper) [default: 1]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) min_workers: Option<Count>,
-    /// adaptive: workers never exceeded [default: four per available CPU, at least 8]
+    /// adaptive and those of other servers: workers never exceeded (uWSGI's workers, PHP-FPM's pm.max_children, Unit's max)
+    /// [default: four per available CPU, at least 8; all but adaptive: 256]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_workers: Option<Count>,
@@ -111,15 +112,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_threads: Option<Count>,
-    /// prefork: workers at the start [default: 5]
+    /// prefork, dynamic, busyness, spare: workers at the start (uWSGI's cheaper-initial) [default: 5; dynamic: between its
+    /// spare ones; busyness, spare: --min-workers]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_servers: Option<Count>,
-    /// prefork: fork when fewer workers than this are idle [default: 5]
+    /// prefork, dynamic: fork when fewer workers than this are idle [default: 5; dynamic: 1]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) min_spare_servers: Option<Count>,
-    /// prefork: retire one worker a second while more than this are idle [default: 10]
+    /// prefork, dynamic: retire one worker a second while more than this are idle [default: 10; dynamic: 3]
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_spare_servers: Option<Count>,
@@ -131,6 +133,32 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_connections_per_child: Option<u64>,
+    /// busyness, spare: workers started at once (uWSGI's cheaper-step) [default: 1]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cheaper_step: Option<Count>,
+    /// busyness: seconds over which busyness is measured; spare: seconds for which all have to be busy, or several idle
+    /// (uWSGI's cheaper-overload) [default: 3]
+    #[arg(long, value_name = "SECONDS", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cheaper_overload: Option<Count>,
+    /// busyness: with less than this many percent, fewer workers (uWSGI's cheaper-busyness-min) [default: 25]
+    #[arg(long, value_name = "PERCENT", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) busyness_min: Option<Count>,
+    /// busyness: with more than this many percent, more workers (uWSGI's cheaper-busyness-max) [default: 50]
+    #[arg(long, value_name = "PERCENT", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) busyness_max: Option<Count>,
+    /// ondemand, unit: time after which an idle worker leaves (PHP-FPM's pm.process_idle_timeout, Unit's idle_timeout)
+    /// [default: 10s; unit: 15s]
+    #[arg(long, value_name = "TIME", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) idle_timeout: Option<Span>,
+    /// unit: workers kept idle (Unit's spare) [default: 0]
+    #[arg(long, value_name = "N", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spare_processes: Option<u32>,
     /// static: number of workers [default: one per available CPU]
     #[arg(short, long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,7 +239,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_timeout: Option<Span>,
-    /// Time an idle connection stays open; 0 closes it after each response [default: 65s; prefork: 5s]
+    /// Time an idle connection stays open; 0 closes it after each response [default: 65s; prefork: 5s; busyness,
+    /// spare, dynamic, ondemand, unit: 0]
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_alive_timeout: Option<Span>,
@@ -248,6 +277,16 @@ pub(crate) enum MpmName {
     Prefork,
     /// A fixed number of workers and threads
     Static,
+    /// uWSGI's cheaper busyness, one connection per process, to compare with
+    Busyness,
+    /// uWSGI's cheaper spare, one connection per process, to compare with
+    Spare,
+    /// PHP-FPM's pm = dynamic, one connection per process, to compare with
+    Dynamic,
+    /// PHP-FPM's pm = ondemand, one connection per process, to compare with
+    Ondemand,
+    /// NGINX Unit's processes, one connection per process, to compare with
+    Unit,
 }
 
 impl MpmName {
@@ -257,20 +296,30 @@ impl MpmName {
             MpmName::Adaptive => "adaptive",
             MpmName::Prefork => "prefork",
             MpmName::Static => "static",
+            MpmName::Busyness => "busyness",
+            MpmName::Spare => "spare",
+            MpmName::Dynamic => "dynamic",
+            MpmName::Ondemand => "ondemand",
+            MpmName::Unit => "unit",
         }
     }
 
-    /// The only process manager an option means something to; `None`: all of them.
-    pub(crate) fn owner(option: &str) -> Option<MpmName> {
+    /// The process managers that an option means something to; empty: all of them.
+    pub(crate) fn owners(option: &str) -> &'static [MpmName] {
+        use MpmName::{Adaptive, Busyness, Dynamic, Ondemand, Prefork, Spare, Static, Unit};
         match option {
-            "min-workers" | "max-workers" | "min-threads" | "max-threads" => Some(MpmName::Adaptive),
-            "start-servers"
-            | "min-spare-servers"
-            | "max-spare-servers"
-            | "max-request-workers"
-            | "max-connections-per-child" => Some(MpmName::Prefork),
-            "workers" | "threads" => Some(MpmName::Static),
-            _ => None,
+            "min-threads" | "max-threads" => &[Adaptive],
+            "min-workers" => &[Adaptive, Busyness, Spare],
+            "max-workers" => &[Adaptive, Busyness, Spare, Dynamic, Ondemand, Unit],
+            "start-servers" => &[Prefork, Dynamic, Busyness, Spare],
+            "min-spare-servers" | "max-spare-servers" => &[Prefork, Dynamic],
+            "max-request-workers" | "max-connections-per-child" => &[Prefork],
+            "workers" | "threads" => &[Static],
+            "cheaper-step" | "cheaper-overload" => &[Busyness, Spare],
+            "busyness-min" | "busyness-max" => &[Busyness],
+            "idle-timeout" => &[Ondemand, Unit],
+            "spare-processes" => &[Unit],
+            _ => &[],
         }
     }
 }

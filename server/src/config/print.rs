@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::{CliError, one_line};
 use super::options::{AccessLogName, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
-use super::{AccessFormat, AccessLog, Bind, Config, LogTarget, Mpm};
+use super::{AccessFormat, AccessLog, Bind, Cheaper, Config, LogTarget, Mpm};
 
 /// Every option of `config` as a TOML file that `--config` takes back.
 pub(super) fn to_toml(config: &Config) -> Result<String, CliError> {
@@ -92,7 +92,44 @@ fn set_mpm(options: &mut Options, mpm: &Mpm) {
             options.workers = count(workers);
             options.threads = count(threads);
         }
+        Mpm::Busyness { cheaper, busyness_min, busyness_max } => {
+            options.mpm = Some(MpmName::Busyness);
+            set_cheaper(options, cheaper);
+            options.busyness_min = count(busyness_min);
+            options.busyness_max = count(busyness_max);
+        }
+        Mpm::Spare { cheaper } => {
+            options.mpm = Some(MpmName::Spare);
+            set_cheaper(options, cheaper);
+        }
+        Mpm::Dynamic { max_workers, start_servers, min_spare_servers, max_spare_servers } => {
+            options.mpm = Some(MpmName::Dynamic);
+            options.max_workers = count(max_workers);
+            options.start_servers = count(start_servers);
+            options.min_spare_servers = count(min_spare_servers);
+            options.max_spare_servers = count(max_spare_servers);
+        }
+        Mpm::Ondemand { max_workers, idle_timeout } => {
+            options.mpm = Some(MpmName::Ondemand);
+            options.max_workers = count(max_workers);
+            options.idle_timeout = Some(Span(*idle_timeout));
+        }
+        Mpm::Unit { max_workers, spare_processes, idle_timeout } => {
+            options.mpm = Some(MpmName::Unit);
+            options.max_workers = count(max_workers);
+            options.spare_processes = Some(*spare_processes);
+            options.idle_timeout = Some(Span(*idle_timeout));
+        }
     }
+}
+
+fn set_cheaper(options: &mut Options, cheaper: &Cheaper) {
+    let count = |number: u32| Some(Count::nearest(number));
+    options.min_workers = count(cheaper.min_workers);
+    options.max_workers = count(cheaper.max_workers);
+    options.start_servers = count(cheaper.start_servers);
+    options.cheaper_step = count(cheaper.step);
+    options.cheaper_overload = count(cheaper.overload);
 }
 
 fn set_access_log(options: &mut Options, log: Option<&AccessLog>) {

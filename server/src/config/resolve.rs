@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::app::AppSource;
+use super::comparators;
 use super::error::CliError;
 use super::layers::{Origin, Settings};
 use super::machine::Machine;
@@ -48,6 +49,10 @@ pub(super) fn resolve(
     let (default_backlog, default_keep_alive) = match mpm_name {
         MpmName::Prefork => (PREFORK_BACKLOG, PREFORK_KEEP_ALIVE),
         MpmName::Adaptive | MpmName::Static => (DEFAULT_BACKLOG, DEFAULT_KEEP_ALIVE),
+        // A connection is a request, as at uWSGI's http-socket and between a web server and PHP-FPM.
+        MpmName::Busyness | MpmName::Spare | MpmName::Dynamic | MpmName::Ondemand | MpmName::Unit => {
+            (DEFAULT_BACKLOG, Duration::ZERO)
+        }
     };
     let (control, control_off) = match &options.control_socket {
         None => (None, false),
@@ -61,6 +66,11 @@ pub(super) fn resolve(
             workers: options.workers.map_or_else(|| machine.whole_cpus(), Count::get),
             threads: options.threads.map_or(8, Count::get),
         },
+        MpmName::Busyness => comparators::busyness(settings, &options)?,
+        MpmName::Spare => comparators::spare(settings, &options)?,
+        MpmName::Dynamic => comparators::dynamic(settings, &options)?,
+        MpmName::Ondemand => comparators::ondemand(&options),
+        MpmName::Unit => comparators::unit(settings, &options)?,
     };
     Ok(Config {
         bind: bind(settings, &options, is_activated)?,
@@ -89,7 +99,11 @@ pub(super) fn resolve(
 }
 
 /// Blames whoever gave `option`. A default is never wrong, so there is somebody; the flag is named if there isn't.
-fn blame(settings: &Settings, option: &str, problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+pub(super) fn blame(
+    settings: &Settings,
+    option: &str,
+    problem: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> CliError {
     let origin = settings.origin(option).cloned().unwrap_or_else(|| Origin::Flag(format!("--{option}")));
     CliError::Setting { origin, problem: problem.into() }
 }
@@ -98,13 +112,18 @@ fn blame(settings: &Settings, option: &str, problem: impl Into<Box<dyn std::erro
 /// for another `--mpm`.
 fn refuse_others_options(settings: &Settings, mpm: MpmName) -> Result<(), CliError> {
     for option in settings.flags() {
-        if let Some(owner) = MpmName::owner(option).filter(|owner| *owner != mpm) {
+        let owners = MpmName::owners(option);
+        if !owners.is_empty() && !owners.contains(&mpm) {
             let said = if settings.origin("mpm").is_some() { "it is" } else { "the default is" };
-            let problem = format!(
-                "belongs to --mpm {}, but {said} {}; choose --mpm {0} or leave it out",
-                owner.name(),
-                mpm.name()
-            );
+            let names: Vec<_> = owners.iter().map(|owner| owner.name()).collect();
+            let (theirs, choice) = match names.as_slice() {
+                [first @ .., last] if !first.is_empty() => {
+                    (format!("{} or {last}", first.join(", ")), "one of them".to_owned())
+                }
+                names => (names.concat(), format!("--mpm {}", names.concat())),
+            };
+            let mpm = mpm.name();
+            let problem = format!("belongs to --mpm {theirs}, but {said} {mpm}; choose {choice} or leave it out");
             return Err(blame(settings, option, problem));
         }
     }
@@ -156,15 +175,15 @@ fn proxies(settings: &Settings, options: &Options) -> Result<Proxies, CliError> 
 }
 
 /// A minimum and a maximum, of which a default gives way to the other one's given value.
-struct Bounds<'a> {
-    low: (&'a str, Option<Count>, u32),
-    high: (&'a str, Option<Count>, u32),
+pub(super) struct Bounds<'a> {
+    pub(super) low: (&'a str, Option<Count>, u32),
+    pub(super) high: (&'a str, Option<Count>, u32),
     /// How much the maximum is above the minimum at least.
-    gap: u32,
+    pub(super) gap: u32,
 }
 
 impl Bounds<'_> {
-    fn resolve(&self, settings: &Settings) -> Result<(u32, u32), CliError> {
+    pub(super) fn resolve(&self, settings: &Settings) -> Result<(u32, u32), CliError> {
         let (low_name, low, low_default) = self.low;
         let (high_name, high, high_default) = self.high;
         match (low.map(Count::get), high.map(Count::get)) {
@@ -305,7 +324,12 @@ fn tasks(settings: &Settings, options: &Options, mpm: &Mpm) -> Result<Option<Tas
     };
     let one_at_a_time = match mpm {
         Mpm::Adaptive { max_threads: threads, .. } | Mpm::Static { threads, .. } => *threads == 1,
-        Mpm::Prefork { .. } => true,
+        Mpm::Prefork { .. }
+        | Mpm::Busyness { .. }
+        | Mpm::Spare { .. }
+        | Mpm::Dynamic { .. }
+        | Mpm::Ondemand { .. }
+        | Mpm::Unit { .. } => true,
     };
     if one_at_a_time && concurrency > 1 && settings.flags().any(|flag| flag == "tasks-concurrency") {
         let problem = "a worker with one thread does one thing at a time, be it a request or a task; leave it out, or allow \

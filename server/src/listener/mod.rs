@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mio::net::{TcpListener, UnixListener};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self as raw, sockopt};
 
 use crate::connection::Transport;
@@ -88,11 +89,14 @@ impl Listener {
         Ok((transport, Arc::new(Endpoints::new(peer, self.local.clone(), "http"))))
     }
 
-    /// Connections that wait in the kernel's queue; 0 where the kernel can't tell.
+    /// Connections that wait in the kernel's queue. For a unix socket the kernel says only whether there are any: 0 or 1.
     pub(crate) fn waiting(&self) -> u32 {
         match &self.socket {
             Socket::Tcp(listener) => accept_queue(listener.as_fd()),
-            Socket::Unix(_) => 0,
+            Socket::Unix(listener) => {
+                let mut polled = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+                u32::from(poll(&mut polled, PollTimeout::ZERO) == Ok(1))
+            }
         }
     }
 

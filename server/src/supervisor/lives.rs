@@ -47,7 +47,11 @@ impl Supervisor {
                     template.ready = true;
                 }
                 if self.roster.workers().next().is_none() {
-                    self.spawn(self.policy.initial());
+                    match self.policy.initial() {
+                        // Without a worker the application is loaded and the addresses are open: that is serving.
+                        0 => self.begin_to_serve(),
+                        count => self.spawn(count),
+                    }
                 }
             }
             FromTemplate::LoadFailed => {
@@ -148,10 +152,7 @@ impl Supervisor {
         let news = self.roster.news(now);
         if news.started {
             self.template_backoff.succeeded();
-            if self.phase == Phase::Starting {
-                self.phase = Phase::Serving;
-                self.announce();
-            }
+            self.begin_to_serve();
             self.decide(Cause::Started);
         }
         if news.saturated {
@@ -159,8 +160,15 @@ impl Supervisor {
         }
     }
 
+    fn begin_to_serve(&mut self) {
+        if self.phase == Phase::Starting {
+            self.phase = Phase::Serving;
+            self.announce();
+        }
+    }
+
     /// Tells the operator, once, that the server serves.
-    pub(super) fn announce(&self) {
+    fn announce(&self) {
         let (app, mpm) = (name(&self.config.app), self.policy.name());
         let (places, pid) = (self.listening.join(", "), std::process::id());
         eprintln!("smarthttpd {}: serving {app} on {places} ({mpm}, pid {pid})", env!("CARGO_PKG_VERSION"));

@@ -28,7 +28,7 @@ use self::backoff::Backoff;
 use self::control::Control;
 use self::nursery::Template;
 use self::roster::Roster;
-use crate::config::{AppSource, Config, Exit, Mpm, passed};
+use crate::config::{AppSource, Config, Exit, passed};
 use crate::ctl;
 use crate::ctl::protocol::{Counters, Reply, Request, Status, Tasks};
 use crate::handoff::Handoff;
@@ -391,7 +391,7 @@ impl Supervisor {
     }
 
     fn status(&self) -> Status {
-        let one_connection_each = matches!(self.config.mpm, Mpm::Prefork { .. });
+        let one_connection_each = self.config.mpm.one_connection_each();
         let rows = status::rows(self.roster.views(), &self.roster, one_connection_each);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Connections that wait in the listener's accept queue; 0 for a socket that can't tell (a unix socket).
+/// Connections that wait in the listener's accept queue; 0 for a socket that can't tell.
 ///
 /// For a listener, `tcpi_unacked` of `TCP_INFO` is the length of the accept queue (net/ipv4/tcp.c, `tcp_get_info`).
 pub(crate) fn accept_queue(listener: BorrowedFd<'_>) -> u32 {

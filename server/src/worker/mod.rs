@@ -92,7 +92,7 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
         greeters: Trusted::new(&config.proxies.protocol),
     };
     // In prefork a connection stays with its process, as in Apache.
-    let handoff = (!matches!(config.mpm, Mpm::Prefork { .. })).then_some(handoff);
+    let handoff = (!config.mpm.one_connection_each()).then_some(handoff);
     let reactor = match Reactor::new(settings, listeners, handoff, Arc::clone(&wake), lifeline, Arc::clone(&access)) {
         Ok(reactor) => reactor,
         Err(error) => {
@@ -115,7 +115,12 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
     let (min_threads, max_threads, followers) = match config.mpm {
         Mpm::Adaptive { min_threads, max_threads, .. } => (min_threads, max_threads, true),
         Mpm::Static { threads, .. } => (threads, threads, true),
-        Mpm::Prefork { .. } => (1, 1, false),
+        Mpm::Prefork { .. }
+        | Mpm::Busyness { .. }
+        | Mpm::Spare { .. }
+        | Mpm::Dynamic { .. }
+        | Mpm::Ondemand { .. }
+        | Mpm::Unit { .. } => (1, 1, false),
     };
     let most_requests = config.max_requests.map_or(0, |most| most + scatter(generation, config.max_requests_jitter));
     let tasks = config.tasks.map_or(TaskBounds { queue: 0, concurrency: 0 }, |Tasks { queue, concurrency }| {
@@ -135,7 +140,7 @@ fn scatter(seed: u64, most: u64) -> u64 {
 
 /// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors.
 fn most_connections(mpm: &Mpm) -> usize {
-    if matches!(mpm, Mpm::Prefork { .. }) { 1 } else { usize::MAX }
+    if mpm.one_connection_each() { 1 } else { usize::MAX }
 }
 
 /// Descriptors that connections, and files that belong to them, may have.
@@ -148,7 +153,13 @@ fn descriptors() -> usize {
 fn most_accepted(mpm: &Mpm) -> u64 {
     match mpm {
         Mpm::Prefork { max_connections_per_child, .. } => *max_connections_per_child,
-        Mpm::Adaptive { .. } | Mpm::Static { .. } => 0,
+        Mpm::Adaptive { .. }
+        | Mpm::Static { .. }
+        | Mpm::Busyness { .. }
+        | Mpm::Spare { .. }
+        | Mpm::Dynamic { .. }
+        | Mpm::Ondemand { .. }
+        | Mpm::Unit { .. } => 0,
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::support::{Client, Gate, Launch, Load, Server, Status};
 
+mod comparators;
+
 /// The processors that the server may use, as the standard library counts them (affinity and quota).
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 44] = [
+    let table: [(&[&str], String); 55] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -16,11 +16,22 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "-b", ":1", "-b", ":1"], "--bind: 0.0.0.0:1 is given twice; leave one out".into()),
         (&["a", "--backlog"], "--backlog: needs a value".into()),
         (&["a", "--backlog", "0"], "--backlog: '0' is not a whole number from 1 to 65536".into()),
-        (&["a", "--mpm", "worker"], "--mpm: 'worker' is not a value it takes; it takes adaptive, prefork, static".into()),
+        (&["a", "--mpm", "worker"], "--mpm: 'worker' is not a value it takes; it takes adaptive, prefork, static, busyness, spare, dynamic, ondemand, unit".into()),
         (&["a", "--workers", "3"], "--workers: belongs to --mpm static, but the default is adaptive; choose --mpm static or leave it out".into()),
         (&["a", "--mpm=adaptive", "--workers=3"], "--workers: belongs to --mpm static, but it is adaptive; choose --mpm static or leave it out".into()),
         (&["a", "--mpm=static", "--min-threads=3"], "--min-threads: belongs to --mpm adaptive, but it is static; choose --mpm adaptive or leave it out".into()),
-        (&["a", "--mpm=static", "--start-servers=3"], "--start-servers: belongs to --mpm prefork, but it is static; choose --mpm prefork or leave it out".into()),
+        (&["a", "--mpm=static", "--start-servers=3"], "--start-servers: belongs to --mpm prefork, dynamic, busyness or spare, but it is static; choose one of them or leave it out".into()),
+        (&["a", "--busyness-max=90"], "--busyness-max: belongs to --mpm busyness, but the default is adaptive; choose --mpm busyness or leave it out".into()),
+        (&["a", "--mpm=dynamic", "--idle-timeout=3"], "--idle-timeout: belongs to --mpm ondemand or unit, but it is dynamic; choose one of them or leave it out".into()),
+        (&["a", "--mpm=ondemand", "--min-workers=3"], "--min-workers: belongs to --mpm adaptive, busyness or spare, but it is ondemand; choose one of them or leave it out".into()),
+        (&["a", "--mpm=busyness", "--busyness-max=101"], "--busyness-max: 101 is no percentage; give at most 100".into()),
+        (&["a", "--mpm=busyness", "--busyness-max=30", "--busyness-min=40"], "--busyness-max: 30 must be at least the 40 of --busyness-min; change either".into()),
+        (&["a", "--mpm=spare", "--min-workers=3", "--start-servers=2"], "--start-servers: 2 must be at least the 3 of --min-workers; change either".into()),
+        (&["a", "--mpm=spare", "--max-workers=3", "--start-servers=4"], "--start-servers: 4 is more than the 3 there may be; change either".into()),
+        (&["a", "--mpm=dynamic", "--start-servers=4"], "--start-servers: 4 is more than the 3 there may be; change either".into()),
+        (&["a", "--mpm=dynamic", "--max-workers=4", "--max-spare-servers=5"], "--max-spare-servers: more than the 4 of --max-workers can't be idle; change either".into()),
+        (&["a", "--mpm=dynamic", "--max-workers=4", "--min-spare-servers=5"], "--min-spare-servers: more than the 4 of --max-workers can't be idle; change either".into()),
+        (&["a", "--mpm=unit", "--max-workers=4", "--spare-processes=5"], "--spare-processes: more than the 4 of --max-workers can't be idle; change either".into()),
         (&["a", "--min-workers=9", "--max-workers=3"], "--max-workers: 3 must be at least the 9 of --min-workers; change either".into()),
         (&["a", "--mpm=prefork", "--min-spare-servers=5", "--max-spare-servers=5"], "--max-spare-servers: 5 must be more than the 5 of --min-spare-servers; change either".into()),
         (&["a", "--mpm=prefork", "--max-spare-servers=1"], "--max-spare-servers: must be at least 2".into()),
@@ -60,7 +71,10 @@ fn wrong_arguments_get_one_line_that_names_them() {
 fn a_wrong_variable_is_named() {
     let table = [
         (("SMARTHTTPD_BACKLOG", "many"), "SMARTHTTPD_BACKLOG: 'many' is not a whole number from 1 to 65536"),
-        (("SMARTHTTPD_MPM", "x"), "SMARTHTTPD_MPM: 'x' is not a value it takes; it takes adaptive, prefork, static"),
+        (
+            ("SMARTHTTPD_MPM", "x"),
+            "SMARTHTTPD_MPM: 'x' is not a value it takes; it takes adaptive, prefork, static, busyness, spare, dynamic, ondemand, unit",
+        ),
         (("SMARTHTTPD_PRELOAD", "maybe"), "SMARTHTTPD_PRELOAD: 'maybe' is not a value it takes; it takes true, false"),
         (
             ("SMARTHTTPD_HEAD_TIMEOUT", "0"),

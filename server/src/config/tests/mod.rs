@@ -115,6 +115,41 @@ fn prefork_has_apaches_defaults() {
 }
 
 #[test]
+fn other_servers_process_managers_have_their_defaults() {
+    let cheaper = Cheaper { min_workers: 1, max_workers: 256, start_servers: 1, step: 1, overload: 3 };
+    let seconds = Duration::from_secs;
+    let table: [(&[&str], Mpm); 8] = [
+        (&["--mpm=busyness"], Mpm::Busyness { cheaper, busyness_min: 25, busyness_max: 50 }),
+        (&["--mpm=spare"], Mpm::Spare { cheaper }),
+        // uWSGI starts with its minimum.
+        (
+            &["--mpm=spare", "--min-workers=4"],
+            Mpm::Spare { cheaper: Cheaper { min_workers: 4, start_servers: 4, ..cheaper } },
+        ),
+        (
+            &["--mpm=dynamic"],
+            Mpm::Dynamic { max_workers: 256, start_servers: 2, min_spare_servers: 1, max_spare_servers: 3 },
+        ),
+        (
+            &["--mpm=dynamic", "--max-workers=2"],
+            Mpm::Dynamic { max_workers: 2, start_servers: 1, min_spare_servers: 1, max_spare_servers: 2 },
+        ),
+        // PHP-FPM starts half-way.
+        (
+            &["--mpm=dynamic", "--min-spare-servers=5", "--max-spare-servers=10"],
+            Mpm::Dynamic { max_workers: 256, start_servers: 7, min_spare_servers: 5, max_spare_servers: 10 },
+        ),
+        (&["--mpm=ondemand"], Mpm::Ondemand { max_workers: 256, idle_timeout: seconds(10) }),
+        (&["--mpm=unit"], Mpm::Unit { max_workers: 256, spare_processes: 0, idle_timeout: seconds(15) }),
+    ];
+    for (arguments, expected) in table {
+        let config = config(&[&["app:app"], arguments].concat(), &[]);
+        assert_eq!(config.mpm, expected, "{arguments:?}");
+        assert_eq!((config.backlog, config.timeouts.keep_alive), (2048, Duration::ZERO), "{arguments:?}");
+    }
+}
+
+#[test]
 fn every_spelling_of_the_application_arrives() {
     let table: [(&[&str], AppSource); 9] = [
         (&["app:app"], wsgi("app", "app")),

@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 10] = [
+    let table: [&[&str]; 17] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -34,6 +34,13 @@ fn the_printed_configuration_is_read_back() {
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
         &["a", "--tasks-concurrency=4", "--tasks-queue=9"],
         &["a", "--tasks-concurrency=off"],
+        &["a", "--mpm=busyness", "--cheaper-step=4", "--cheaper-overload=1", "--busyness-min=10", "--busyness-max=90"],
+        &["a", "--mpm=spare", "--min-workers=2", "--max-workers=64", "--start-servers=5"],
+        &["a", "--mpm=dynamic"],
+        &["a", "--mpm=dynamic", "--start-servers=9", "--min-spare-servers=8", "--max-spare-servers=9"],
+        &["a", "--mpm=ondemand", "--idle-timeout=1500ms", "--max-workers=9"],
+        &["a", "--mpm=unit"],
+        &["a", "--mpm=unit", "--spare-processes=2", "--idle-timeout=3s"],
     ];
     for arguments in table {
         let asked = config(arguments, &[]);
