@@ -30,7 +30,9 @@ fn assert_nothing_is_handled(server: &Server) {
     // What the supervisor reads as a descriptor it has to block; an application must not inherit that.
     for pid in workers.into_iter().chain([template]) {
         // The C library blocks all of them for the moment in which it makes a thread.
-        wait::until_true(&format!("process {pid} (template {template}) to block no signal"), || mask(pid, "SigBlk") == 0);
+        wait::until_true(&format!("process {pid} (template {template}) to block no signal"), || {
+            mask(pid, "SigBlk") == 0
+        });
     }
 }
 
