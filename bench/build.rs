@@ -1,14 +1,22 @@
-//! Embeds every file of `contenders/`, so that adding a contender is adding a file.
+//! Embeds every file of `contenders/` and `scenarios/simulate/`, so that adding a contender or a simulated scenario is
+//! adding a file.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("contenders");
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    embed(&package.join("contenders"), &out.join("contenders.rs"));
+    embed(&package.join("scenarios/simulate"), &out.join("simulate.rs"));
+}
+
+/// Writes the names and texts of the files in `folder` as an array.
+fn embed(folder: &Path, into: &Path) {
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut names: Vec<String> = fs::read_dir(&folder)
-        .expect("bench/contenders is part of the source")
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("the folder is part of the source")
         .map(|entry| entry.expect("a readable folder").file_name())
         .map(|name| name.into_string().expect("a UTF-8 file name"))
         .collect();
@@ -20,6 +28,5 @@ fn main() {
         writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string()).expect("writing to a string");
     }
     code.push_str("]\n");
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("contenders.rs"), code).expect("a writable OUT_DIR");
+    fs::write(into, code).expect("a writable OUT_DIR");
 }

@@ -50,6 +50,29 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Run the server's policies on a model of server, machine and clients, in simulated time
+    #[command(after_help = EXIT_CODES)]
+    Simulate(SimulateArguments),
+}
+
+/// Options of a simulation.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    /// A policy, see --list; may be repeated [default: all]
+    #[arg(long = "policy", value_name = "NAME", num_args = 1..)]
+    pub(crate) policies: Vec<String>,
+    /// A scenario, see --list; may be repeated [default: those that the list marks]
+    #[arg(long = "scenario", value_name = "NAME", num_args = 1..)]
+    pub(crate) scenarios: Vec<String>,
+    /// At most so many workers, instead of what the scenario or the policy says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) workers_max: Option<u32>,
+    /// Seed of everything that chance decides; the same seed gives the same results to the last byte
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// List the scenarios and the policies
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 /// Options of a session.

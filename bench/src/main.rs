@@ -6,6 +6,8 @@
 //!                     └─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
 //!                             floor (a contender of our own)
 //!        report ◀── results (nothing else): figures, tables, pictures, html
+//!
+//!        simulate ─▶ mpm                                       (the server's policies on a model instead of a server)
 //! ```
 //!
 //! Measuring and reporting meet only in the results folder: `bench report DIR` computes from a folder alone exactly
@@ -27,6 +29,7 @@ mod report;
 mod results;
 mod scenario;
 mod session;
+mod simulate;
 mod stage;
 mod start;
 mod stats;
@@ -77,6 +80,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Some(Command::Run { scenarios, contenders, session }) => compare(&wish(&scenarios, &contenders, session)?),
         Some(Command::List) => list(),
         Some(Command::Report { folder }) => tell(&Store::open(&folder)?),
+        Some(Command::Simulate(arguments)) => simulate::run(&arguments),
     }
 }
 

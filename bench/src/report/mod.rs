@@ -21,6 +21,8 @@ mod summary;
 mod targets;
 mod text;
 
+pub(crate) use self::format::number;
+pub(crate) use self::text::aligned;
 use crate::failure::Failure;
 use crate::results::store::Store;
 

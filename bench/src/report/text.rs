@@ -86,7 +86,7 @@ fn targets(targets: &[Target]) -> String {
 }
 
 /// Lines of cells, the first line ruled off: the first column is words, the others figures.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows[0].len();
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))

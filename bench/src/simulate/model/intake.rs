@@ -1,0 +1,151 @@
+//! How requests get to workers: the kernel's accept queue, and who takes from it.
+//!
+//! A worker takes connections while it has room for their calls, as the server's does. Among several, the one in the
+//! lowest slot is woken: an exclusive epoll wakes the waiter that has been there longest.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::work::Request;
+use super::worker::{CallId, Stage};
+use super::{Event, Model};
+use crate::simulate::time::{MICROSECOND, MILLISECOND, Nanos, SECOND};
+
+/// A worker tells the supervisor of its lack of room at most this often.
+const REPORT: Nanos = 10 * MILLISECOND;
+/// How often a full worker takes a connection that nobody else takes.
+const DRIP: Nanos = 5 * MILLISECOND;
+/// How long the supervisor takes to wake up.
+pub(super) const WAKE: Nanos = 50 * MICROSECOND;
+/// When a client repeats a SYN that was dropped, after the first one: Linux does so once a second for the first five
+/// times, then at doubling distances (`tcp_syn_linear_timeouts`, 4 since Linux 6.5, in `networking/ip-sysctl.rst`).
+const REPEATS: [Nanos; 7] =
+    [SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND, 5 * SECOND, 7 * SECOND, 11 * SECOND];
+
+/// Full workers, by when they may take a connection all the same.
+#[derive(Debug, Default)]
+pub(super) struct Drips {
+    due: BinaryHeap<Reverse<(Nanos, u32, u32)>>,
+    is_scheduled: bool,
+}
+
+impl Model<'_> {
+    /// A request comes.
+    pub(super) fn arrive(&mut self) {
+        let cost = self.costs.draw();
+        let call = self.requests.add(Request::new(self.now, cost));
+        self.record.arrived(self.now);
+        self.next_arrival = self.arrivals.next().map(|at| self.start + at);
+        self.connect(call, 0);
+    }
+
+    /// A client connects, for the `attempt`th time after the first. A full accept queue drops it without a word.
+    pub(super) fn connect(&mut self, call: CallId, attempt: usize) {
+        // The kernel's comparison lets in one more than was asked for.
+        if self.backlog.len() > self.kind.backlog as usize {
+            let arrived = self.requests.get(call).arrived;
+            match REPEATS.get(attempt) {
+                Some(after) if *after < self.terms.clients.connect => {
+                    self.events.push(arrived + after, Event::Retry { call, attempt: attempt + 1 });
+                }
+                _ => {
+                    self.requests.remove(call);
+                    self.record.failed(arrived);
+                }
+            }
+            return;
+        }
+        self.backlog.push_back(call);
+        self.dispatch();
+    }
+
+    /// Workers with room take what waits.
+    pub(super) fn dispatch(&mut self) {
+        while !self.backlog.is_empty()
+            && let Some(slot) = self.open.first()
+        {
+            self.turn(slot);
+        }
+        self.schedule_drip();
+    }
+
+    /// One turn of a worker's event loop, if a thread attends to it.
+    pub(super) fn turn(&mut self, slot: u32) {
+        let now = self.now;
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if worker.stage != Stage::Serving {
+            return self.open.set(slot, false);
+        }
+        if worker.attended {
+            worker.review(now);
+            if worker.is_open() {
+                for _ in 0..worker.room() {
+                    let Some(call) = self.backlog.pop_front() else { break };
+                    worker.queue.push_back(call);
+                }
+            }
+            while self.begin(slot) {}
+        }
+        self.settle(slot);
+    }
+
+    /// What follows from a worker's state once nothing more can begin.
+    fn settle(&mut self, slot: u32) {
+        let now = self.now;
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        let generation = worker.generation;
+        self.open.set(slot, worker.takes());
+        if worker.attended && worker.retired && worker.running.is_empty() && worker.queue.is_empty() {
+            return self.leave(slot);
+        }
+        if worker.attended {
+            let was_full = worker.full;
+            worker.full = worker.is_open() && worker.room() == 0;
+            if worker.full && !was_full && now >= worker.next_report {
+                worker.next_report = now + REPORT;
+                self.supervisor.saturated();
+                self.wake_supervisor(now + WAKE);
+            }
+        }
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if worker.full && worker.kind.followers && !worker.drips {
+            worker.drips = true;
+            self.drips.due.push(Reverse((worker.next_drip.max(now), slot, generation)));
+            self.schedule_drip();
+        }
+        self.watch(slot);
+    }
+
+    /// While connections wait, the next full worker will take one.
+    fn schedule_drip(&mut self) {
+        if self.drips.is_scheduled || self.backlog.is_empty() {
+            return;
+        }
+        if let Some(Reverse((due, ..))) = self.drips.due.peek() {
+            self.drips.is_scheduled = true;
+            self.events.push((*due).max(self.now), Event::Drip);
+        }
+    }
+
+    /// A full worker takes a connection, unless it has room again.
+    pub(super) fn drip(&mut self) {
+        self.drips.is_scheduled = false;
+        let now = self.now;
+        if !self.backlog.is_empty()
+            && let Some(Reverse((_, slot, generation))) = self.drips.due.pop()
+            && let Some(worker) = self.same(slot, generation)
+        {
+            worker.drips = false;
+            if worker.full && worker.attended && worker.is_open() {
+                worker.next_drip = now + DRIP;
+                if let Some(call) = self.backlog.pop_front()
+                    && let Some(worker) = self.same(slot, generation)
+                {
+                    worker.queue.push_back(call);
+                }
+                self.settle(slot);
+            }
+        }
+        self.schedule_drip();
+    }
+}
