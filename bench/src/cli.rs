@@ -70,6 +70,16 @@ pub(crate) struct SimulateArguments {
     /// Seed of everything that chance decides; the same seed gives the same results to the last byte
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Write data, tables, pictures and a page to this folder, which must be new or empty [default:
+    /// results/simulate-DATE, or none with --json]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print everything as JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Compare the model with reality: simulate the runs of the step in this results folder, and print both
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["policies", "scenarios", "workers_max", "out", "list"])]
+    pub(crate) validate: Option<PathBuf>,
     /// List the scenarios and the policies
     #[arg(long)]
     pub(crate) list: bool,

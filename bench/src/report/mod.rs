@@ -9,11 +9,11 @@
 //!                        series ─▶ charts ───┴───────────────────┘
 //! ```
 
-mod charts;
+pub(crate) mod charts;
 mod claims;
 mod format;
 mod hgrm;
-mod html;
+pub(crate) mod html;
 mod metrics;
 mod notes;
 mod series;
@@ -25,6 +25,7 @@ pub(crate) use self::format::number;
 pub(crate) use self::text::aligned;
 use crate::failure::Failure;
 use crate::results::store::Store;
+use crate::scenario::{Lengths, Observation};
 
 /// What is to be said at the end of a session.
 pub(crate) struct Told {
@@ -54,4 +55,15 @@ pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
     let page = html::page(&session, &runs, &summary, &pictures);
     store.write("report.html", page.as_bytes())?;
     Ok(Told { text: text::tables(&summary), unmeasured: summary.failures.clone() })
+}
+
+/// One figure of one run, by its id, of a contender with so many processes that serve nothing.
+///
+/// # Errors
+/// Why there is no such figure, in a sentence.
+pub(crate) fn figure(id: &str, lengths: &Lengths, managers: u32, observation: &Observation) -> Result<f64, String> {
+    let metric = metrics::all().find(|metric| metric.id == id).ok_or_else(|| format!("there is no figure {id:?}"))?;
+    match metric.read(&metrics::Terms { lengths, managers }, observation)? {
+        metrics::Reading::Value(value) | metrics::Reading::Beyond(value) => Ok(value),
+    }
 }

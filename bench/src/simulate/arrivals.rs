@@ -91,11 +91,8 @@ impl Profile {
             }
             Load::Flash { low, factor, at_s, rise_s, hold_s, fall_s, .. } => {
                 let since = at - at_s;
-                let crowd = if since < rise_s {
-                    since / rise_s
-                } else {
-                    1.0 - (since - rise_s - hold_s).max(0.0) / fall_s
-                };
+                let crowd =
+                    if since < rise_s { since / rise_s } else { 1.0 - (since - rise_s - hold_s).max(0.0) / fall_s };
                 low * (1.0 + (factor - 1.0) * crowd.clamp(0.0, 1.0))
             }
         }
@@ -244,15 +241,8 @@ mod tests {
     #[test]
     fn shapes_have_the_integral_of_their_rate() {
         let diurnal = Load::Diurnal { low: 100.0, high: 500.0, period_s: 60.0, seconds: 120.0 };
-        let flash = Load::Flash {
-            low: 20.0,
-            factor: 100.0,
-            at_s: 5.0,
-            rise_s: 1.0,
-            hold_s: 10.0,
-            fall_s: 4.0,
-            seconds: 30.0,
-        };
+        let flash =
+            Load::Flash { low: 20.0, factor: 100.0, at_s: 5.0, rise_s: 1.0, hold_s: 10.0, fall_s: 4.0, seconds: 30.0 };
         let rows = [
             ("diurnal", diurnal, 300.0 * 120.0),
             // The crowd itself is 1,980/s: half of it while it rises and falls.

@@ -121,7 +121,10 @@ impl Row {
 pub(crate) fn chosen(names: &[String]) -> Result<Vec<&'static Row>, Failure> {
     if let Some(unknown) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
         let known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        return Err(Failure::Usage(format!("--policy {unknown}: there is no such policy; known are {}", known.join(", "))));
+        return Err(Failure::Usage(format!(
+            "--policy {unknown}: there is no such policy; known are {}",
+            known.join(", ")
+        )));
     }
     Ok(ROWS.iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).collect())
 }

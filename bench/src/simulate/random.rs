@@ -58,7 +58,12 @@ mod tests {
     fn streams_repeat_and_differ() {
         let first = |seed, purpose| Random::new(seed, purpose).unit().to_bits();
         assert_eq!(first(1, Purpose::Calls), first(1, Purpose::Calls));
-        let all = [first(1, Purpose::Calls), first(2, Purpose::Calls), first(1, Purpose::Arrivals), first(0, Purpose::Server)];
+        let all = [
+            first(1, Purpose::Calls),
+            first(2, Purpose::Calls),
+            first(1, Purpose::Arrivals),
+            first(0, Purpose::Server),
+        ];
         for (place, one) in all.iter().enumerate() {
             assert!(!all[place + 1..].contains(one), "{all:?}");
         }

@@ -104,7 +104,8 @@ impl Scenario {
         if times.chain([self.fork_ms, self.import_s]).any(|value| !(value.is_finite() && value >= 0.0)) {
             return Err("times and shares must not be negative".into());
         }
-        let tailed = |kind: &CallKind| matches!(kind.spread, Spread::Pareto { alpha } if alpha.is_nan() || alpha <= 1.0);
+        let tailed =
+            |kind: &CallKind| matches!(kind.spread, Spread::Pareto { alpha } if alpha.is_nan() || alpha <= 1.0);
         if self.calls.iter().any(tailed) {
             return Err("alpha must be above 1: there is no mean otherwise".into());
         }
@@ -126,6 +127,7 @@ impl Scenario {
             faults: self.faults,
             clients: Clients { connect: nanos(self.clients.connect_s), answer: nanos(self.clients.answer_s) },
             objective: nanos(self.objective_ms / 1e3),
+            phase: None,
             seed,
         }
     }
@@ -188,7 +190,10 @@ mod tests {
             (|text| text.replace("seconds = 1", "seconds = 0"), "the load's length must be a number above 0"),
             (|text| text.replace("cpu_ms = 1", "cpu_ms = -1"), "must not be negative"),
             (|text| text.replace("[{ cpu_ms = 1 }]", "[]"), "the shares of calls together must be"),
-            (|text| text.replace("cpu_ms = 1", "cpu_ms = 1, spread = { pareto = { alpha = 1 } }"), "alpha must be above 1"),
+            (
+                |text| text.replace("cpu_ms = 1", "cpu_ms = 1, spread = { pareto = { alpha = 1 } }"),
+                "alpha must be above 1",
+            ),
         ];
         for (change, expected) in rows {
             let error = Scenario::parse("x", &file(change)).unwrap_err();

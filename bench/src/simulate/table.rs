@@ -4,15 +4,28 @@ use super::outcome::Outcome;
 use super::scenario::Scenario;
 use crate::report::{aligned, number};
 
-const HEADER: [&str; 13] = [
-    "policy", "p50, ms", "p99, ms", "burst p99", "late, %", "bad s", "failed", "worker-s", "×oracle", "peak", "forks",
-    "crashes", "turns",
+const HEADER: [&str; 14] = [
+    "policy",
+    "p50, ms",
+    "p99, ms",
+    "burst p99",
+    "late, %",
+    "met",
+    "bad s",
+    "failed",
+    "worker-s",
+    "×oracle",
+    "peak",
+    "forks",
+    "crashes",
+    "turns",
 ];
 
 /// What the columns mean, once below all tables.
 pub(crate) const LEGEND: &str = "\
-late: share of requests later than the objective, or failed; bad s: seconds in which more than 1 % were
-worker-s: processes × seconds while the load lasted; ×oracle: against a lower bound that knows the future
+late: share of requests later than the objective, or failed; met: at most 1 %; bad s: seconds in which it was more
+worker-s: processes × seconds while the load lasted; ×oracle: against a lower bound, which knows the future, of what\n\
+meeting the objective takes
 turns: how often growing became shrinking or back";
 
 /// The table, with a line above that says what was simulated.
@@ -26,6 +39,7 @@ pub(crate) fn of(scenario: &Scenario, outcomes: &[Outcome]) -> String {
             milliseconds(outcome.p99_ms),
             milliseconds(outcome.burst_p99_ms),
             number(outcome.late_share * 100.0),
+            if outcome.meets_objective() { "yes" } else { "no" }.to_owned(),
             outcome.bad_seconds.to_string(),
             outcome.failed.to_string(),
             number(outcome.worker_seconds),

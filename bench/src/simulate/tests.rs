@@ -18,7 +18,7 @@ fn of<'a>(outcomes: &'a [Outcome], policy: &str) -> &'a Outcome {
 
 #[test]
 fn a_seed_repeats_everything_to_the_last_byte() {
-    for name in ["flash", "mixed", "crash-storm"] {
+    for name in ["slow-start", "crash-storm"] {
         let json = |seed| serde_json::to_string(&outcomes(name, seed)).unwrap();
         assert_eq!(json(7), json(7), "{name}");
         assert_ne!(json(7), json(8), "{name}");
@@ -118,7 +118,7 @@ fn what_the_backlog_has_no_room_for_comes_again_a_second_later() {
     // In 0.1 s 800 come, one worker serves 100 of them and 512 wait; the others return after a second.
     assert_eq!((outcome.requests, outcome.failed), (800, 0));
     let late = outcome.max_ms.unwrap();
-    assert!((1_000.0..1_250.0).contains(&late), "{late}");
+    assert!((1_000.0..1_300.0).contains(&late), "{late}");
     assert!(outcome.p50_ms.unwrap() < 512.0);
 }
 

@@ -37,6 +37,7 @@ fn poisson(rate: f64, length_s: f64, call: CallKind, workers: u32, cores: f64) -
         faults: Faults::default(),
         clients: PATIENT,
         objective: SECOND,
+        phase: None,
         seed: 5,
     };
     run(terms, Contender { policy: Box::new(Static::new(workers)), kind: TEXTBOOK, slots: workers as usize })

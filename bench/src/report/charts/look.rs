@@ -10,18 +10,18 @@ use plotters::style::{FontStyle, register_font as register};
 use crate::report::format::number;
 
 /// Drawing units; a picture is shown at half of this.
-pub(super) const WIDTH: u32 = 1800;
-pub(super) const HEIGHT: u32 = 980;
+pub(crate) const WIDTH: u32 = 1800;
+pub(crate) const HEIGHT: u32 = 980;
 
-pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
-pub(super) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-pub(super) const GREY: RGBColor = RGBColor(0x66, 0x70, 0x79);
-pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
-pub(super) const SHADE: RGBColor = RGBColor(0xee, 0xf1, 0xf4);
+pub(crate) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub(crate) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
+pub(crate) const GREY: RGBColor = RGBColor(0x66, 0x70, 0x79);
+pub(crate) const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xeb);
+pub(crate) const SHADE: RGBColor = RGBColor(0xee, 0xf1, 0xf4);
 
 /// The family's name; in the SVG it is the reader's own.
-pub(super) const FAMILY: &str = "sans-serif";
-pub(super) const LABEL: u32 = 30;
+pub(crate) const FAMILY: &str = "sans-serif";
+pub(crate) const LABEL: u32 = 30;
 const TITLE: u32 = 42;
 
 /// Roboto, Latin only, under the Apache License 2.0 (`assets/Roboto-LICENSE.txt`). Embedded, so that pictures look
@@ -29,24 +29,24 @@ const TITLE: u32 = 42;
 static ROBOTO: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
 
 /// A drawing area of either backend.
-pub(super) type Area<B> = DrawingArea<B, Shift>;
+pub(crate) type Area<B> = DrawingArea<B, Shift>;
 
 /// Has to be called before anything is drawn.
-pub(super) fn register_font() -> Result<(), String> {
+pub(crate) fn register_font() -> Result<(), String> {
     register(FAMILY, FontStyle::Normal, ROBOTO).map_err(|_| "the embedded font is damaged".into())
 }
 
 /// How a contender's curve looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Stroke {
-    pub(super) colour: RGBColor,
-    pub(super) width: u32,
+pub(crate) struct Stroke {
+    pub(crate) colour: RGBColor,
+    pub(crate) width: u32,
     /// Dash and gap; `None`: a whole line.
-    pub(super) dashes: Option<(u32, u32)>,
+    pub(crate) dashes: Option<(u32, u32)>,
 }
 
 /// The stroke of the contender at this place of the session.
-pub(super) fn stroke(place: usize) -> Stroke {
+pub(crate) fn stroke(place: usize) -> Stroke {
     const COLOURS: [RGBColor; 6] = [
         RGBColor(0x00, 0x72, 0xb2),
         RGBColor(0x00, 0x9e, 0x73),
@@ -65,13 +65,13 @@ pub(super) fn stroke(place: usize) -> Stroke {
 
 impl Stroke {
     /// The library's form of it.
-    pub(super) fn style(&self) -> ShapeStyle {
+    pub(crate) fn style(&self) -> ShapeStyle {
         self.colour.stroke_width(self.width)
     }
 }
 
 /// Writes title, subtitle and legend, and gives the area that is left for the chart.
-pub(super) fn frame<B: DrawingBackend>(
+pub(crate) fn frame<B: DrawingBackend>(
     area: &Area<B>,
     title: &str,
     subtitle: &str,
@@ -99,7 +99,7 @@ pub(super) fn frame<B: DrawingBackend>(
 }
 
 /// Gives a chart's grid, axes and their texts the look that all pictures share.
-pub(super) fn axes<'m, 'a, 'b, B, X, Y>(mesh: &'m mut MeshStyle<'a, 'b, X, Y, B>) -> &'m mut MeshStyle<'a, 'b, X, Y, B>
+pub(crate) fn axes<'m, 'a, 'b, B, X, Y>(mesh: &'m mut MeshStyle<'a, 'b, X, Y, B>) -> &'m mut MeshStyle<'a, 'b, X, Y, B>
 where
     B: DrawingBackend,
     X: Ranged,
@@ -113,7 +113,7 @@ where
 }
 
 /// Draws a curve into a chart, whatever its axes are.
-pub(super) fn curve<B, X, Y>(
+pub(crate) fn curve<B, X, Y>(
     chart: &mut ChartContext<'_, B, Cartesian2d<X, Y>>,
     points: &[(f64, f64)],
     stroke: Stroke,
@@ -141,7 +141,7 @@ fn draw_line<B: DrawingBackend>(area: &Area<B>, points: &[(i32, i32)], stroke: S
 }
 
 /// Ticks of a logarithmic axis: 1, 2 and 5 of every power of ten, or the powers alone where that would be many.
-pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub(crate) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let factors: &[f64] = if high / low > 1e4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
     powers
@@ -151,7 +151,7 @@ pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A tick's label: `0.5`, `1,000`.
-pub(super) fn tick(value: f64) -> String {
+pub(crate) fn tick(value: f64) -> String {
     let text = number(value);
     match text.split_once('.') {
         Some((whole, fraction)) => {
@@ -165,7 +165,7 @@ pub(super) fn tick(value: f64) -> String {
 
 /// For `map_err` on everything that draws.
 #[allow(clippy::needless_pass_by_value)] // What `map_err` calls.
-pub(super) fn told<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
+pub(crate) fn told<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> String {
     error.to_string()
 }
 

@@ -4,7 +4,7 @@
 //! well. The SVG's greys are replaced by style rules in the dark, see [`DARK`].
 
 mod latency;
-mod look;
+pub(crate) mod look;
 mod step;
 
 use std::path::Path;
@@ -14,6 +14,7 @@ use plotters::prelude::*;
 use super::series::Series;
 use crate::results::schema::Session;
 use look::{HEIGHT, WIDTH};
+pub(crate) use step::{staircase, unbroken};
 
 /// Rules for a dark background: the paper, ink, grey and shade of [`look`] become their opposites.
 pub(crate) const DARK: &str = "\
@@ -27,7 +28,7 @@ svg [fill=\"#0072B2\"]{fill:#4aa8e0}svg [stroke=\"#0072B2\"]{stroke:#4aa8e0}";
 /// A finished picture; its PNG has been written already.
 pub(crate) struct Picture {
     /// File name without extension.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What it shows, for people who cannot see it and as its caption.
     pub(crate) caption: String,
     /// An `<svg>` element that takes the width of its surroundings.
@@ -65,11 +66,15 @@ pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Resul
 }
 
 /// Something that can be drawn on either backend.
-trait Draw {
+pub(crate) trait Draw {
     fn draw<B: DrawingBackend>(&self, area: &look::Area<B>) -> Result<(), String>;
 }
 
-fn picture(name: &'static str, caption: String, folder: &Path, chart: &impl Draw) -> Result<Picture, String> {
+/// Draws one picture, its PNG into `folder`. The font has to be registered, see [`look::register_font`].
+///
+/// # Errors
+/// What the drawing library says.
+pub(crate) fn picture(name: &str, caption: String, folder: &Path, chart: &impl Draw) -> Result<Picture, String> {
     let size = (WIDTH, HEIGHT);
     let mut svg = String::new();
     {
@@ -84,5 +89,5 @@ fn picture(name: &'static str, caption: String, folder: &Path, chart: &impl Draw
     let area = BitMapBackend::new(&png, size).into_drawing_area();
     chart.draw(&area)?;
     area.present().map_err(|error| format!("{}: {error}", png.display()))?;
-    Ok(Picture { name, caption, svg })
+    Ok(Picture { name: name.to_owned(), caption, svg })
 }

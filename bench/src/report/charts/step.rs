@@ -121,7 +121,7 @@ impl Draw for Latencies<'_> {
 }
 
 /// The parts of a curve between its gaps.
-fn unbroken(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
+pub(crate) fn unbroken(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
     points
         .split(|(_, value)| value.is_none())
         .filter(|part| !part.is_empty())
@@ -179,7 +179,7 @@ impl Draw for Workers<'_> {
 }
 
 /// A step function's corners: each value holds until the next one.
-fn staircase(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(crate) fn staircase(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut corners: Vec<(f64, f64)> = Vec::new();
     for &(at, value) in points {
         match corners.last() {

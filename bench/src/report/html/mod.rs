@@ -14,7 +14,8 @@ use super::targets;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::Scenario;
 
-const STYLE: &str = include_str!("style.css");
+/// How pages of the harness look.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Writes the page.
 pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures: &[Picture]) -> String {
@@ -285,7 +286,8 @@ fn put(page: &mut String, element: &str, text: &str) {
     let _ = writeln!(page, "<{element}>{}</{element}>", escape(text));
 }
 
-fn escape(text: &str) -> String {
+/// Text that can't become markup.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

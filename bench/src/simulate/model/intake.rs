@@ -17,10 +17,12 @@ const REPORT: Nanos = 10 * MILLISECOND;
 const DRIP: Nanos = 5 * MILLISECOND;
 /// How long the supervisor takes to wake up.
 pub(super) const WAKE: Nanos = 50 * MICROSECOND;
-/// When a client repeats a SYN that was dropped, after the first one: Linux does so once a second for the first five
-/// times, then at doubling distances (`tcp_syn_linear_timeouts`, 4 since Linux 6.5, in `networking/ip-sysctl.rst`).
-const REPEATS: [Nanos; 7] =
-    [SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND, 5 * SECOND, 7 * SECOND, 11 * SECOND];
+/// How long a client waits before it repeats a SYN that was dropped: Linux a second for the first five times, then doubling
+/// (`tcp_syn_linear_timeouts`, 4 since Linux 6.5, in `networking/ip-sysctl.rst`).
+const REPEATS: [Nanos; 7] = [SECOND, SECOND, SECOND, SECOND, SECOND, 2 * SECOND, 4 * SECOND];
+/// A timer of a second ends up to so much later: the kernel's timer wheel is that coarse there (`kernel/time/timer.c`, 8
+/// jiffies at 250 a second).
+const COARSE: Nanos = 32 * MILLISECOND;
 
 /// Full workers, by when they may take a connection all the same.
 #[derive(Debug, Default)]
@@ -44,11 +46,11 @@ impl Model<'_> {
         // The kernel's comparison lets in one more than was asked for.
         if self.backlog.len() > self.kind.backlog as usize {
             let arrived = self.requests.get(call).arrived;
-            match REPEATS.get(attempt) {
-                Some(after) if *after < self.terms.clients.connect => {
-                    self.events.push(arrived + after, Event::Retry { call, attempt: attempt + 1 });
-                }
-                _ => {
+            let coarse = (self.chance.unit() * COARSE as f64) as Nanos;
+            let again = REPEATS.get(attempt).map(|pause| self.now + pause + coarse);
+            match again.filter(|again| *again < arrived + self.terms.clients.connect) {
+                Some(again) => self.events.push(again, Event::Retry { call, attempt: attempt + 1 }),
+                None => {
                     self.requests.remove(call);
                     self.record.failed(arrived);
                 }

@@ -52,6 +52,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) clients: Clients,
     /// The latency that a request should have at most.
     pub(crate) objective: Nanos,
+    /// How far the server's clock is between two seconds when the load begins; `None`: a matter of chance.
+    pub(crate) phase: Option<Nanos>,
     pub(crate) seed: u64,
 }
 
@@ -160,8 +162,7 @@ pub(crate) fn run(terms: Terms<'_>, contender: Contender) -> Recorder {
     Model::new(terms, contender).run()
 }
 
-/// The server has been up for this long when the load begins, and for up to a second more: the phase of its clock is a
-/// matter of chance.
+/// The server has been up for this long when the load begins, and for up to a second more.
 const LEAD: Nanos = 2 * SECOND;
 
 impl<'a> Model<'a> {
@@ -169,7 +170,8 @@ impl<'a> Model<'a> {
         let Contender { policy, kind, slots } = contender;
         let mut chance = Random::new(terms.seed, Purpose::Server);
         let first_imports = f64::from(policy.initial()).max(terms.machine.cores) / terms.machine.cores;
-        let start = LEAD + nanos(chance.unit()) + (terms.machine.import as f64 * first_imports) as Nanos;
+        let chosen = nanos(chance.unit());
+        let start = LEAD + terms.phase.unwrap_or(chosen) + (terms.machine.import as f64 * first_imports) as Nanos;
         let mut arrivals = Arrivals::new(terms.profile.clone(), terms.spacing, terms.seed);
         Self {
             kind,

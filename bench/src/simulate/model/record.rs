@@ -199,7 +199,8 @@ impl Recorder {
 
     /// How often growing turned into shrinking or back.
     pub(crate) fn direction_changes(&self) -> usize {
-        let changes: Vec<i64> = self.orders.iter().map(|order| order.change.signum()).filter(|sign| *sign != 0).collect();
+        let changes: Vec<i64> =
+            self.orders.iter().map(|order| order.change.signum()).filter(|sign| *sign != 0).collect();
         changes.windows(2).filter(|pair| pair[0] != pair[1]).count()
     }
 }

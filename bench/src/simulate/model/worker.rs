@@ -51,7 +51,9 @@ pub(crate) enum Stage {
     /// It serves nobody any more and is about to end.
     Leaving,
     /// It has ended; the supervisor has not noticed.
-    Ended { crashed: bool },
+    Ended {
+        crashed: bool,
+    },
 }
 
 /// The piece of a call that computes now.
