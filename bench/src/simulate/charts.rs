@@ -192,6 +192,21 @@ impl Cost<'_> {
             .to_owned()
     }
 
+    /// A policy's dots and their labels; scenarios in nearly the same place have one together.
+    fn dots(&self, policy: &str) -> Vec<((f64, f64), String)> {
+        let mut dots: Vec<((f64, f64), String)> = Vec::new();
+        for one in self.outcomes.iter().filter(|one| one.policy == policy) {
+            let (over, late) = (one.over_oracle(), one.late_share * 100.0);
+            let near =
+                |dot: &&mut ((f64, f64), String)| (dot.0.0 / over - 1.0).abs() < 0.15 && (dot.0.1 - late).abs() < 2.0;
+            match dots.iter_mut().find(near) {
+                Some((_, label)) => *label = format!("{label}, {}", one.scenario),
+                None => dots.push(((over, late), one.scenario.clone())),
+            }
+        }
+        dots
+    }
+
     /// Policies in the order of the outcomes, each once.
     fn policies(&self) -> Vec<&str> {
         let mut policies: Vec<&str> = Vec::new();
@@ -230,11 +245,12 @@ impl Draw for Cost<'_> {
             .map_err(look::told)?;
         for (place, policy) in policies.iter().enumerate() {
             let Stroke { colour, .. } = look::stroke(place);
-            for one in self.outcomes.iter().filter(|one| one.policy == *policy) {
-                let at = (one.over_oracle().max(low), one.late_share * 100.0);
-                let dot = EmptyElement::at(at)
+            // Policies that are equally good are in the same place: their labels stand above each other.
+            let above = -14 - 24 * place as i32;
+            for (at, label) in self.dots(policy) {
+                let dot = EmptyElement::at((at.0.max(low), at.1))
                     + Circle::new((0, 0), 11, colour.filled())
-                    + Text::new(one.scenario.clone(), (16, -12), (FAMILY, LABEL * 2 / 3).into_font().color(&GREY));
+                    + Text::new(label, (16, above), (FAMILY, LABEL * 2 / 3).into_font().color(&colour));
                 chart.draw_series([dot]).map_err(look::told)?;
             }
         }

@@ -104,7 +104,9 @@ mod tests {
     fn bounds_that_can_be_worked_out_by_hand() {
         let ten_at_once: Vec<_> = (0..10).map(|_| blocked(0, 100)).collect();
         let computing = [(0, Cost { cpu: 60 * MS, blocked: 0 }), (0, Cost { cpu: 60 * MS, blocked: 0 })];
-        let rows: [(&str, &[(Nanos, Cost)], u32, u64, f64); 7] = [
+        type Row<'a> = (&'a str, &'a [(Nanos, Cost)], u32, u64, f64);
+        let rows: [Row<'_>; 7] = [
+            // name, requests, threads, objective in ms, worker-seconds within a second
             ("nobody", &[], 1, 100, 1.0),
             ("one worker suffices", &[blocked(0, 100), blocked(200, 100)], 1, 100, 1.0),
             // 10 × 100 ms of work, of which the one worker does 100 ms in time.

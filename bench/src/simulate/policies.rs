@@ -48,7 +48,14 @@ impl Allowed {
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    build: fn(&Allowed) -> (Box<dyn Policy>, Kind, Room),
+    build: fn(&Allowed) -> Built,
+}
+
+/// What a row makes.
+struct Built {
+    policy: Box<dyn Policy>,
+    kind: Kind,
+    room: Room,
 }
 
 /// How many workers may exist at once.
@@ -76,7 +83,7 @@ pub(crate) const ROWS: &[Row] = &[
                 memory_workers: max_workers.saturating_mul(2),
             };
             let kind = Kind { min_threads: 1, max_threads, followers: true, backlog: BACKLOG };
-            (Box::new(Adaptive::new(limits)), kind, Room::WithSuccessors(max_workers))
+            Built { policy: Box::new(Adaptive::new(limits)), kind, room: Room::WithSuccessors(max_workers) }
         },
     },
     Row {
@@ -87,7 +94,7 @@ pub(crate) const ROWS: &[Row] = &[
             let most = allowed.max_workers.unwrap_or(default.max_request_workers);
             let config = PreforkConfig { max_request_workers: most, ..default };
             let kind = Kind { min_threads: 1, max_threads: 1, followers: false, backlog: PREFORK_BACKLOG };
-            (Box::new(Prefork::new(config)), kind, Room::Exactly(most))
+            Built { policy: Box::new(Prefork::new(config)), kind, room: Room::Exactly(most) }
         },
     },
     Row {
@@ -97,7 +104,7 @@ pub(crate) const ROWS: &[Row] = &[
             let workers = allowed.whole_cores().min(allowed.max_workers());
             let threads = allowed.most_threads(THREADS);
             let kind = Kind { min_threads: threads, max_threads: threads, followers: true, backlog: BACKLOG };
-            (Box::new(Static::new(workers)), kind, Room::WithSuccessors(workers))
+            Built { policy: Box::new(Static::new(workers)), kind, room: Room::WithSuccessors(workers) }
         },
     },
 ];
@@ -105,7 +112,7 @@ pub(crate) const ROWS: &[Row] = &[
 impl Row {
     /// A new policy, and its workers.
     pub(crate) fn contender(&self, allowed: &Allowed) -> Contender {
-        let (policy, kind, room) = (self.build)(allowed);
+        let Built { policy, kind, room } = (self.build)(allowed);
         let slots = match room {
             Room::WithSuccessors(workers) => workers as usize + (workers as usize).div_ceil(2) + 1,
             Room::Exactly(workers) => workers.max(1) as usize,

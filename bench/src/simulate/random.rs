@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn moments() {
-        let draws: [(&str, fn(&mut Random) -> f64, f64, f64); 3] = [
+        type Draw = fn(&mut Random) -> f64;
+        let draws: [(&str, Draw, f64, f64); 3] = [
+            // name, draw, mean, variance
             ("unit", Random::unit, 0.5, 1.0 / 12.0),
             ("exponential", Random::exponential, 1.0, 1.0),
             ("normal", Random::normal, 0.0, 1.0),

@@ -180,11 +180,12 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        let file = |change: fn(String) -> String| {
+        type Change = fn(String) -> String;
+        let file = |change: Change| {
             change("order = 1\nabout = \"x\"\nobjective_ms = 100\nload = { shape = \"constant\", rate = 1, seconds = 1 }\ncalls = [{ cpu_ms = 1 }]\n".into())
         };
         assert!(Scenario::parse("x", &file(|text| text)).is_ok());
-        let rows: [(fn(String) -> String, &str); 6] = [
+        let rows: [(Change, &str); 6] = [
             (|text| text + "spead = 1\n", "unknown field `spead`"),
             (|text| text.replace("constant", "square"), "unknown variant `square`"),
             (|text| text.replace("seconds = 1", "seconds = 0"), "the load's length must be a number above 0"),
