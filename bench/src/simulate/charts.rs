@@ -192,19 +192,19 @@ impl Cost<'_> {
             .to_owned()
     }
 
-    /// A policy's dots and their labels; scenarios in nearly the same place have one together.
-    fn dots(&self, policy: &str) -> Vec<((f64, f64), String)> {
-        let mut dots: Vec<((f64, f64), String)> = Vec::new();
+    /// The labels of a policy's dots; scenarios in nearly the same place have one together.
+    fn labels(&self, policy: &str) -> Vec<((f64, f64), String)> {
+        let mut labels: Vec<((f64, f64), String)> = Vec::new();
         for one in self.outcomes.iter().filter(|one| one.policy == policy) {
-            let (over, late) = (one.over_oracle(), one.late_share * 100.0);
+            let (over, late) = place_of(one);
             let near =
                 |dot: &&mut ((f64, f64), String)| (dot.0.0 / over - 1.0).abs() < 0.15 && (dot.0.1 - late).abs() < 2.0;
-            match dots.iter_mut().find(near) {
+            match labels.iter_mut().find(near) {
                 Some((_, label)) => *label = format!("{label}, {}", one.scenario),
-                None => dots.push(((over, late), one.scenario.clone())),
+                None => labels.push(((over, late), one.scenario.clone())),
             }
         }
-        dots
+        labels
     }
 
     /// Policies in the order of the outcomes, each once.
@@ -217,6 +217,11 @@ impl Cost<'_> {
         }
         policies
     }
+}
+
+/// Where an outcome's dot is: what it spent, and the percentage of requests that were late.
+fn place_of(outcome: &Outcome) -> (f64, f64) {
+    (outcome.over_oracle(), outcome.late_share * 100.0)
 }
 
 impl Draw for Cost<'_> {
@@ -247,11 +252,13 @@ impl Draw for Cost<'_> {
             let Stroke { colour, .. } = look::stroke(place);
             // Policies that are equally good are in the same place: their labels stand above each other.
             let above = -14 - 24 * place as i32;
-            for (at, label) in self.dots(policy) {
-                let dot = EmptyElement::at((at.0.max(low), at.1))
-                    + Circle::new((0, 0), 11, colour.filled())
-                    + Text::new(label, (16, above), (FAMILY, LABEL * 2 / 3).into_font().color(&colour));
-                chart.draw_series([dot]).map_err(look::told)?;
+            let ours = self.outcomes.iter().filter(|one| one.policy == *policy);
+            let dots = ours.map(|one| Circle::new(place_of(one), 11, colour.filled()));
+            chart.draw_series(dots).map_err(look::told)?;
+            for (at, label) in self.labels(policy) {
+                let style = (FAMILY, LABEL * 2 / 3).into_font().color(&colour);
+                let label = EmptyElement::at(at) + Text::new(label, (16, above), style);
+                chart.draw_series([label]).map_err(look::told)?;
             }
         }
         Ok(())

@@ -88,11 +88,15 @@ pub(crate) fn frame<B: DrawingBackend>(
     top += 54;
     let mut x = left;
     for (name, stroke) in legend {
+        let width = (FAMILY, LABEL).into_font().box_size(name).map_err(|error| error.to_string())?.0;
+        let width = 92 + i32::try_from(width).unwrap_or(0);
+        if x > left && x + width > WIDTH as i32 - left {
+            (x, top) = (left, top + 44);
+        }
         let middle = top + 11;
         draw_line(area, &[(x, middle), (x + 78, middle)], *stroke)?;
         write(name, LABEL, INK, (x + 92, top))?;
-        let width = (FAMILY, LABEL).into_font().box_size(name).map_err(|error| error.to_string())?.0;
-        x += 92 + i32::try_from(width).unwrap_or(0) + 56;
+        x += width + 56;
     }
     let (_, rest) = area.split_vertically(top + 52);
     Ok(rest.margin(0, 20, 20, 40))
