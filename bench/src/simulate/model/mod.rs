@@ -230,7 +230,7 @@ impl<'a> Model<'a> {
         for Request { arrived, .. } in self.requests.all() {
             self.record.failed(*arrived);
         }
-        self.record.finish(end, self.population);
+        self.record.finish(end);
         self.record
     }
 

@@ -178,13 +178,15 @@ impl Recorder {
     }
 
     /// The load is over, and all answers are there.
-    pub(super) fn finish(&mut self, end: Nanos, count: u32) {
+    pub(super) fn finish(&mut self, end: Nanos) {
         self.integrate(end);
         // What was there before the load is one point.
         let before = self.workers.partition_point(|point| point.0 <= 0.0);
         let first = before.checked_sub(1).map_or(0, |place| self.workers[place].1);
         self.workers.splice(..before, [(0.0, first)]);
-        self.workers.push((seconds(end - self.start), count));
+        // Nobody who came or went after the end is in the curve.
+        let last = self.workers.last().map_or(0, |point| point.1);
+        self.workers.push((seconds(end - self.start), last));
     }
 
     /// Workers × seconds while the load lasted.
