@@ -3,7 +3,10 @@
 //! What a row gives is what the server gives its `--mpm` of that name: the policy with its defaults, and what its workers
 //! are like.
 
-use mpm::{Adaptive, Limits, Policy, Prefork, PreforkConfig, Static};
+use mpm::{
+    Adaptive, Busyness, BusynessConfig, Dynamic, DynamicConfig, Limits, OnDemand, OnDemandConfig, Policy, Prefork,
+    PreforkConfig, Spare, SpareConfig, Static, Unit, UnitConfig,
+};
 
 use super::model::Contender;
 use super::model::worker::Kind;
@@ -55,16 +58,12 @@ pub(crate) struct Row {
 struct Built {
     policy: Box<dyn Policy>,
     kind: Kind,
-    room: Room,
+    /// Workers that serve at most.
+    most: u32,
 }
 
-/// How many workers may exist at once.
-enum Room {
-    /// Half as many again may leave while their successors serve.
-    WithSuccessors(u32),
-    /// Those that leave are counted, as Apache does.
-    Exactly(u32),
-}
+/// The server has room for so many workers at least, and for twice as many while a generation leaves.
+const LEAST_CEILING: u32 = 64;
 
 /// In the order of tables and pictures.
 pub(crate) const ROWS: &[Row] = &[
@@ -83,7 +82,7 @@ pub(crate) const ROWS: &[Row] = &[
                 memory_workers: max_workers.saturating_mul(2),
             };
             let kind = Kind { min_threads: 1, max_threads, followers: true, backlog: BACKLOG };
-            Built { policy: Box::new(Adaptive::new(limits)), kind, room: Room::WithSuccessors(max_workers) }
+            Built { policy: Box::new(Adaptive::new(limits)), kind, most: max_workers }
         },
     },
     Row {
@@ -94,7 +93,52 @@ pub(crate) const ROWS: &[Row] = &[
             let most = allowed.max_workers.unwrap_or(default.max_request_workers);
             let config = PreforkConfig { max_request_workers: most, ..default };
             let kind = Kind { min_threads: 1, max_threads: 1, followers: false, backlog: PREFORK_BACKLOG };
-            Built { policy: Box::new(Prefork::new(config)), kind, room: Room::Exactly(most) }
+            Built { policy: Box::new(Prefork::new(config)), kind, most }
+        },
+    },
+    Row {
+        name: "busyness",
+        about: "uWSGI's cheaper busyness: more when busy for half of a window, fewer after ten quiet ones",
+        build: |allowed| {
+            let default = BusynessConfig::default();
+            let workers = allowed.max_workers.unwrap_or(default.workers);
+            single(Box::new(Busyness::new(BusynessConfig { workers, ..default })), workers)
+        },
+    },
+    Row {
+        name: "spare",
+        about: "uWSGI's cheaper spare, its default: more when all have been busy, fewer when several idle",
+        build: |allowed| {
+            let default = SpareConfig::default();
+            let workers = allowed.max_workers.unwrap_or(default.workers);
+            single(Box::new(Spare::new(SpareConfig { workers, ..default })), workers)
+        },
+    },
+    Row {
+        name: "dynamic",
+        about: "PHP-FPM's pm = dynamic: between a few idle children and a few more, a pass a second",
+        build: |allowed| {
+            let default = DynamicConfig::default();
+            let max_children = allowed.max_workers.unwrap_or(default.max_children);
+            single(Box::new(Dynamic::new(DynamicConfig { max_children, ..default })), max_children)
+        },
+    },
+    Row {
+        name: "ondemand",
+        about: "PHP-FPM's pm = ondemand: one when somebody waits and nobody is idle",
+        build: |allowed| {
+            let default = OnDemandConfig::default();
+            let max_children = allowed.max_workers.unwrap_or(default.max_children);
+            single(Box::new(OnDemand::new(OnDemandConfig { max_children, ..default })), max_children)
+        },
+    },
+    Row {
+        name: "unit",
+        about: "NGINX Unit: one after the other while requests outnumber processes",
+        build: |allowed| {
+            let default = UnitConfig::default();
+            let max = allowed.max_workers.unwrap_or(default.max);
+            single(Box::new(Unit::new(UnitConfig { max, ..default })), max)
         },
     },
     Row {
@@ -104,20 +148,22 @@ pub(crate) const ROWS: &[Row] = &[
             let workers = allowed.whole_cores().min(allowed.max_workers());
             let threads = allowed.most_threads(THREADS);
             let kind = Kind { min_threads: threads, max_threads: threads, followers: true, backlog: BACKLOG };
-            Built { policy: Box::new(Static::new(workers)), kind, room: Room::WithSuccessors(workers) }
+            Built { policy: Box::new(Static::new(workers)), kind, most: workers }
         },
     },
 ];
 
+/// Another server's policy: workers of one thread with one connection each, the server's usual backlog.
+fn single(policy: Box<dyn Policy>, most: u32) -> Built {
+    let kind = Kind { min_threads: 1, max_threads: 1, followers: false, backlog: BACKLOG };
+    Built { policy, kind, most }
+}
+
 impl Row {
     /// A new policy, and its workers.
     pub(crate) fn contender(&self, allowed: &Allowed) -> Contender {
-        let Built { policy, kind, room } = (self.build)(allowed);
-        let slots = match room {
-            Room::WithSuccessors(workers) => workers as usize + (workers as usize).div_ceil(2) + 1,
-            Room::Exactly(workers) => workers.max(1) as usize,
-        };
-        Contender { policy, kind, slots }
+        let Built { policy, kind, most } = (self.build)(allowed);
+        Contender { policy, kind, slots: 2 * most.max(LEAST_CEILING) as usize }
     }
 }
 
@@ -154,9 +200,8 @@ mod tests {
     fn what_is_allowed_is_kept_to() {
         let allowed = Allowed { cores: 8.0, max_workers: Some(3), max_threads: Some(2) };
         for row in ROWS {
-            let Contender { policy, kind, slots } = row.contender(&allowed);
+            let Contender { policy, kind, .. } = row.contender(&allowed);
             assert!(policy.initial() <= 3 && kind.max_threads <= 2, "{}", row.name);
-            assert!((3..=6).contains(&slots), "{}: {slots}", row.name);
         }
     }
 }
