@@ -261,6 +261,11 @@ impl Slot {
         self.words[Word::Phase as usize].store(phase.word(), Ordering::Release);
     }
 
+    /// Where the worker is in its life.
+    pub(crate) fn phase(self) -> Phase {
+        Phase::from_word(self.words[Word::Phase as usize].load(Ordering::Acquire))
+    }
+
     /// Worker: moves in, for the life that the supervisor began. False when that life is over already, because the
     /// template died before it could report the fork: the slot is somebody else's then.
     pub(crate) fn move_in(self, generation: u64, pid: u32) -> bool {
@@ -367,7 +372,7 @@ impl Slot {
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
-            phase: Phase::from_word(self.words[Word::Phase as usize].load(Ordering::Acquire)),
+            phase: self.phase(),
             generation: self.load(Word::Generation),
             spawned_at_ns: self.load(Word::SpawnedAt),
             connections: self.load(Word::Connections) as u32,

@@ -349,11 +349,13 @@ impl Pool {
         if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
             self.wake_monitor();
         }
-        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 && self.tasks.close() {
+        // The others may not have had room for all idle connections at once.
+        let gives_away = draining && self.has_sibling(|_| true) && !reactor.give_idle_away();
+        if draining && reactor.connections() == 0 && self.tasks.close() {
             return true;
         }
         self.caller.flush_logs();
-        let patience = (free == 0 && self.bounds.followers).then_some(DRIP);
+        let patience = ((free == 0 && self.bounds.followers) || gives_away).then_some(DRIP);
         let turned = reactor.turn(patience, room, jobs);
         if turned.orphaned {
             // In the place of the supervisor, which is gone: nobody may count on a sibling any more.
@@ -385,12 +387,16 @@ impl Pool {
     }
 
     fn drain(self: &Arc<Pool>, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
-        if !self.draining.swap(true, Ordering::Relaxed) {
+        let begins = !self.draining.swap(true, Ordering::Relaxed);
+        if begins {
             self.drain_tasks();
+        }
+        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
+        if begins {
+            // Now it is true: no new connection, and none that is idle, ends up with this worker.
             self.slot.set_phase(Phase::Draining);
             self.notify_supervisor();
         }
-        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
     }
 
     /// Notes whether connections are left to others, and tells the supervisor when that begins.
