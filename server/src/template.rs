@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::config::{AppSource, Config, Exit, Mpm, Statics};
 use crate::exchange::Application;
 use crate::handoff::Handoff;
-use crate::link::{FromTemplate, Link, ToTemplate};
+use crate::link::{FromTemplate, Link, ToTemplate, abridged};
 use crate::listener::Listener;
 use crate::scoreboard::Scoreboard;
 use crate::sys::process::{self, Ending};
@@ -82,7 +82,7 @@ fn run(mut link: Link) -> Exit {
         Err(message) => {
             eprintln!("smarthttpd: {message}");
             // The supervisor learns the same from our exit status when the link is already gone.
-            let _ = link.send(&FromTemplate::LoadFailed, &[]);
+            let _ = link.send(&FromTemplate::LoadFailed { problem: abridged(&message) }, &[]);
             return Exit::Application;
         }
     };
@@ -196,9 +196,8 @@ fn serve(mut link: Link, inheritance: Inheritance, source: Source) -> Exit {
                 Ok(Spawned::Child(child)) => children.push(child),
                 Ok(Spawned::Failed) => {}
                 Ok(Spawned::Worker { wake }) => {
-                    drop(link);
                     drop(children);
-                    return work(inheritance, source, slot, generation, wake);
+                    return work(link, inheritance, source, slot, generation, wake);
                 }
                 Err(_) => return Exit::Ok,
             },
@@ -297,8 +296,8 @@ fn files(config: &Statics) -> statics::Settings {
     }
 }
 
-/// The rest of a worker's life.
-fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
+/// The rest of a worker's life. Its parent's `link` is for the news that it can't get ready.
+fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
     log::set_role(&format!("worker {slot}"));
     if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
         return Exit::Ok;
@@ -307,12 +306,10 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
         Source::Loaded(application, interpreter) => (application, interpreter),
         Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, &facts) {
             Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
-            Err(error) => {
-                eprintln!("smarthttpd: {error}");
-                return Exit::Application;
-            }
+            Err(error) => return fail(&link, slot, generation, &error.to_string()),
         },
     };
+    drop(link);
     let outfit = Outfit {
         application: statics::lay_over(application, files(&inheritance.config.statics)),
         config: inheritance.config,
@@ -330,6 +327,14 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
         interpreter.finish();
     }
     code
+}
+
+/// The worker can't get ready: says so to the operator, and to whoever has asked for this worker.
+fn fail(link: &Link, slot: usize, generation: u64, problem: &str) -> Exit {
+    eprintln!("smarthttpd: {problem}");
+    // The supervisor learns from our exit status that there is something wrong, if not what.
+    let _ = link.send(&FromTemplate::WorkerFailed { slot, generation, problem: abridged(problem) }, &[]);
+    Exit::Application
 }
 
 #[cfg(test)]

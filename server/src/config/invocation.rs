@@ -2,30 +2,43 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
+
+use super::quantity::{QuantityError, Span};
 
 /// What to ask a running server, and how to show the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct Invocation {
-    /// What to ask for
+    #[command(subcommand)]
     pub(crate) command: Verb,
     /// The server's control socket [default: $SMARTHTTPD_CONTROL_SOCKET, else the only one in
     /// $XDG_RUNTIME_DIR/smarthttpd and /tmp/smarthttpd-UID]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     pub(crate) socket: Option<PathBuf>,
     /// Answer with the server's JSON as it is
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 
 /// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub(crate) enum Verb {
     /// How many workers there are, what they do, and why
     Status,
+    /// Take new code and options without losing a request; waits until the new workers serve
+    Reload {
+        /// Time the new workers have to become ready; after it the old ones go on
+        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+        timeout: Duration,
+    },
     /// Finish the requests under way, then leave
     Stop,
+}
+
+fn time(text: &str) -> Result<Duration, QuantityError> {
+    text.parse().map(|Span(time)| time)
 }
 
 impl Invocation {

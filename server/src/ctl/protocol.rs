@@ -4,6 +4,8 @@
 //! ```text
 //! → {"command":"status"}
 //! ← {"ok":{"version":"0.1.0","pid":71,…}}
+//! → {"command":"reload","timeout_seconds":60}
+//! ← {"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}
 //! → {"command":"stop"}
 //! ← {"ok":"stopping"}
 //! ← {"error":"unknown command"}
@@ -12,11 +14,16 @@
 use serde::{Deserialize, Serialize};
 
 /// A question to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// How are you?
     Status,
+    /// Take new code and options. The answer comes when the new workers serve, or can't.
+    Reload {
+        /// How long the new workers may take to become ready.
+        timeout_seconds: f64,
+    },
     /// Finish the requests under way, then leave.
     Stop,
 }
@@ -37,8 +44,23 @@ pub(crate) enum Reply {
 pub(crate) enum Answer {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
     /// To [`Request::Stop`].
     Stopping(Stopping),
+}
+
+/// A generation of code and options that has taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    /// Counts generations since the start of the server, which is the first.
+    pub(crate) code_generation: u64,
+    /// Workers of it that serve.
+    pub(crate) ready: u32,
+    /// How long it took until they did.
+    pub(crate) ready_seconds: f64,
+    /// Workers of older generations that finish what they have.
+    pub(crate) leaving: u32,
 }
 
 /// The word `stopping`.
@@ -171,8 +193,11 @@ pub(crate) struct Counters {
     pub(crate) died: u64,
     /// Workers killed by us after the graceful timeout.
     pub(crate) killed: u64,
-    /// Templates started beyond the first.
+    /// Templates started in place of one that had died.
     pub(crate) template_restarts: u64,
+    /// New code and options that have taken over.
+    #[serde(default)]
+    pub(crate) reloads: u64,
 }
 
 /// One decision of the process manager.
@@ -197,9 +222,16 @@ mod tests {
         let json = |reply: &Reply| serde_json::to_string(reply).unwrap();
         assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"command":"status"}"#);
         assert_eq!(serde_json::from_str::<Request>(r#"{"command":"stop"}"#).unwrap(), Request::Stop);
+        let reload = Request::Reload { timeout_seconds: 60.0 };
+        assert_eq!(serde_json::to_string(&reload).unwrap(), r#"{"command":"reload","timeout_seconds":60.0}"#);
         assert!(serde_json::from_str::<Request>(r#"{"command":"dance"}"#).is_err());
         assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
         assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
         assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
+        // Answers are told apart by their fields.
+        let reloaded = Reloaded { code_generation: 2, ready: 3, ready_seconds: 0.24, leaving: 3 };
+        let reply = Reply::Ok(Answer::Reloaded(reloaded));
+        assert_eq!(json(&reply), r#"{"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}"#);
+        assert_eq!(serde_json::from_str::<Reply>(&json(&reply)).unwrap(), reply);
     }
 }

@@ -25,7 +25,7 @@ fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, Cl
     parse_in(["smarthttpd"].iter().chain(arguments).map(OsString::from), &surroundings(variables))
 }
 
-fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
+pub(super) fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
     match command(arguments, variables) {
         Ok(Command::Serve(config)) => *config,
         other => panic!("{arguments:?}: {other:?}"),

@@ -108,10 +108,13 @@ fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
 
 #[test]
 fn the_roles_are_reached() {
-    let table: [(&[&str], Invocation); 3] = [
+    let reload = |seconds| Verb::Reload { timeout: Duration::from_secs(seconds) };
+    let table: [(&[&str], Invocation); 5] = [
         (&["ctl", "status", "--json"], invocation(Verb::Status, "/variable", true)),
         (&["ctl", "--socket", "/flag", "stop"], invocation(Verb::Stop, "/flag", false)),
         (&["ctl", "stop"], invocation(Verb::Stop, "/variable", false)),
+        (&["ctl", "reload"], invocation(reload(60), "/variable", false)),
+        (&["ctl", "reload", "--timeout", "2m", "--socket", "/flag"], invocation(reload(120), "/flag", false)),
     ];
     for (arguments, expected) in table {
         match command(arguments, &[("SMARTHTTPD_CONTROL_SOCKET", "/variable")]) {

@@ -2,4 +2,5 @@
 
 mod kill;
 mod recycle;
+mod reload;
 mod stop;
