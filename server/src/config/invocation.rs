@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
-use super::quantity::{QuantityError, Span};
+use super::quantity::{Count, QuantityError, Span};
 
 /// What to ask a running server, and how to show the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -33,8 +33,25 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
         timeout: Duration,
     },
+    /// Keep another number of workers, until the next reload or restart
+    #[command(group = ArgGroup::new("number").required(true).multiple(true))]
+    Scale {
+        /// Exactly so many; for --mpm static the only form
+        #[arg(value_name = "N", conflicts_with_all = ["min", "max"], group = "number", value_parser = count)]
+        workers: Option<u32>,
+        /// At least so many, also without load
+        #[arg(long, value_name = "N", group = "number", value_parser = count)]
+        min: Option<u32>,
+        /// At most so many
+        #[arg(long, value_name = "N", group = "number", value_parser = count)]
+        max: Option<u32>,
+    },
     /// Finish the requests under way, then leave
     Stop,
+}
+
+fn count(text: &str) -> Result<u32, QuantityError> {
+    text.parse().map(Count::get)
 }
 
 fn time(text: &str) -> Result<Duration, QuantityError> {

@@ -6,6 +6,8 @@
 //! ← {"ok":{"version":"0.1.0","pid":71,…}}
 //! → {"command":"reload","timeout_seconds":60}
 //! ← {"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}
+//! → {"command":"scale","min":2,"max":5}
+//! ← {"ok":{"min_workers":2,"max_workers":5}}
 //! → {"command":"stop"}
 //! ← {"ok":"stopping"}
 //! ← {"error":"unknown command"}
@@ -23,6 +25,13 @@ pub(crate) enum Request {
     Reload {
         /// How long the new workers may take to become ready.
         timeout_seconds: f64,
+    },
+    /// Keep at least, or at most, so many workers from now on.
+    Scale {
+        /// `None`: as before.
+        min: Option<u32>,
+        /// `None`: as before.
+        max: Option<u32>,
     },
     /// Finish the requests under way, then leave.
     Stop,
@@ -46,6 +55,8 @@ pub(crate) enum Answer {
     Status(Box<Status>),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`Request::Scale`].
+    Scaled(Scaled),
     /// To [`Request::Stop`].
     Stopping(Stopping),
 }
@@ -61,6 +72,15 @@ pub(crate) struct Reloaded {
     pub(crate) ready_seconds: f64,
     /// Workers of older generations that finish what they have.
     pub(crate) leaving: u32,
+}
+
+/// The bounds that count now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scaled {
+    /// Workers kept even without load.
+    pub(crate) min_workers: u32,
+    /// Workers never exceeded.
+    pub(crate) max_workers: u32,
 }
 
 /// The word `stopping`.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::protocol::{Decision, Reloaded, Status, Tasks, Worker};
+use super::protocol::{Decision, Reloaded, Scaled, Status, Tasks, Worker};
 
 /// How many of the latest decisions are shown; `--json` has them all.
 const DECISIONS: usize = 10;
@@ -64,6 +64,17 @@ pub(super) fn reloaded(reloaded: &Reloaded) -> String {
         _ => format!("{ready_seconds:.1} s"),
     };
     format!("generation {code_generation}: {ready} {workers} ready in {time}; {leaving} {olds}\n")
+}
+
+/// `2 to 5 workers from now on, until the next reload or restart`.
+pub(super) fn scaled(scaled: &Scaled) -> String {
+    let Scaled { min_workers, max_workers } = scaled;
+    let workers = match (min_workers, max_workers) {
+        (1, 1) => "1 worker".to_owned(),
+        (min, max) if min == max => format!("{min} workers"),
+        (min, max) => format!("{min} to {max} workers"),
+    };
+    format!("{workers} from now on, until the next reload or restart\n")
 }
 
 const HEADINGS: [&str; 13] =

@@ -11,6 +11,7 @@ mod nursery;
 mod policy;
 mod reload;
 mod roster;
+mod scale;
 mod status;
 mod stopping;
 mod terminal;
@@ -34,7 +35,7 @@ use self::roster::Roster;
 use self::terminal::Terminal;
 use crate::config::{AppSource, Config, Exit, passed};
 use crate::ctl;
-use crate::ctl::protocol::{Counters, Reply, Request, Status, Tasks};
+use crate::ctl::protocol::{Answer, Counters, Reply, Request, Status, Tasks};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::{self, Listener};
@@ -122,6 +123,8 @@ struct Supervisor {
     listening: Vec<String>,
     control: Option<Control>,
     policy: Box<dyn Policy>,
+    /// The bounds that `ctl scale` has set.
+    scaled: Option<(u32, u32)>,
     roster: Roster,
     /// The template that the workers come from.
     template: Option<Template>,
@@ -211,6 +214,7 @@ impl Supervisor {
         };
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
+            scaled: None,
             roster: Roster::new(scoreboard),
             config,
             poll,
@@ -447,6 +451,10 @@ impl Supervisor {
                 // It is answered when it is done.
                 Ok(patience) => return self.reload(&Asker::Ctl(ticket), patience),
                 Err(error) => Reply::Error(format!("timeout_seconds: {error}")),
+            },
+            Request::Scale { min, max } => match self.scale(min, max) {
+                Ok(scaled) => Reply::Ok(Answer::Scaled(scaled)),
+                Err(problem) => Reply::Error(problem),
             },
             Request::Stop => Reply::stopping(),
         };

@@ -84,7 +84,7 @@ pub(super) fn bounds(mpm: &Mpm) -> (u32, u32) {
     }
 }
 
-/// The most workers that a reload can ask for: the room has to be made at the start.
+/// The most workers that a reload or `ctl scale` can ask for: the room has to be made at the start.
 pub(super) fn ceiling(mpm: &Mpm) -> u32 {
     bounds(mpm).1.max(LEAST_CEILING)
 }

@@ -163,6 +163,7 @@ impl Supervisor {
         }
         self.policy = policy::policy(&config.mpm);
         self.policy.graceful_restart();
+        self.scaled = None;
         self.config = config;
         self.template_backoff.succeeded();
         self.worker_backoff.succeeded();

@@ -62,6 +62,8 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
         (&["ctl", "dance"], "unrecognized subcommand 'dance' (smarthttpd --help lists the options)".into()),
         (&["ctl"], "ctl: say what to do, e.g. status (smarthttpd ctl --help lists it)".into()),
+        (&["ctl", "scale", "0"], "N: '0' is not a whole number from 1 to 65536".into()),
+        (&["ctl", "scale", "--max", "many"], "--max: 'many' is not a whole number from 1 to 65536".into()),
         (&["ctl", "reload", "--timeout", "soon"], "--timeout: 'soon' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m".into()),
     ];
     for (arguments, expected) in table {

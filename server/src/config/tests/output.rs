@@ -109,10 +109,13 @@ fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
 #[test]
 fn the_roles_are_reached() {
     let reload = |seconds| Verb::Reload { timeout: Duration::from_secs(seconds) };
-    let table: [(&[&str], Invocation); 5] = [
+    let scale = |workers, min, max| Verb::Scale { workers, min, max };
+    let table: [(&[&str], Invocation); 7] = [
         (&["ctl", "status", "--json"], invocation(Verb::Status, "/variable", true)),
         (&["ctl", "--socket", "/flag", "stop"], invocation(Verb::Stop, "/flag", false)),
         (&["ctl", "stop"], invocation(Verb::Stop, "/variable", false)),
+        (&["ctl", "scale", "3"], invocation(scale(Some(3), None, None), "/variable", false)),
+        (&["ctl", "scale", "--max", "5", "--min=2"], invocation(scale(None, Some(2), Some(5)), "/variable", false)),
         (&["ctl", "reload"], invocation(reload(60), "/variable", false)),
         (&["ctl", "reload", "--timeout", "2m", "--socket", "/flag"], invocation(reload(120), "/flag", false)),
     ];

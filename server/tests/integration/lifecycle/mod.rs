@@ -3,4 +3,5 @@
 mod kill;
 mod recycle;
 mod reload;
+mod scale;
 mod stop;
