@@ -33,6 +33,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
         timeout: Duration,
     },
+    /// Open the access log anew by its name, e.g. after logrotate has renamed it
+    ReopenLogs,
     /// Keep another number of workers, until the next reload or restart
     #[command(group = ArgGroup::new("number").required(true).multiple(true))]
     Scale {

@@ -110,6 +110,7 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         Verb::Reload { timeout } => {
             (Request::Reload { timeout_seconds: timeout.as_secs_f64() }, timeout.saturating_add(PATIENCE))
         }
+        Verb::ReopenLogs => (Request::ReopenLogs, PATIENCE),
         Verb::Scale { workers, min, max } => (Request::Scale { min: workers.or(min), max: workers.or(max) }, PATIENCE),
         Verb::Stop => (Request::Stop, PATIENCE),
     };
@@ -127,6 +128,7 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         (true, _) => line,
         (false, Answer::Status(status)) => text::status(&status),
         (false, Answer::Reloaded(reloaded)) => text::reloaded(&reloaded),
+        (false, Answer::Reopened(reopened)) => format!("{reopened}\n"),
         (false, Answer::Scaled(scaled)) => text::scaled(&scaled),
         (false, Answer::Stopping(_)) => "the server is stopping\n".to_owned(),
     })

@@ -6,12 +6,16 @@
 //! ← {"ok":{"version":"0.1.0","pid":71,…}}
 //! → {"command":"reload","timeout_seconds":60}
 //! ← {"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}
+//! → {"command":"reopen-logs"}
+//! ← {"ok":{"reopened":3,"kept":0,"pending":0}}
 //! → {"command":"scale","min":2,"max":5}
 //! ← {"ok":{"min_workers":2,"max_workers":5}}
 //! → {"command":"stop"}
 //! ← {"ok":"stopping"}
 //! ← {"error":"unknown command"}
 //! ```
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +30,8 @@ pub(crate) enum Request {
         /// How long the new workers may take to become ready.
         timeout_seconds: f64,
     },
+    /// Open the access log anew, by its name. The answer comes when all workers have.
+    ReopenLogs,
     /// Keep at least, or at most, so many workers from now on.
     Scale {
         /// `None`: as before.
@@ -55,6 +61,8 @@ pub(crate) enum Answer {
     Status(Box<Status>),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`Request::ReopenLogs`].
+    Reopened(Reopened),
     /// To [`Request::Scale`].
     Scaled(Scaled),
     /// To [`Request::Stop`].
@@ -72,6 +80,35 @@ pub(crate) struct Reloaded {
     pub(crate) ready_seconds: f64,
     /// Workers of older generations that finish what they have.
     pub(crate) leaving: u32,
+}
+
+/// How far workers are with the new log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reopened {
+    /// Workers that write to the new file.
+    pub(crate) reopened: u32,
+    /// Workers that could not open it and write to the old one.
+    pub(crate) kept: u32,
+    /// Workers that have not come to it yet.
+    pub(crate) pending: u32,
+}
+
+impl fmt::Display for Reopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reopened { reopened, kept, pending } = *self;
+        write!(f, "{reopened} {} reopened the access log", if reopened == 1 { "worker has" } else { "workers have" })?;
+        if kept > 0 {
+            write!(f, "; {kept} can't and {} the old file", if kept == 1 { "keeps" } else { "keep" })?;
+        }
+        if pending > 0 {
+            write!(
+                f,
+                "; {pending} will when {} ended",
+                if pending == 1 { "its call has" } else { "their calls have" }
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// The bounds that count now.
@@ -248,6 +285,12 @@ mod tests {
         assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
         assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
         assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
+        let text = |reopened, kept, pending| Reopened { reopened, kept, pending }.to_string();
+        assert_eq!(text(3, 0, 0), "3 workers have reopened the access log");
+        assert_eq!(
+            text(1, 1, 2),
+            "1 worker has reopened the access log; 1 can't and keeps the old file; 2 will when their calls have ended"
+        );
         // Answers are told apart by their fields.
         let reloaded = Reloaded { code_generation: 2, ready: 3, ready_seconds: 0.24, leaving: 3 };
         let reply = Reply::Ok(Answer::Reloaded(reloaded));

@@ -214,6 +214,7 @@ impl Supervisor {
             self.decide(Cause::Saturated);
         }
         self.advance_reload();
+        self.advance_reopening();
     }
 
     fn begin_to_serve(&mut self) {

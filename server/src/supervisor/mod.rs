@@ -7,6 +7,7 @@
 mod backoff;
 mod control;
 mod lives;
+mod logs;
 mod nursery;
 mod policy;
 mod reload;
@@ -29,6 +30,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::backoff::Backoff;
 use self::control::{Control, Ticket};
+use self::logs::Reopening;
 use self::nursery::Template;
 use self::reload::{Asker, Handover, Reload};
 use self::roster::Roster;
@@ -134,6 +136,8 @@ struct Supervisor {
     reload: Option<Reload>,
     /// Code and options that have just come in.
     handover: Option<Handover>,
+    /// Logs on their way to new files.
+    reopening: Option<Reopening>,
     /// Which code and options serve, counted from 1.
     code_generation: u64,
     /// Templates that are not needed any more, and since when.
@@ -233,6 +237,7 @@ impl Supervisor {
             templates: 0,
             reload: None,
             handover: None,
+            reopening: None,
             code_generation: 1,
             leaving: Vec::new(),
             ceiling,
@@ -352,7 +357,7 @@ impl Supervisor {
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
-        [overdue, template, tick, worker, self.reload_deadline()].into_iter().flatten().min()
+        [overdue, template, tick, worker, self.reload_deadline(), self.reopening_deadline()].into_iter().flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -366,6 +371,7 @@ impl Supervisor {
             self.decide(Cause::Exited);
         }
         self.keep_reload_deadlines();
+        self.advance_reopening();
         match self.phase {
             Phase::Stopping { since } => {
                 if now >= since + TEMPLATE_PATIENCE
@@ -452,6 +458,7 @@ impl Supervisor {
                 Ok(patience) => return self.reload(&Asker::Ctl(ticket), patience),
                 Err(error) => Reply::Error(format!("timeout_seconds: {error}")),
             },
+            Request::ReopenLogs => return self.reopen_logs(ticket),
             Request::Scale { min, max } => match self.scale(min, max) {
                 Ok(scaled) => Reply::Ok(Answer::Scaled(scaled)),
                 Err(problem) => Reply::Error(problem),

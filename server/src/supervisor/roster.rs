@@ -9,7 +9,7 @@ use std::time::Duration;
 use mpm::{Totals, WorkerView};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::scoreboard::{Phase, Scoreboard, Seen, TaskCounts};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -301,6 +301,17 @@ impl Roster {
     /// The background tasks of the worker in `slot`.
     pub(super) fn tasks(&self, slot: usize) -> TaskCounts {
         self.scoreboard.slot(slot).tasks()
+    }
+
+    /// Wakes every worker: there is something new in the scoreboard.
+    pub(super) fn rouse_all(&self) {
+        self.workers().for_each(|(_, worker)| worker.rouse());
+    }
+
+    /// How the worker in `slot` is, and what its log is like.
+    pub(super) fn logs(&self, slot: usize) -> (Phase, LogState) {
+        let slot = self.scoreboard.slot(slot);
+        (slot.phase(), slot.logs())
     }
 
     /// What the worker in `slot` publishes.

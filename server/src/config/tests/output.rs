@@ -110,10 +110,11 @@ fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
 fn the_roles_are_reached() {
     let reload = |seconds| Verb::Reload { timeout: Duration::from_secs(seconds) };
     let scale = |workers, min, max| Verb::Scale { workers, min, max };
-    let table: [(&[&str], Invocation); 7] = [
+    let table: [(&[&str], Invocation); 8] = [
         (&["ctl", "status", "--json"], invocation(Verb::Status, "/variable", true)),
         (&["ctl", "--socket", "/flag", "stop"], invocation(Verb::Stop, "/flag", false)),
         (&["ctl", "stop"], invocation(Verb::Stop, "/variable", false)),
+        (&["ctl", "reopen-logs"], invocation(Verb::ReopenLogs, "/variable", false)),
         (&["ctl", "scale", "3"], invocation(scale(Some(3), None, None), "/variable", false)),
         (&["ctl", "scale", "--max", "5", "--min=2"], invocation(scale(None, Some(2), Some(5)), "/variable", false)),
         (&["ctl", "reload"], invocation(reload(60), "/variable", false)),

@@ -29,7 +29,7 @@ use super::outbox::{Delivery, Outbox};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::connection::{Outgoing, Transport};
-use crate::scoreboard::{Phase, Scoreboard, Slot};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -333,6 +333,7 @@ impl Pool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
         self.slot.beat(now_ns);
+        self.keep_logs();
         let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
         if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
@@ -366,6 +367,23 @@ impl Pool {
             self.drain(reactor, true, jobs);
         }
         false
+    }
+
+    /// Reopens the log if that was asked for.
+    fn keep_logs(&self) {
+        let wanted = self.scoreboard.log_generation();
+        if self.slot.logs().generation() == Some(wanted) {
+            return;
+        }
+        let state = match self.caller.reopen_logs() {
+            Ok(()) => LogState::Open(wanted),
+            Err(error) => {
+                tracing::error!("{error}; the old file is still written to");
+                LogState::Kept(wanted)
+            }
+        };
+        self.slot.set_logs(state);
+        self.notify_supervisor();
     }
 
     /// Has served as many requests as it may.
