@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{AppSource, Config, Exit, Mpm, Statics};
+use crate::config::{self, AppSource, Config, Exit, Mpm, Statics};
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::link::{FromTemplate, Link, ToTemplate, abridged};
@@ -35,9 +35,21 @@ struct Inheritance {
 /// Where workers get their application from.
 enum Source {
     /// Ready to be shared by fork.
-    Loaded(Arc<dyn Application>, Option<wsgi::Interpreter>),
+    Loaded(Loaded),
     /// `--no-preload`: each worker imports for itself.
     Later { interpreter: wsgi::Interpreter, module: String, callable: String, facts: wsgi::Facts },
+}
+
+/// An application, and the Python that it needs.
+struct Loaded {
+    application: Arc<dyn Application>,
+    python: Option<(wsgi::Interpreter, Hooks)>,
+}
+
+/// What of the application is called when a worker comes and goes.
+struct Hooks {
+    post_fork: Option<wsgi::Hook>,
+    worker_exit: Option<wsgi::Hook>,
 }
 
 /// One living worker.
@@ -112,7 +124,7 @@ fn prepare(config: &Config) -> Result<Source, String> {
         AppSource::Native { name } => {
             let application = native::find(name)
                 .ok_or_else(|| format!("--app native:{name}: there is no such native application; there is: hello"))?;
-            return Ok(Source::Loaded(application, None));
+            return Ok(Source::Loaded(Loaded { application, python: None }));
         }
         AppSource::Wsgi { module, callable } => (module.clone(), callable.clone()),
     };
@@ -133,6 +145,7 @@ fn prepare(config: &Config) -> Result<Source, String> {
         return Ok(Source::Later { interpreter, module, callable, facts });
     }
     let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
+    let hooks = find_hooks(&interpreter, &config.hooks)?;
     interpreter.freeze();
     let threads = thread_count();
     if threads > 1 {
@@ -142,7 +155,20 @@ fn prepare(config: &Config) -> Result<Source, String> {
             threads - 1
         );
     }
-    Ok(Source::Loaded(Arc::new(application), Some(interpreter)))
+    Ok(Source::Loaded(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) }))
+}
+
+fn find_hooks(interpreter: &wsgi::Interpreter, wanted: &config::Hooks) -> Result<Hooks, String> {
+    let find = |option: &str, hook: &Option<config::Hook>| match hook {
+        None => Ok(None),
+        Some(config::Hook { module, callable }) => {
+            interpreter.hook(module, callable).map(Some).map_err(|error| format!("{option}: {error}"))
+        }
+    };
+    Ok(Hooks {
+        post_fork: find("--on-post-fork", &wanted.post_fork)?,
+        worker_exit: find("--on-worker-exit", &wanted.worker_exit)?,
+    })
 }
 
 fn thread_count() -> usize {
@@ -269,7 +295,7 @@ enum Born {
 fn bear(source: &Source) -> io::Result<Born> {
     let wake = Wakeup::new()?;
     let interpreter = match source {
-        Source::Loaded(_, interpreter) => interpreter.as_ref(),
+        Source::Loaded(Loaded { python, .. }) => python.as_ref().map(|(interpreter, _)| interpreter),
         Source::Later { interpreter, .. } => Some(interpreter),
     };
     let pid = match interpreter {
@@ -302,13 +328,16 @@ fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, gener
     if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
         return Exit::Ok;
     }
-    let (application, interpreter) = match source {
-        Source::Loaded(application, interpreter) => (application, interpreter),
-        Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, &facts) {
-            Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
-            Err(error) => return fail(&link, slot, generation, &error.to_string()),
-        },
+    let Loaded { application, python } = match load(source, &inheritance.config.hooks) {
+        Ok(loaded) => loaded,
+        Err(problem) => return fail(&link, slot, generation, &problem),
     };
+    if let Some(hook) = python.as_ref().and_then(|(_, hooks)| hooks.post_fork.as_ref())
+        && let Err(traceback) = hook.call()
+    {
+        let problem = format!("--on-post-fork raised {}\n{traceback}", last_line(&traceback));
+        return fail(&link, slot, generation, &problem);
+    }
     drop(link);
     let outfit = Outfit {
         application: statics::lay_over(application, files(&inheritance.config.statics)),
@@ -323,10 +352,32 @@ fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, gener
         listeners: inheritance.listeners,
     };
     let code = worker::run(outfit);
-    if let Some(interpreter) = interpreter {
+    if let Some((interpreter, hooks)) = python {
+        if let Some(hook) = hooks.worker_exit.filter(|_| code == Exit::Ok)
+            && let Err(traceback) = hook.call()
+        {
+            tracing::error!("--on-worker-exit raised {}\n{traceback}", last_line(&traceback));
+        }
         interpreter.finish();
     }
     code
+}
+
+/// The application and its hooks, as the template has loaded them or as the worker now does.
+fn load(source: Source, hooks: &config::Hooks) -> Result<Loaded, String> {
+    match source {
+        Source::Loaded(loaded) => Ok(loaded),
+        Source::Later { interpreter, module, callable, facts } => {
+            let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
+            let hooks = find_hooks(&interpreter, hooks)?;
+            Ok(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) })
+        }
+    }
+}
+
+/// The exception itself: Python prints it last.
+fn last_line(traceback: &str) -> &str {
+    traceback.lines().last().unwrap_or_default()
 }
 
 /// The worker can't get ready: says so to the operator, and to whoever has asked for this worker.

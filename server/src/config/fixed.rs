@@ -20,6 +20,7 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         proxies: _,
         python: _,
         preload: _,
+        hooks: _,
         statics: _,
         limits: _,
         tasks: _,

@@ -25,6 +25,7 @@ mod comparators;
 mod error;
 mod exit;
 mod fixed;
+mod hook;
 mod invocation;
 mod layers;
 pub(crate) mod machine;
@@ -43,6 +44,7 @@ pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
 pub(crate) use fixed::fixed;
+pub(crate) use hook::Hook;
 pub(crate) use invocation::{Invocation, Verb};
 pub(crate) use mount::Mount;
 pub(crate) use options::ForwardedHeader;
@@ -70,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) python: Python,
     /// Whether the template imports the application once, before it forks the workers.
     pub(crate) preload: bool,
+    /// What of the application is called when workers come and go.
+    pub(crate) hooks: Hooks,
     /// Files served beside the application.
     pub(crate) statics: Statics,
     /// Sizes beyond which a request is refused.
@@ -270,6 +274,15 @@ pub(crate) struct Tasks {
     pub(crate) concurrency: u32,
     /// Waiting; at least 1.
     pub(crate) queue: u32,
+}
+
+/// Callables at moments of a worker's life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hooks {
+    /// In a new worker, before it serves.
+    pub(crate) post_fork: Option<Hook>,
+    /// In a worker that leaves, after its last request.
+    pub(crate) worker_exit: Option<Hook>,
 }
 
 /// Files served beside the application.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::LogLevel;
 use super::app::AppSource;
 use super::bind::BindSpec;
+use super::hook::Hook;
 use super::mount::Mount;
 use super::peer::Peer;
 use super::quantity::{Count, Mode, Size, Span, Switch, one_or_many};
@@ -55,6 +56,16 @@ pub(crate) struct Options {
           overrides_with = "no_preload", help_heading = APPLICATION)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
+
+    /// Call this in each new worker before it serves, without arguments, e.g. shop.db:engine.dispose; a worker in which it
+    /// raises does not start
+    #[arg(long, value_name = "MODULE:CALLABLE", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_post_fork: Option<Hook>,
+    /// Call this in each worker that leaves, after its last request, without arguments
+    #[arg(long, value_name = "MODULE:CALLABLE", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_worker_exit: Option<Hook>,
 
     /// Address to listen on: HOST:PORT (IPv6 in brackets; all of it takes IPv4 as well), :PORT (every IPv4 address), unix:PATH
     /// (unix:@NAME without a file), systemd (all sockets of its unit) or systemd:NAME, fd:N (a descriptor passed

@@ -46,6 +46,8 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=forwarded,x-forwarded-for"], "--forwarded-headers: forwarded goes with no other header; name the kind that the proxies set".into()),
+        (&["a", "--on-post-fork", "seed"], "--on-post-fork: 'seed' names no callable; give MODULE:CALLABLE, e.g. shop.db:engine.dispose".into()),
+        (&["--app=native:hello", "--on-worker-exit", "a:b"], "--on-worker-exit: there is no Python beside a native application; leave it out".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
         (&["a", "--static", "/static"], "--static: '/static' has no directory; give /PREFIX=DIR, e.g. /static=public".into()),
