@@ -41,6 +41,11 @@ pub(crate) enum ToTemplate {
 pub(crate) enum FromTemplate {
     /// The application is imported (or there is nothing to preload); spawns will be answered.
     Ready,
+    /// With `--reload`, in pieces: files that modules were imported from, also if the import failed.
+    Imported {
+        /// Their paths.
+        files: Vec<String>,
+    },
     /// The application could not be loaded; the template has printed why and leaves.
     LoadFailed {
         /// What it has printed.

@@ -22,6 +22,9 @@ use crate::sys::wakeup::Wakeup;
 use crate::worker::{self, Outfit};
 use crate::{log, native, statics, wsgi};
 
+/// Even with the longest paths (PATH_MAX) these fit.
+const FILES_IN_A_MESSAGE: usize = 24;
+
 /// What the supervisor handed over.
 struct Inheritance {
     config: Config,
@@ -89,7 +92,9 @@ fn run(mut link: Link) -> Exit {
         }
     };
     log::init(inheritance.config.error_log, "template");
-    let source = match prepare(&inheritance.config) {
+    let prepared = prepare(&inheritance.config);
+    report_imports(&link, &inheritance.config);
+    let source = match prepared {
         Ok(source) => source,
         Err(message) => {
             eprintln!("smarthttpd: {message}");
@@ -116,6 +121,19 @@ fn set_up(link: &mut Link) -> io::Result<Inheritance> {
     let handoff = Handoff::adopt(next()?, next()?);
     let listeners = bound.iter().map(|address| Listener::adopt(next()?, address)).collect::<io::Result<Vec<_>>>()?;
     Ok(Inheritance { config: *config, scoreboard, lifeline, supervisor, handoff, listeners })
+}
+
+/// Tells the supervisor which files it should watch.
+fn report_imports(link: &Link, config: &Config) {
+    if !config.watch || matches!(config.app, AppSource::Native { .. }) {
+        return;
+    }
+    let files = wsgi::imported_files();
+    // Some at a time: a message is bounded, and paths may be long.
+    for piece in files.chunks(FILES_IN_A_MESSAGE) {
+        // Whoever is gone needs no news.
+        let _ = link.send(&FromTemplate::Imported { files: piece.to_vec() }, &[]);
+    }
 }
 
 /// Imports the application, or gets as far as `--no-preload` allows. The error is the message for the operator.
@@ -328,7 +346,11 @@ fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, gener
     if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
         return Exit::Ok;
     }
-    let Loaded { application, python } = match load(source, &inheritance.config.hooks) {
+    let loaded = load(source, &inheritance.config.hooks);
+    if !inheritance.config.preload {
+        report_imports(&link, &inheritance.config);
+    }
+    let Loaded { application, python } = match loaded {
         Ok(loaded) => loaded,
         Err(problem) => return fail(&link, slot, generation, &problem),
     };

@@ -31,9 +31,9 @@ mod complement;
 mod decision;
 mod dynamic;
 mod fixed;
+mod least_used;
 mod ondemand;
 mod per_worker;
-mod least_used;
 mod prefork;
 #[cfg(test)]
 mod sample;

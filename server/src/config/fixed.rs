@@ -14,6 +14,8 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         error_log,
         control,
         control_off,
+        watch,
+        watch_extra,
         // Each generation of processes has its own.
         app: _,
         root_path: _,
@@ -36,6 +38,8 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("unix-socket-mode", *unix_socket_mode != old.unix_socket_mode),
         // Prefork takes no connections from others, and others would leave it theirs.
         ("mpm", kind(mpm) != kind(&old.mpm)),
+        ("reload", *watch != old.watch),
+        ("reload-extra", *watch_extra != old.watch_extra),
         // The supervisor's own log was set up once.
         ("log-level", *error_log != old.error_log),
         ("control-socket", *control != old.control || *control_off != old.control_off),

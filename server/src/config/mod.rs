@@ -72,6 +72,10 @@ pub(crate) struct Config {
     pub(crate) python: Python,
     /// Whether the template imports the application once, before it forks the workers.
     pub(crate) preload: bool,
+    /// Whether a change of the application's files reloads it.
+    pub(crate) watch: bool,
+    /// Absolute paths of further files, and of folders with all that is in them, whose change does the same.
+    pub(crate) watch_extra: Vec<PathBuf>,
     /// What of the application is called when workers come and go.
     pub(crate) hooks: Hooks,
     /// Files served beside the application.

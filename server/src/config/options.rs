@@ -57,6 +57,17 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
 
+    /// For development: reload when a file of the application changes; broken code is told, and the old one goes on
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true,
+          help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reload: Option<bool>,
+    /// Files, and folders with all that is in them, whose change reloads as well; relative ones start at --chdir; may be
+    /// repeated
+    #[arg(long, value_name = "PATH", value_delimiter = ',', help_heading = APPLICATION)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) reload_extra: Option<Vec<PathBuf>>,
     /// Call this in each new worker before it serves, without arguments, e.g. shop.db:engine.dispose; a worker in which it
     /// raises does not start
     #[arg(long, value_name = "MODULE:CALLABLE", help_heading = APPLICATION)]

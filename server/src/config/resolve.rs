@@ -80,6 +80,8 @@ pub(super) fn resolve(
         proxies: proxies(settings, &options)?,
         python: python(settings, &options, &app, virtual_env)?,
         preload: options.preload.unwrap_or(true),
+        watch: options.reload.unwrap_or(false),
+        watch_extra: watch_extra(settings, &options)?,
         hooks: hooks(settings, &options, &app)?,
         statics: statics(settings, &options)?,
         limits: limits(settings, &options)?,
@@ -276,6 +278,22 @@ fn python(
     let from = chdir.clone().unwrap_or_default();
     let pythonpath = options.pythonpath.iter().flatten().map(|directory| absolute(&from.join(directory))).collect();
     Ok(Python { chdir, pythonpath, venv })
+}
+
+fn watch_extra(settings: &Settings, options: &Options) -> Result<Vec<PathBuf>, CliError> {
+    let from = options.chdir.as_deref().map(absolute).unwrap_or_default();
+    let given: Vec<PathBuf> = options.reload_extra.iter().flatten().map(|path| absolute(&from.join(path))).collect();
+    if let Some(path) = given.iter().find(|path| !path.exists()) {
+        return Err(blame(
+            settings,
+            "reload-extra",
+            format!("{} does not exist; name a file or a folder", path.display()),
+        ));
+    }
+    if !given.is_empty() && options.reload != Some(true) && settings.flags().any(|flag| flag == "reload-extra") {
+        return Err(blame(settings, "reload-extra", "means nothing without --reload; give that as well"));
+    }
+    Ok(given)
 }
 
 fn hooks(settings: &Settings, options: &Options, app: &AppSource) -> Result<Hooks, CliError> {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -87,6 +88,11 @@ impl Supervisor {
                         0 => self.begin_to_serve(),
                         count => self.spawn(count),
                     }
+                }
+            }
+            FromTemplate::Imported { files } => {
+                if let Some(watch) = &mut self.watch {
+                    files.iter().for_each(|file| watch.add_file(Path::new(file)));
                 }
             }
             FromTemplate::LoadFailed { problem } => {

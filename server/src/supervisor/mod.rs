@@ -16,6 +16,7 @@ mod scale;
 mod status;
 mod stopping;
 mod terminal;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,6 +36,7 @@ use self::nursery::Template;
 use self::reload::{Asker, Handover, Reload};
 use self::roster::Roster;
 use self::terminal::Terminal;
+use self::watch::Watch;
 use crate::config::{AppSource, Config, Exit, passed};
 use crate::ctl;
 use crate::ctl::protocol::{Answer, Counters, Reply, Request, Status, Tasks};
@@ -48,8 +50,9 @@ use crate::sys::wakeup::Wakeup;
 const SIGNALS: Token = Token(0);
 const WAKE: Token = Token(1);
 const CONTROL: Token = Token(2);
+const FILES: Token = Token(3);
 /// Two for each template: its link, its end.
-const FIRST_TEMPLATE: usize = 3;
+const FIRST_TEMPLATE: usize = 4;
 /// One that the server lives from, one of a reload, and some that are to leave.
 const MOST_TEMPLATES: usize = 6;
 const FIRST_CLIENT: Token = Token(FIRST_TEMPLATE + 2 * MOST_TEMPLATES);
@@ -89,6 +92,8 @@ enum Event {
     TemplateEnded(u64),
     /// A worker that no template reaps has ended.
     OrphanEnded,
+    /// Files of the application may have changed.
+    FilesChanged,
     /// Somebody connects to the control socket.
     ControlKnock,
     /// A control client is ready.
@@ -136,6 +141,8 @@ struct Supervisor {
     reload: Option<Reload>,
     /// Code and options that have just come in.
     handover: Option<Handover>,
+    /// What `--reload` watches.
+    watch: Option<Watch>,
     /// Logs on their way to new files.
     reopening: Option<Reopening>,
     /// Which code and options serve, counted from 1.
@@ -210,6 +217,13 @@ impl Supervisor {
         let register = |fd, token| poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE);
         register(signals.as_fd().as_raw_fd(), SIGNALS).map_err(system("watching signals"))?;
         register(wake.as_fd().as_raw_fd(), WAKE).map_err(system("watching the wake-up"))?;
+        let watch = match config.watch {
+            true => Some(Watch::new(&config.watch_extra).map_err(system("watching files (--reload)"))?),
+            false => None,
+        };
+        if let Some(watch) = &watch {
+            register(watch.readiness().as_raw_fd(), FILES).map_err(system("watching files (--reload)"))?;
+        }
         let control = match config.control_off {
             true => None,
             false => Some(open_control(&config, &poll).map_err(|(path, error)| {
@@ -237,6 +251,7 @@ impl Supervisor {
             templates: 0,
             reload: None,
             handover: None,
+            watch,
             reopening: None,
             code_generation: 1,
             leaving: Vec::new(),
@@ -297,6 +312,7 @@ impl Supervisor {
                     happened.push(Event::Notified);
                 }
                 CONTROL => happened.push(Event::ControlKnock),
+                FILES => happened.push(Event::FilesChanged),
                 token if (FIRST_TEMPLATE..FIRST_CLIENT.0).contains(&token.0) => {
                     let seat = (token.0 - FIRST_TEMPLATE) / 2;
                     let Some(template) = self.template_mut(|template| template.seat == seat) else { continue };
@@ -339,6 +355,12 @@ impl Supervisor {
             Event::Template(number, message, descriptors) => self.listen_to_template(number, message, descriptors),
             Event::TemplateEnded(number) => self.bury_template(number),
             Event::OrphanEnded => self.bury_orphans(),
+            Event::FilesChanged => {
+                let now = self.now();
+                if let Some(watch) = &mut self.watch {
+                    watch.read(now);
+                }
+            }
             Event::ControlKnock => {
                 if let Some(control) = &mut self.control {
                     control.accept(self.poll.registry());

@@ -1,4 +1,4 @@
-//! New code and options without a stop: `ctl reload`, SIGHUP.
+//! New code and options without a stop: `ctl reload`, SIGHUP, `--reload`.
 //!
 //! A second template imports the new code while the workers of the first one serve. When it has, it forks as many workers
 //! as serve now; when these are ready, those of the old code are asked to leave, and their template is. Until then nothing
@@ -242,10 +242,15 @@ impl Supervisor {
         let reload = self.reload.as_ref().map(|reload| reload.deadline);
         let handover = self.handover.as_ref().map(|handover| handover.until);
         let leaving = self.leaving.iter().map(|(_, since)| *since + TEMPLATE_PATIENCE).min();
-        [reload, handover, leaving].into_iter().flatten().min()
+        let change = self.watch.as_ref().filter(|_| self.may_reload()).and_then(|watch| watch.deadline());
+        [reload, handover, leaving, change].into_iter().flatten().min()
     }
 
-    /// Ends what has had its time.
+    fn may_reload(&self) -> bool {
+        self.phase == Phase::Serving && self.reload.is_none() && self.handover.is_none()
+    }
+
+    /// Ends what has had its time, and begins what a change of files asks for.
     pub(super) fn keep_reload_deadlines(&mut self) {
         let now = self.now();
         if let Some(reload) = self.reload.as_ref().filter(|reload| now >= reload.deadline) {
@@ -259,6 +264,12 @@ impl Supervisor {
             self.fail_reload(&format!("{done} within {time} s; give it more --timeout"));
         }
         self.advance_reload();
+        // A change during a reload waits for its end: the new code may have been read before it.
+        if self.may_reload()
+            && let Some(path) = self.watch.as_mut().and_then(|watch| watch.take_change(now))
+        {
+            self.reload(&Asker::Log(format!("--reload: {} has changed", path.display())), PATIENCE);
+        }
         for (template, since) in &mut self.leaving {
             if !self.roster.awaits(template.number) {
                 template.dismiss();

@@ -55,5 +55,5 @@ mod venv;
 pub(crate) use application::WsgiApplication;
 pub(crate) use environ::Facts;
 pub(crate) use hook::Hook;
-pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, initialize};
+pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, imported_files, initialize};
 pub(crate) use loader::LoadError;

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 55] = [
+    let table: [(&[&str], String); 63] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -46,6 +46,8 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=forwarded,x-forwarded-for"], "--forwarded-headers: forwarded goes with no other header; name the kind that the proxies set".into()),
+        (&["a", "--reload", "--reload-extra", "/nowhere"], "--reload-extra: /nowhere does not exist; name a file or a folder".into()),
+        (&["a", "--reload-extra", "/"], "--reload-extra: means nothing without --reload; give that as well".into()),
         (&["a", "--on-post-fork", "seed"], "--on-post-fork: 'seed' names no callable; give MODULE:CALLABLE, e.g. shop.db:engine.dispose".into()),
         (&["--app=native:hello", "--on-worker-exit", "a:b"], "--on-worker-exit: there is no Python beside a native application; leave it out".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),

@@ -73,6 +73,8 @@ fn the_defaults_need_no_tuning() {
         mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
         preload: true,
+        watch: false,
+        watch_extra: Vec::new(),
         hooks: Hooks::default(),
         statics: Statics::default(),
         limits: Limits {

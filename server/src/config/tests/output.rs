@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 17] = [
+    let table: [&[&str]; 19] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -31,6 +31,7 @@ fn the_printed_configuration_is_read_back() {
             "--static-follow-links",
         ],
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
+        &["a", "--reload", "--reload-extra=/,/tmp"],
         &["a", "--on-post-fork=random:seed", "--on-worker-exit=a.db:pool.close"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
         &["a", "--tasks-concurrency=4", "--tasks-queue=9"],

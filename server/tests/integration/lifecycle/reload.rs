@@ -226,6 +226,40 @@ fn the_old_template_may_be_dead_already() {
     wait::until_true("supervisor, template and two workers", || server.processes().len() == 4);
 }
 
+#[test]
+fn saved_files_reload_by_themselves() {
+    for preload in ["--preload", "--no-preload"] {
+        let launch =
+            Launch::bare().with_module("pages", "from views import app\n").args("pages:app --reload").arg(preload);
+        let (folder, templates) = (launch.folder().to_owned(), launch.folder().join("templates"));
+        let save = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file can be written");
+        let await_answer = |server: &Server, expected: &str| {
+            wait::until_true("the new answer", || server.get("/").text() == expected);
+        };
+        fs::create_dir_all(&templates).expect("room");
+        save("views.py", &plain("old"));
+        save("templates/page.html", "");
+        let server = launch.args("--reload-extra templates").start();
+        assert_eq!(server.get("/").text(), "old");
+        save("views.py", &plain("new"));
+        await_answer(&server, "new");
+        assert!(server.log().contains("views.py has changed): loading the new code"), "{}", server.log());
+
+        // Broken, told, still serving; repaired.
+        save("views.py", "def app(:\n");
+        server.await_log("views.py has changed), all goes on as before");
+        assert!(server.log().contains("SyntaxError"), "{}", server.log());
+        assert_eq!(server.get("/").text(), "new");
+        save("views.py", &plain("repaired"));
+        await_answer(&server, "repaired");
+
+        let before = server.status().counters.reloads;
+        save("templates/page.html", "something else");
+        let status = server.await_status("a reload", |status| status.counters.reloads > before);
+        assert_eq!(status.counters.died, 0, "{status:#?}");
+    }
+}
+
 /// Runs the rest of its arguments with a terminal of its own, and closes that when its standard input ends.
 const IN_A_TERMINAL: &str = "\
 import os, pty, sys
