@@ -13,6 +13,8 @@ use crate::sys::{message, process::Ending};
 
 /// A configuration, the largest message, is some kilobytes; a load error may carry a long traceback.
 const LARGEST: usize = 128 * 1024;
+/// More of a problem than this is left out in the middle: JSON may make six bytes of one.
+const LONGEST_PROBLEM: usize = 16 * 1024;
 
 /// What the supervisor says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,8 +41,25 @@ pub(crate) enum ToTemplate {
 pub(crate) enum FromTemplate {
     /// The application is imported (or there is nothing to preload); spawns will be answered.
     Ready,
+    /// With `--reload`, in pieces: files that modules were imported from, also if the import failed.
+    Imported {
+        /// Their paths.
+        files: Vec<String>,
+    },
     /// The application could not be loaded; the template has printed why and leaves.
-    LoadFailed,
+    LoadFailed {
+        /// What it has printed.
+        problem: String,
+    },
+    /// From a worker that could not get ready, on its parent's link; it has printed why and leaves.
+    WorkerFailed {
+        /// Its slot.
+        slot: usize,
+        /// Its life in that slot.
+        generation: u64,
+        /// What it has printed.
+        problem: String,
+    },
     /// A worker was forked. Descriptors: its pidfd, its wake-up.
     Spawned {
         /// As asked.
@@ -68,6 +87,16 @@ pub(crate) enum FromTemplate {
         /// How it ended.
         ending: Ending,
     },
+}
+
+/// A problem as it fits into a message: its beginning, which says what, and its end, where Python says why.
+pub(crate) fn abridged(problem: &str) -> String {
+    if problem.len() <= LONGEST_PROBLEM {
+        return problem.to_owned();
+    }
+    let head = problem.floor_char_boundary(LONGEST_PROBLEM / 4);
+    let tail = problem.ceil_char_boundary(problem.len() - LONGEST_PROBLEM / 2);
+    format!("{}\n[…]\n{}", &problem[..head], &problem[tail..])
 }
 
 /// One end.
@@ -122,6 +151,20 @@ mod tests {
         nix::unistd::write(&descriptors[1], b"x").expect("the write end works");
         let mut byte = [0];
         assert_eq!(nix::unistd::read(&reader, &mut byte).expect("through the pipe"), 1);
+    }
+
+    #[test]
+    fn a_long_problem_fits_and_keeps_both_ends() {
+        assert_eq!(abridged("cannot load"), "cannot load");
+        // Each of these becomes six bytes.
+        let long = format!("first{}last", "\u{1}".repeat(1 << 20));
+        let (a, b) = message::pair().expect("pair");
+        let (a, mut b) = (Link::new(a), Link::new(b));
+        a.send(&FromTemplate::LoadFailed { problem: abridged(&long) }, &[]).expect("it fits");
+        let (message, _) = b.receive().expect("receive").expect("open");
+        let FromTemplate::LoadFailed { problem } = message else { panic!("{message:?}") };
+        assert!(problem.starts_with("first") && problem.ends_with("last") && problem.contains("[…]"), "{problem:?}");
+        assert!(abridged(&"ä".repeat(1 << 20)).len() < LONGEST_PROBLEM);
     }
 
     #[test]

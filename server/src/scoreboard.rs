@@ -22,6 +22,8 @@ const SLOT: usize = 4 * LINE;
 enum Shared {
     /// Not 0: the server is stopping; workers take what waits in the backlog and leave.
     Stopping = 0,
+    /// How often logs were to be reopened.
+    LogGeneration,
 }
 
 /// A slot's words.
@@ -45,6 +47,8 @@ enum Word {
     Wall,
     Cpu,
     LockWait,
+    /// For which of the log generations it has opened its log, and whether that failed: see [`LogState`].
+    Logs,
     // The worker's line for background tasks. Each word only grows, by one store per event, so that a worker that is killed
     // at any moment leaves an account that adds up.
     TasksSubmitted = 3 * LINE as isize,
@@ -88,6 +92,43 @@ impl TaskCounts {
     /// Those that are still to be done.
     pub(crate) fn open(&self) -> u64 {
         self.queued + self.running
+    }
+}
+
+/// What a worker's log is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogState {
+    /// Not opened yet.
+    Unopened,
+    /// Opened for this log generation.
+    Open(u64),
+    /// Could not be reopened for this log generation: the old file is still written to.
+    Kept(u64),
+}
+
+impl LogState {
+    fn from_word(word: u64) -> LogState {
+        match (word >> 2, word & 3) {
+            (_, 0) => LogState::Unopened,
+            (generation, 1) => LogState::Open(generation),
+            (generation, _) => LogState::Kept(generation),
+        }
+    }
+
+    fn word(self) -> u64 {
+        match self {
+            LogState::Unopened => 0,
+            LogState::Open(generation) => generation << 2 | 1,
+            LogState::Kept(generation) => generation << 2 | 2,
+        }
+    }
+
+    /// The log generation that it was last tried for.
+    pub(crate) fn generation(self) -> Option<u64> {
+        match self {
+            LogState::Unopened => None,
+            LogState::Open(generation) | LogState::Kept(generation) => Some(generation),
+        }
     }
 }
 
@@ -206,6 +247,19 @@ impl Scoreboard {
     }
 }
 
+impl Scoreboard {
+    /// Supervisor: tells every worker to reopen its log, for the generation that is returned. Their wake-up descriptors
+    /// must be written afterwards.
+    pub(crate) fn reopen_logs(self) -> u64 {
+        self.words[Shared::LogGeneration as usize].fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// For which generation logs are to be open.
+    pub(crate) fn log_generation(self) -> u64 {
+        self.words[Shared::LogGeneration as usize].load(Ordering::Acquire)
+    }
+}
+
 /// One worker's words.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot {
@@ -259,6 +313,21 @@ impl Slot {
     /// Worker: publishes a phase that is already true.
     pub(crate) fn set_phase(self, phase: Phase) {
         self.words[Word::Phase as usize].store(phase.word(), Ordering::Release);
+    }
+
+    /// Where the worker is in its life.
+    pub(crate) fn phase(self) -> Phase {
+        Phase::from_word(self.words[Word::Phase as usize].load(Ordering::Acquire))
+    }
+
+    /// Worker: its log is like this from now on.
+    pub(crate) fn set_logs(self, state: LogState) {
+        self.words[Word::Logs as usize].store(state.word(), Ordering::Release);
+    }
+
+    /// What the worker's log is like.
+    pub(crate) fn logs(self) -> LogState {
+        LogState::from_word(self.words[Word::Logs as usize].load(Ordering::Acquire))
     }
 
     /// Worker: moves in, for the life that the supervisor began. False when that life is over already, because the
@@ -367,7 +436,7 @@ impl Slot {
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
-            phase: Phase::from_word(self.words[Word::Phase as usize].load(Ordering::Acquire)),
+            phase: self.phase(),
             generation: self.load(Word::Generation),
             spawned_at_ns: self.load(Word::SpawnedAt),
             connections: self.load(Word::Connections) as u32,
@@ -453,6 +522,20 @@ mod tests {
         assert_eq!(after(TaskStep::Done), [1, 0, 1, 1, 0]);
         assert_eq!(after(TaskStep::Dropped), [0, 0, 1, 1, 1]);
         assert_eq!(slot.tasks().open(), 0);
+    }
+
+    #[test]
+    fn logs_are_asked_for_by_number() {
+        let (_fd, board) = board(1);
+        let slot = board.slot(0);
+        assert_eq!((board.log_generation(), slot.logs()), (0, LogState::Unopened));
+        slot.set_logs(LogState::Open(0));
+        assert_eq!(board.reopen_logs(), 1);
+        assert_eq!((board.log_generation(), slot.logs().generation()), (1, Some(0)));
+        slot.set_logs(LogState::Kept(1));
+        assert_eq!(slot.logs(), LogState::Kept(1));
+        slot.begin(2, 0);
+        assert_eq!(slot.logs(), LogState::Unopened);
     }
 
     #[test]

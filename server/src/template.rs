@@ -11,16 +11,19 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{AppSource, Config, Exit, Mpm, Statics};
+use crate::config::{self, AppSource, Config, Exit, Mpm, Statics};
 use crate::exchange::Application;
 use crate::handoff::Handoff;
-use crate::link::{FromTemplate, Link, ToTemplate};
+use crate::link::{FromTemplate, Link, ToTemplate, abridged};
 use crate::listener::Listener;
 use crate::scoreboard::Scoreboard;
 use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
 use crate::worker::{self, Outfit};
 use crate::{log, native, statics, wsgi};
+
+/// Even with the longest paths (PATH_MAX) these fit.
+const FILES_IN_A_MESSAGE: usize = 24;
 
 /// What the supervisor handed over.
 struct Inheritance {
@@ -35,9 +38,21 @@ struct Inheritance {
 /// Where workers get their application from.
 enum Source {
     /// Ready to be shared by fork.
-    Loaded(Arc<dyn Application>, Option<wsgi::Interpreter>),
+    Loaded(Loaded),
     /// `--no-preload`: each worker imports for itself.
     Later { interpreter: wsgi::Interpreter, module: String, callable: String, facts: wsgi::Facts },
+}
+
+/// An application, and the Python that it needs.
+struct Loaded {
+    application: Arc<dyn Application>,
+    python: Option<(wsgi::Interpreter, Hooks)>,
+}
+
+/// What of the application is called when a worker comes and goes.
+struct Hooks {
+    post_fork: Option<wsgi::Hook>,
+    worker_exit: Option<wsgi::Hook>,
 }
 
 /// One living worker.
@@ -77,12 +92,14 @@ fn run(mut link: Link) -> Exit {
         }
     };
     log::init(inheritance.config.error_log, "template");
-    let source = match prepare(&inheritance.config) {
+    let prepared = prepare(&inheritance.config);
+    report_imports(&link, &inheritance.config);
+    let source = match prepared {
         Ok(source) => source,
         Err(message) => {
             eprintln!("smarthttpd: {message}");
             // The supervisor learns the same from our exit status when the link is already gone.
-            let _ = link.send(&FromTemplate::LoadFailed, &[]);
+            let _ = link.send(&FromTemplate::LoadFailed { problem: abridged(&message) }, &[]);
             return Exit::Application;
         }
     };
@@ -106,13 +123,26 @@ fn set_up(link: &mut Link) -> io::Result<Inheritance> {
     Ok(Inheritance { config: *config, scoreboard, lifeline, supervisor, handoff, listeners })
 }
 
+/// Tells the supervisor which files it should watch.
+fn report_imports(link: &Link, config: &Config) {
+    if !config.watch || matches!(config.app, AppSource::Native { .. }) {
+        return;
+    }
+    let files = wsgi::imported_files();
+    // Some at a time: a message is bounded, and paths may be long.
+    for piece in files.chunks(FILES_IN_A_MESSAGE) {
+        // Whoever is gone needs no news.
+        let _ = link.send(&FromTemplate::Imported { files: piece.to_vec() }, &[]);
+    }
+}
+
 /// Imports the application, or gets as far as `--no-preload` allows. The error is the message for the operator.
 fn prepare(config: &Config) -> Result<Source, String> {
     let (module, callable) = match &config.app {
         AppSource::Native { name } => {
             let application = native::find(name)
                 .ok_or_else(|| format!("--app native:{name}: there is no such native application; there is: hello"))?;
-            return Ok(Source::Loaded(application, None));
+            return Ok(Source::Loaded(Loaded { application, python: None }));
         }
         AppSource::Wsgi { module, callable } => (module.clone(), callable.clone()),
     };
@@ -133,6 +163,7 @@ fn prepare(config: &Config) -> Result<Source, String> {
         return Ok(Source::Later { interpreter, module, callable, facts });
     }
     let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
+    let hooks = find_hooks(&interpreter, &config.hooks)?;
     interpreter.freeze();
     let threads = thread_count();
     if threads > 1 {
@@ -142,7 +173,20 @@ fn prepare(config: &Config) -> Result<Source, String> {
             threads - 1
         );
     }
-    Ok(Source::Loaded(Arc::new(application), Some(interpreter)))
+    Ok(Source::Loaded(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) }))
+}
+
+fn find_hooks(interpreter: &wsgi::Interpreter, wanted: &config::Hooks) -> Result<Hooks, String> {
+    let find = |option: &str, hook: &Option<config::Hook>| match hook {
+        None => Ok(None),
+        Some(config::Hook { module, callable }) => {
+            interpreter.hook(module, callable).map(Some).map_err(|error| format!("{option}: {error}"))
+        }
+    };
+    Ok(Hooks {
+        post_fork: find("--on-post-fork", &wanted.post_fork)?,
+        worker_exit: find("--on-worker-exit", &wanted.worker_exit)?,
+    })
 }
 
 fn thread_count() -> usize {
@@ -196,9 +240,8 @@ fn serve(mut link: Link, inheritance: Inheritance, source: Source) -> Exit {
                 Ok(Spawned::Child(child)) => children.push(child),
                 Ok(Spawned::Failed) => {}
                 Ok(Spawned::Worker { wake }) => {
-                    drop(link);
                     drop(children);
-                    return work(inheritance, source, slot, generation, wake);
+                    return work(link, inheritance, source, slot, generation, wake);
                 }
                 Err(_) => return Exit::Ok,
             },
@@ -270,7 +313,7 @@ enum Born {
 fn bear(source: &Source) -> io::Result<Born> {
     let wake = Wakeup::new()?;
     let interpreter = match source {
-        Source::Loaded(_, interpreter) => interpreter.as_ref(),
+        Source::Loaded(Loaded { python, .. }) => python.as_ref().map(|(interpreter, _)| interpreter),
         Source::Later { interpreter, .. } => Some(interpreter),
     };
     let pid = match interpreter {
@@ -297,22 +340,27 @@ fn files(config: &Statics) -> statics::Settings {
     }
 }
 
-/// The rest of a worker's life.
-fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
+/// The rest of a worker's life. Its parent's `link` is for the news that it can't get ready.
+fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, generation: u64, wake: Wakeup) -> Exit {
     log::set_role(&format!("worker {slot}"));
     if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
         return Exit::Ok;
     }
-    let (application, interpreter) = match source {
-        Source::Loaded(application, interpreter) => (application, interpreter),
-        Source::Later { interpreter, module, callable, facts } => match interpreter.load(&module, &callable, &facts) {
-            Ok(application) => (Arc::new(application) as Arc<dyn Application>, Some(interpreter)),
-            Err(error) => {
-                eprintln!("smarthttpd: {error}");
-                return Exit::Application;
-            }
-        },
+    let loaded = load(source, &inheritance.config.hooks);
+    if !inheritance.config.preload {
+        report_imports(&link, &inheritance.config);
+    }
+    let Loaded { application, python } = match loaded {
+        Ok(loaded) => loaded,
+        Err(problem) => return fail(&link, slot, generation, &problem),
     };
+    if let Some(hook) = python.as_ref().and_then(|(_, hooks)| hooks.post_fork.as_ref())
+        && let Err(traceback) = hook.call()
+    {
+        let problem = format!("--on-post-fork raised {}\n{traceback}", last_line(&traceback));
+        return fail(&link, slot, generation, &problem);
+    }
+    drop(link);
     let outfit = Outfit {
         application: statics::lay_over(application, files(&inheritance.config.statics)),
         config: inheritance.config,
@@ -326,10 +374,40 @@ fn work(inheritance: Inheritance, source: Source, slot: usize, generation: u64, 
         listeners: inheritance.listeners,
     };
     let code = worker::run(outfit);
-    if let Some(interpreter) = interpreter {
+    if let Some((interpreter, hooks)) = python {
+        if let Some(hook) = hooks.worker_exit.filter(|_| code == Exit::Ok)
+            && let Err(traceback) = hook.call()
+        {
+            tracing::error!("--on-worker-exit raised {}\n{traceback}", last_line(&traceback));
+        }
         interpreter.finish();
     }
     code
+}
+
+/// The application and its hooks, as the template has loaded them or as the worker now does.
+fn load(source: Source, hooks: &config::Hooks) -> Result<Loaded, String> {
+    match source {
+        Source::Loaded(loaded) => Ok(loaded),
+        Source::Later { interpreter, module, callable, facts } => {
+            let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
+            let hooks = find_hooks(&interpreter, hooks)?;
+            Ok(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) })
+        }
+    }
+}
+
+/// The exception itself: Python prints it last.
+fn last_line(traceback: &str) -> &str {
+    traceback.lines().last().unwrap_or_default()
+}
+
+/// The worker can't get ready: says so to the operator, and to whoever has asked for this worker.
+fn fail(link: &Link, slot: usize, generation: u64, problem: &str) -> Exit {
+    eprintln!("smarthttpd: {problem}");
+    // The supervisor learns from our exit status that there is something wrong, if not what.
+    let _ = link.send(&FromTemplate::WorkerFailed { slot, generation, problem: abridged(problem) }, &[]);
+    Exit::Application
 }
 
 #[cfg(test)]

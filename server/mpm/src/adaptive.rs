@@ -21,6 +21,7 @@ mod staffing;
 
 use std::time::Duration;
 
+use crate::least_used::surplus;
 use crate::spawn_pause::SpawnPause;
 use crate::{Cause, Decision, Limits, Phase, Policy, Snapshot};
 
@@ -38,6 +39,8 @@ pub struct Adaptive {
     shrink: Shrink,
     pause: SpawnPause,
     capped: Capped,
+    /// The limits were changed, and more workers may be there than they allow: the surplus leaves without patience.
+    rescaled: bool,
 }
 
 impl Adaptive {
@@ -52,6 +55,7 @@ impl Adaptive {
             shrink: Shrink::new(),
             pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)),
             capped: Capped::No,
+            rescaled: false,
         }
     }
 
@@ -98,12 +102,20 @@ impl Policy for Adaptive {
             let count = self.startable(missing, serving, living);
             return (count > 0 && !self.pause.active(now)).then(|| Decision::spawn(now, count, inputs.summary()));
         }
+        let ceiling = staffing::ceiling(&self.limits);
+        if self.rescaled {
+            let slots = surplus(snapshot, ceiling);
+            if !slots.is_empty() {
+                let reason = format!("{}, but at most {} may run", inputs.summary(), Workers(ceiling));
+                return Some(Decision::retire(now, &slots, reason));
+            }
+            self.rescaled = serving > ceiling;
+        }
         let slots = self.shrink.retire(snapshot, serving, needed_lately);
         if !slots.is_empty() {
             let reason = format!("{}, needed {needed_lately} at most for {} s", inputs.summary(), PATIENCE.as_secs());
             return Some(Decision::retire(now, &slots, reason));
         }
-        let ceiling = staffing::ceiling(&self.limits);
         let reason = self.capped.newly(staffing.needed > ceiling, needed_lately >= ceiling).then(|| {
             format!(
                 "{}, but at most {} may run: raise the maximum or the memory limit",
@@ -116,6 +128,13 @@ impl Policy for Adaptive {
 
     fn spawn_failed(&mut self, now: Duration) {
         self.pause.failed(now);
+    }
+
+    fn scale(&mut self, min: u32, max: u32) -> Result<(), &'static str> {
+        self.limits.min_workers = min;
+        self.limits.max_workers = max;
+        self.rescaled = true;
+        Ok(())
     }
 }
 

@@ -1,9 +1,11 @@
-//! A constant number of workers: what is missing is started at once, and nothing else ever happens.
+//! A constant number of workers: what is missing is started at once, what is too much (after [`Policy::scale`]) leaves at
+//! once, and nothing else ever happens.
 //!
 //! Draining workers don't count, so a worker that is recycled gets its replacement while it still finishes.
 
 use std::time::Duration;
 
+use crate::least_used::surplus;
 use crate::spawn_pause::SpawnPause;
 use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
 
@@ -39,6 +41,11 @@ impl Policy for Static {
             self.pause.succeeded();
         }
         let serving = snapshot.count(WorkerView::serves);
+        let slots = surplus(snapshot, self.workers);
+        if !slots.is_empty() {
+            let reason = format!("want {}, have {serving}", self.workers);
+            return Some(Decision::retire(snapshot.now, &slots, reason));
+        }
         let missing = self.workers.saturating_sub(serving);
         if missing == 0 || self.pause.active(snapshot.now) {
             return None;
@@ -49,6 +56,14 @@ impl Policy for Static {
 
     fn spawn_failed(&mut self, now: Duration) {
         self.pause.failed(now);
+    }
+
+    fn scale(&mut self, min: u32, max: u32) -> Result<(), &'static str> {
+        if min != max {
+            return Err("it keeps one number; give that number alone");
+        }
+        self.workers = min;
+        Ok(())
     }
 }
 
@@ -71,13 +86,17 @@ mod tests {
         }
     }
 
-    fn ask(policy: &mut Static, now: u64, cause: Cause, phases: &[Phase]) -> u32 {
+    fn decide(policy: &mut Static, now: u64, cause: Cause, phases: &[Phase]) -> Vec<Action> {
         let workers: Vec<_> = (0..).zip(phases).map(|(slot, &phase)| worker(slot, phase)).collect();
         let snapshot = Snapshot { now: Duration::from_secs(now), cause, workers: &workers, backlog: 9 };
-        match policy.decide(&snapshot).map(|decision| decision.actions).as_deref() {
-            None => 0,
-            Some([Action::Spawn { count }]) => *count,
-            Some(other) => panic!("unexpected {other:?}"),
+        policy.decide(&snapshot).map(|decision| decision.actions).unwrap_or_default()
+    }
+
+    fn ask(policy: &mut Static, now: u64, cause: Cause, phases: &[Phase]) -> u32 {
+        match &*decide(policy, now, cause, phases) {
+            [] => 0,
+            [Action::Spawn { count }] => *count,
+            other => panic!("unexpected {other:?}"),
         }
     }
 
@@ -90,11 +109,27 @@ mod tests {
             (Cause::Tick, &[Ready, Starting, Starting], 0), // ordered already
             (Cause::Tick, &[Ready, Ready, Draining], 1),    // the replacement doesn't wait for the exit
             (Cause::Saturated, &[Ready, Ready, Ready], 0),  // load is none of its business
-            (Cause::Tick, &[Ready, Ready, Ready, Ready], 0), // and it retires nobody
         ];
         for (cause, phases, expected) in rows {
             assert_eq!(ask(&mut Static::new(3), 1, *cause, phases), *expected, "{cause:?} {phases:?}");
         }
+    }
+
+    #[test]
+    fn a_new_number_holds_at_once() {
+        use Phase::{Draining, Ready, Starting};
+        let retire = |slots: &[u32]| slots.iter().map(|slot| Action::Retire { slot: *slot }).collect::<Vec<_>>();
+        let mut policy = Static::new(3);
+        assert!(policy.scale(2, 3).is_err());
+        policy.scale(2, 2).expect("one number");
+        assert_eq!(decide(&mut policy, 1, Cause::Tick, &[Ready, Ready, Ready]), retire(&[2]));
+        assert_eq!(decide(&mut policy, 1, Cause::Tick, &[Ready, Ready, Draining]), []);
+        // Who is starting can't leave yet, and does not serve yet.
+        policy.scale(1, 1).expect("one number");
+        assert_eq!(decide(&mut policy, 1, Cause::Tick, &[Ready, Ready, Starting]), retire(&[1]));
+        assert_eq!(decide(&mut policy, 1, Cause::Started, &[Ready, Draining, Ready]), retire(&[2]));
+        policy.scale(4, 4).expect("one number");
+        assert_eq!(ask(&mut policy, 1, Cause::Tick, &[Ready, Starting]), 2);
     }
 
     #[test]

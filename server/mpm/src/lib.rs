@@ -16,6 +16,7 @@
 //! | `adaptive` | square-root staffing on measured demand |
 //! | `complement` | who was ordered and not retired, so that others get successors |
 //! | `per_worker` | what is remembered of each worker between two snapshots |
+//! | `least_used` | who leaves when some must |
 //! | `spawn_pause` | how long nothing is started after a failed start |
 //! | [`sizing`] | how many calls one worker runs at once |
 //!
@@ -30,6 +31,7 @@ mod complement;
 mod decision;
 mod dynamic;
 mod fixed;
+mod least_used;
 mod ondemand;
 mod per_worker;
 mod prefork;
@@ -77,4 +79,14 @@ pub trait Policy: Send {
 
     /// A new generation of workers is taking over from the old one without a stop. Most policies don't care.
     fn graceful_restart(&mut self) {}
+
+    /// Keeps at least `min` and at most `max` workers from the next snapshot on (`1 <= min <= max`). Surplus workers are
+    /// retired at once, whatever they were needed for lately.
+    ///
+    /// # Errors
+    /// A policy that can't be told so says why, and what to change instead.
+    fn scale(&mut self, min: u32, max: u32) -> Result<(), &'static str> {
+        let _ = (min, max);
+        Err("it goes by thresholds of its own; change those")
+    }
 }

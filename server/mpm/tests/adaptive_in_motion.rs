@@ -4,7 +4,7 @@
 mod fleet;
 
 use fleet::{Cost, Fleet, Machine};
-use mpm::{Adaptive, Limits};
+use mpm::{Adaptive, Limits, Policy as _};
 
 const BLOCKS_50_MS: Cost = Cost { blocked_ms: 50.0, cpu_ms: 0.2 };
 const COMPUTES_5_MS: Cost = Cost { blocked_ms: 0.0, cpu_ms: 5.0 };
@@ -130,4 +130,20 @@ fn slow_starts_are_not_ordered_twice() {
     let burst = fleet.constant(4, 200.0, BLOCKS_50_MS);
     // The backlog grows by about 40/s beyond what one worker serves; a bounded number of workers finishes it.
     assert!(burst.peak_workers <= 30, "{} workers: {:#?}", burst.peak_workers, burst.reasons);
+}
+
+/// The operator's word counts at once, both ways, and the limits hold after it.
+#[test]
+fn new_limits_hold_at_once() {
+    let mut fleet = adaptive(1, 8, TWO_CORES);
+    fleet.constant(10, 20.0, BLOCKS_50_MS);
+    assert_eq!(fleet.workers(), 1);
+    fleet.policy.scale(5, 5).expect("it has limits");
+    fleet.constant(1, 20.0, BLOCKS_50_MS);
+    assert_eq!(fleet.workers(), 5);
+    fleet.policy.scale(2, 3).expect("it has limits");
+    let after = fleet.constant(1, 20.0, BLOCKS_50_MS);
+    assert_eq!(fleet.workers(), 3, "{:#?}", after.reasons);
+    let after = fleet.constant(20, 20.0, BLOCKS_50_MS);
+    assert_eq!(fleet.workers(), 2, "{:#?}", after.reasons);
 }

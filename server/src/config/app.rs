@@ -144,7 +144,7 @@ pub(crate) enum AppError {
 }
 
 /// True for Python names joined by dots.
-fn is_dotted_name(text: &str) -> bool {
+pub(super) fn is_dotted_name(text: &str) -> bool {
     text.split('.').all(|name| {
         let starts_well = name.chars().next().is_some_and(|first| first == '_' || first.is_alphabetic());
         starts_well && name.chars().all(|character| character == '_' || character.is_alphanumeric())

@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 const USAGE: &str = "\
 smarthttpd [OPTIONS] MODULE:CALLABLE
-       smarthttpd ctl [--socket PATH] [--json] status|stop";
+       smarthttpd ctl [--socket PATH] [--json] status|reload|reopen-logs|scale|stop";
 
 const AFTER_HELP: &str = "\
 TIME is in seconds, or a number with ms, s, m or h: 500ms, 30s, 2m.
@@ -104,7 +104,7 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// Ask a running server for its status, or to stop
+    /// Tell a running server what to do, or ask how it is
     Ctl(Invocation),
     #[command(name = "__template", hide = true)]
     Template,
@@ -185,6 +185,10 @@ fn shown_or_wrong(error: &clap::Error) -> Result<Command, CliError> {
 /// clap's message as one line, without its detour over usage; our value types say themselves what to write instead.
 fn flag_problem(error: &clap::Error) -> String {
     use clap::error::{ContextKind, ContextValue};
+    // Only `ctl` demands one.
+    if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        return "ctl: say what to do, e.g. status (smarthttpd ctl --help lists it)".to_owned();
+    }
     match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(ContextValue::String(argument))) => {
             // `--bind <ADDRESS>` or `[MODULE:CALLABLE]`: the name is enough.

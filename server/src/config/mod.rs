@@ -24,6 +24,8 @@ mod command;
 mod comparators;
 mod error;
 mod exit;
+mod fixed;
+mod hook;
 mod invocation;
 mod layers;
 pub(crate) mod machine;
@@ -41,6 +43,8 @@ pub(crate) use activation::{Passed, VARIABLES as ACTIVATION_VARIABLES, passed};
 pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
+pub(crate) use fixed::fixed;
+pub(crate) use hook::Hook;
 pub(crate) use invocation::{Invocation, Verb};
 pub(crate) use mount::Mount;
 pub(crate) use options::ForwardedHeader;
@@ -68,6 +72,12 @@ pub(crate) struct Config {
     pub(crate) python: Python,
     /// Whether the template imports the application once, before it forks the workers.
     pub(crate) preload: bool,
+    /// Whether a change of the application's files reloads it.
+    pub(crate) watch: bool,
+    /// Absolute paths of further files, and of folders with all that is in them, whose change does the same.
+    pub(crate) watch_extra: Vec<PathBuf>,
+    /// What of the application is called when workers come and go.
+    pub(crate) hooks: Hooks,
     /// Files served beside the application.
     pub(crate) statics: Statics,
     /// Sizes beyond which a request is refused.
@@ -268,6 +278,15 @@ pub(crate) struct Tasks {
     pub(crate) concurrency: u32,
     /// Waiting; at least 1.
     pub(crate) queue: u32,
+}
+
+/// Callables at moments of a worker's life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hooks {
+    /// In a new worker, before it serves.
+    pub(crate) post_fork: Option<Hook>,
+    /// In a worker that leaves, after its last request.
+    pub(crate) worker_exit: Option<Hook>,
 }
 
 /// Files served beside the application.

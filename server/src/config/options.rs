@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::LogLevel;
 use super::app::AppSource;
 use super::bind::BindSpec;
+use super::hook::Hook;
 use super::mount::Mount;
 use super::peer::Peer;
 use super::quantity::{Count, Mode, Size, Span, Switch, one_or_many};
@@ -55,6 +56,27 @@ pub(crate) struct Options {
           overrides_with = "no_preload", help_heading = APPLICATION)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
+
+    /// For development: reload when a file of the application changes; broken code is told, and the old one goes on
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true,
+          help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reload: Option<bool>,
+    /// Files, and folders with all that is in them, whose change reloads as well; relative ones start at --chdir; may be
+    /// repeated
+    #[arg(long, value_name = "PATH", value_delimiter = ',', help_heading = APPLICATION)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) reload_extra: Option<Vec<PathBuf>>,
+    /// Call this in each new worker before it serves, without arguments, e.g. shop.db:engine.dispose; a worker in which it
+    /// raises does not start
+    #[arg(long, value_name = "MODULE:CALLABLE", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_post_fork: Option<Hook>,
+    /// Call this in each worker that leaves, after its last request, without arguments
+    #[arg(long, value_name = "MODULE:CALLABLE", help_heading = APPLICATION)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_worker_exit: Option<Hook>,
 
     /// Address to listen on: HOST:PORT (IPv6 in brackets; all of it takes IPv4 as well), :PORT (every IPv4 address), unix:PATH
     /// (unix:@NAME without a file), systemd (all sockets of its unit) or systemd:NAME, fd:N (a descriptor passed

@@ -21,6 +21,10 @@ fn options(config: &Config) -> Options {
         pythonpath: Some(config.python.pythonpath.clone()),
         venv: config.python.venv.clone(),
         preload: Some(config.preload),
+        reload: Some(config.watch),
+        reload_extra: Some(config.watch_extra.clone()),
+        on_post_fork: config.hooks.post_fork.clone(),
+        on_worker_exit: config.hooks.worker_exit.clone(),
         r#static: Some(config.statics.mounts.clone()),
         static_max_age: Some(
             config.statics.max_age.map_or(Switch::Off, |seconds| Switch::On(Span(Duration::from_secs(seconds)))),

@@ -13,7 +13,7 @@ use super::machine::Machine;
 use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{
-    AccessFormat, AccessLog, Bind, Config, Forwarded, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python,
+    AccessFormat, AccessLog, Bind, Config, Forwarded, Hooks, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python,
     Statics, Tasks, Timeouts,
 };
 
@@ -80,6 +80,9 @@ pub(super) fn resolve(
         proxies: proxies(settings, &options)?,
         python: python(settings, &options, &app, virtual_env)?,
         preload: options.preload.unwrap_or(true),
+        watch: options.reload.unwrap_or(false),
+        watch_extra: watch_extra(settings, &options)?,
+        hooks: hooks(settings, &options, &app)?,
         statics: statics(settings, &options)?,
         limits: limits(settings, &options)?,
         timeouts: timeouts(settings, &options, default_keep_alive)?,
@@ -275,6 +278,33 @@ fn python(
     let from = chdir.clone().unwrap_or_default();
     let pythonpath = options.pythonpath.iter().flatten().map(|directory| absolute(&from.join(directory))).collect();
     Ok(Python { chdir, pythonpath, venv })
+}
+
+fn watch_extra(settings: &Settings, options: &Options) -> Result<Vec<PathBuf>, CliError> {
+    let from = options.chdir.as_deref().map(absolute).unwrap_or_default();
+    let given: Vec<PathBuf> = options.reload_extra.iter().flatten().map(|path| absolute(&from.join(path))).collect();
+    if let Some(path) = given.iter().find(|path| !path.exists()) {
+        return Err(blame(
+            settings,
+            "reload-extra",
+            format!("{} does not exist; name a file or a folder", path.display()),
+        ));
+    }
+    if !given.is_empty() && options.reload != Some(true) && settings.flags().any(|flag| flag == "reload-extra") {
+        return Err(blame(settings, "reload-extra", "means nothing without --reload; give that as well"));
+    }
+    Ok(given)
+}
+
+fn hooks(settings: &Settings, options: &Options, app: &AppSource) -> Result<Hooks, CliError> {
+    let (post_fork, worker_exit) = (options.on_post_fork.clone(), options.on_worker_exit.clone());
+    let given = [("on-post-fork", &post_fork), ("on-worker-exit", &worker_exit)];
+    match (app, given.iter().find(|(_, hook)| hook.is_some())) {
+        (AppSource::Native { .. }, Some((name, _))) => {
+            Err(blame(settings, name, "there is no Python beside a native application; leave it out"))
+        }
+        _ => Ok(Hooks { post_fork, worker_exit }),
+    }
 }
 
 fn statics(settings: &Settings, options: &Options) -> Result<Statics, CliError> {

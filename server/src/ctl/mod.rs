@@ -67,6 +67,9 @@ pub(crate) enum CtlError {
     /// The server said no.
     #[error("the server refused: {0}")]
     Refused(String),
+    /// New code or options were asked for and did not come about.
+    #[error("not reloaded, the server goes on as before: {0}")]
+    NotReloaded(String),
 }
 
 impl CtlError {
@@ -75,7 +78,7 @@ impl CtlError {
         match self {
             CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => Exit::NoServer,
             CtlError::Several { .. } => Exit::Usage,
-            CtlError::Unintelligible { .. } | CtlError::Refused(_) => Exit::Failure,
+            CtlError::Unintelligible { .. } | CtlError::Refused(_) | CtlError::NotReloaded(_) => Exit::Failure,
         }
     }
 }
@@ -102,27 +105,38 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         },
         None => discovery::only_server(directories)?,
     };
-    let request = match invocation.command {
-        Verb::Status => Request::Status,
-        Verb::Stop => Request::Stop,
+    let (request, patience) = match invocation.command {
+        Verb::Status => (Request::Status, PATIENCE),
+        Verb::Reload { timeout } => {
+            (Request::Reload { timeout_seconds: timeout.as_secs_f64() }, timeout.saturating_add(PATIENCE))
+        }
+        Verb::ReopenLogs => (Request::ReopenLogs, PATIENCE),
+        Verb::Scale { workers, min, max } => (Request::Scale { min: workers.or(min), max: workers.or(max) }, PATIENCE),
+        Verb::Stop => (Request::Stop, PATIENCE),
     };
-    let line = ask(stream, request).map_err(|source| CtlError::Broken { path: path.clone(), source })?;
+    let line = ask(stream, request, patience).map_err(|source| CtlError::Broken { path: path.clone(), source })?;
     let reply = serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
     let answer = match reply {
         Reply::Ok(answer) => answer,
+        Reply::Error(problem) if matches!(request, Request::Reload { .. }) => {
+            return Err(CtlError::NotReloaded(problem));
+        }
         Reply::Error(problem) => return Err(CtlError::Refused(problem)),
     };
     Ok(match (invocation.json, answer) {
         // The server's own line: fields that this version doesn't know are kept.
         (true, _) => line,
         (false, Answer::Status(status)) => text::status(&status),
+        (false, Answer::Reloaded(reloaded)) => text::reloaded(&reloaded),
+        (false, Answer::Reopened(reopened)) => format!("{reopened}\n"),
+        (false, Answer::Scaled(scaled)) => text::scaled(&scaled),
         (false, Answer::Stopping(_)) => "the server is stopping\n".to_owned(),
     })
 }
 
-/// One line there, one line back.
-fn ask(mut stream: UnixStream, request: Request) -> io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+/// One line there, one line back within `patience`.
+fn ask(mut stream: UnixStream, request: Request, patience: Duration) -> io::Result<String> {
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_string(&request)?;
     line.push('\n');
@@ -132,7 +146,7 @@ fn ask(mut stream: UnixStream, request: Request) -> io::Result<String> {
         Ok(_) if answer.ends_with('\n') => Ok(answer),
         Ok(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection within its answer")),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing came within {} s", PATIENCE.as_secs())))
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing came within {} s", patience.as_secs())))
         }
         Err(error) => Err(error),
     }

@@ -4,19 +4,41 @@
 //! ```text
 //! → {"command":"status"}
 //! ← {"ok":{"version":"0.1.0","pid":71,…}}
+//! → {"command":"reload","timeout_seconds":60}
+//! ← {"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}
+//! → {"command":"reopen-logs"}
+//! ← {"ok":{"reopened":3,"kept":0,"pending":0}}
+//! → {"command":"scale","min":2,"max":5}
+//! ← {"ok":{"min_workers":2,"max_workers":5}}
 //! → {"command":"stop"}
 //! ← {"ok":"stopping"}
 //! ← {"error":"unknown command"}
 //! ```
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A question to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// How are you?
     Status,
+    /// Take new code and options. The answer comes when the new workers serve, or can't.
+    Reload {
+        /// How long the new workers may take to become ready.
+        timeout_seconds: f64,
+    },
+    /// Open the access log anew, by its name. The answer comes when all workers have.
+    ReopenLogs,
+    /// Keep at least, or at most, so many workers from now on.
+    Scale {
+        /// `None`: as before.
+        min: Option<u32>,
+        /// `None`: as before.
+        max: Option<u32>,
+    },
     /// Finish the requests under way, then leave.
     Stop,
 }
@@ -37,8 +59,65 @@ pub(crate) enum Reply {
 pub(crate) enum Answer {
     /// To [`Request::Status`].
     Status(Box<Status>),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
+    /// To [`Request::ReopenLogs`].
+    Reopened(Reopened),
+    /// To [`Request::Scale`].
+    Scaled(Scaled),
     /// To [`Request::Stop`].
     Stopping(Stopping),
+}
+
+/// A generation of code and options that has taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    /// Counts generations since the start of the server, which is the first.
+    pub(crate) code_generation: u64,
+    /// Workers of it that serve.
+    pub(crate) ready: u32,
+    /// How long it took until they did.
+    pub(crate) ready_seconds: f64,
+    /// Workers of older generations that finish what they have.
+    pub(crate) leaving: u32,
+}
+
+/// How far workers are with the new log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reopened {
+    /// Workers that write to the new file.
+    pub(crate) reopened: u32,
+    /// Workers that could not open it and write to the old one.
+    pub(crate) kept: u32,
+    /// Workers that have not come to it yet.
+    pub(crate) pending: u32,
+}
+
+impl fmt::Display for Reopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reopened { reopened, kept, pending } = *self;
+        write!(f, "{reopened} {} reopened the access log", if reopened == 1 { "worker has" } else { "workers have" })?;
+        if kept > 0 {
+            write!(f, "; {kept} can't and {} the old file", if kept == 1 { "keeps" } else { "keep" })?;
+        }
+        if pending > 0 {
+            write!(
+                f,
+                "; {pending} will when {} ended",
+                if pending == 1 { "its call has" } else { "their calls have" }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The bounds that count now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scaled {
+    /// Workers kept even without load.
+    pub(crate) min_workers: u32,
+    /// Workers never exceeded.
+    pub(crate) max_workers: u32,
 }
 
 /// The word `stopping`.
@@ -171,8 +250,11 @@ pub(crate) struct Counters {
     pub(crate) died: u64,
     /// Workers killed by us after the graceful timeout.
     pub(crate) killed: u64,
-    /// Templates started beyond the first.
+    /// Templates started in place of one that had died.
     pub(crate) template_restarts: u64,
+    /// New code and options that have taken over.
+    #[serde(default)]
+    pub(crate) reloads: u64,
 }
 
 /// One decision of the process manager.
@@ -197,9 +279,22 @@ mod tests {
         let json = |reply: &Reply| serde_json::to_string(reply).unwrap();
         assert_eq!(serde_json::to_string(&Request::Status).unwrap(), r#"{"command":"status"}"#);
         assert_eq!(serde_json::from_str::<Request>(r#"{"command":"stop"}"#).unwrap(), Request::Stop);
+        let reload = Request::Reload { timeout_seconds: 60.0 };
+        assert_eq!(serde_json::to_string(&reload).unwrap(), r#"{"command":"reload","timeout_seconds":60.0}"#);
         assert!(serde_json::from_str::<Request>(r#"{"command":"dance"}"#).is_err());
         assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
         assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
         assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
+        let text = |reopened, kept, pending| Reopened { reopened, kept, pending }.to_string();
+        assert_eq!(text(3, 0, 0), "3 workers have reopened the access log");
+        assert_eq!(
+            text(1, 1, 2),
+            "1 worker has reopened the access log; 1 can't and keeps the old file; 2 will when their calls have ended"
+        );
+        // Answers are told apart by their fields.
+        let reloaded = Reloaded { code_generation: 2, ready: 3, ready_seconds: 0.24, leaving: 3 };
+        let reply = Reply::Ok(Answer::Reloaded(reloaded));
+        assert_eq!(json(&reply), r#"{"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}"#);
+        assert_eq!(serde_json::from_str::<Reply>(&json(&reply)).unwrap(), reply);
     }
 }

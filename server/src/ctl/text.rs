@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::protocol::{Decision, Status, Tasks, Worker};
+use super::protocol::{Decision, Reloaded, Scaled, Status, Tasks, Worker};
 
 /// How many of the latest decisions are shown; `--json` has them all.
 const DECISIONS: usize = 10;
@@ -37,6 +37,9 @@ pub(super) fn status(status: &Status) -> String {
             "Tasks  Queued {queued}  Running {running}  Done {done}  Failed {failed}  Dropped {dropped}"
         );
     }
+    if counters.reloads > 0 {
+        let _ = writeln!(text, "Reloads {}", counters.reloads);
+    }
     if !status.workers.is_empty() {
         text.push('\n');
         table(&mut text, &status.workers);
@@ -49,6 +52,29 @@ pub(super) fn status(status: &Status) -> String {
         }
     }
     text
+}
+
+/// `generation 2: 3 workers ready in 240 ms; 3 old ones leave`.
+pub(super) fn reloaded(reloaded: &Reloaded) -> String {
+    let Reloaded { code_generation, ready, ready_seconds, leaving } = reloaded;
+    let workers = if *ready == 1 { "worker" } else { "workers" };
+    let olds = if *leaving == 1 { "old one leaves" } else { "old ones leave" };
+    let time = match ready_seconds * 1e3 {
+        milliseconds if milliseconds < 1e3 => format!("{milliseconds:.0} ms"),
+        _ => format!("{ready_seconds:.1} s"),
+    };
+    format!("generation {code_generation}: {ready} {workers} ready in {time}; {leaving} {olds}\n")
+}
+
+/// `2 to 5 workers from now on, until the next reload or restart`.
+pub(super) fn scaled(scaled: &Scaled) -> String {
+    let Scaled { min_workers, max_workers } = scaled;
+    let workers = match (min_workers, max_workers) {
+        (1, 1) => "1 worker".to_owned(),
+        (min, max) if min == max => format!("{min} workers"),
+        (min, max) => format!("{min} to {max} workers"),
+    };
+    format!("{workers} from now on, until the next reload or restart\n")
 }
 
 const HEADINGS: [&str; 13] =
@@ -153,6 +179,14 @@ Latest decisions
             (0..25).map(|number| Decision { reason: format!("reason {number}."), ..one.clone() }).collect();
         let text = status(&sample);
         assert!(!text.contains("reason 14.") && text.contains("reason 15.") && text.contains("reason 24."), "{text}");
+    }
+
+    #[test]
+    fn a_reload_reads_well() {
+        let text =
+            |ready, ready_seconds, leaving| reloaded(&Reloaded { code_generation: 2, ready, ready_seconds, leaving });
+        assert_eq!(text(3, 0.24, 3), "generation 2: 3 workers ready in 240 ms; 3 old ones leave\n");
+        assert_eq!(text(1, 5.04, 1), "generation 2: 1 worker ready in 5.0 s; 1 old one leaves\n");
     }
 
     #[test]

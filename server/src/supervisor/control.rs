@@ -1,6 +1,7 @@
 //! The control socket: a line of JSON in, a line of JSON out.
 //!
-//! Owns the unix socket and its few connections, never blocking. What a request means is the supervisor's matter.
+//! Owns the unix socket and its few connections, never blocking. What a request means is the supervisor's matter, and so
+//! is when it is answered: the [`Ticket`] that comes with it finds the client again, also after a minute.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -19,8 +20,26 @@ const LONGEST_REQUEST: usize = 4096;
 
 /// One client.
 enum Client {
-    Asking { stream: UnixStream, received: Vec<u8> },
-    Answering { stream: UnixStream, rest: Vec<u8> },
+    Asking {
+        stream: UnixStream,
+        received: Vec<u8>,
+    },
+    /// It has asked and waits. What else it says is not read; whether it is still there, the answer will show.
+    Waiting {
+        stream: UnixStream,
+        ticket: u64,
+    },
+    Answering {
+        stream: UnixStream,
+        rest: Vec<u8>,
+    },
+}
+
+/// Who waits for an answer. Nobody else ever gets it, even if another client has come in the place of this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    index: usize,
+    number: u64,
 }
 
 /// The socket and its clients.
@@ -29,6 +48,8 @@ pub(super) struct Control {
     path: PathBuf,
     first: Token,
     clients: [Option<Client>; MOST],
+    /// Requests taken so far.
+    asked: u64,
 }
 
 impl Control {
@@ -41,7 +62,7 @@ impl Control {
         let mut listener = UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         registry.register(&mut listener, token, Interest::READABLE)?;
-        Ok(Control { listener, path: path.to_owned(), first, clients: [const { None }; MOST] })
+        Ok(Control { listener, path: path.to_owned(), first, clients: [const { None }; MOST], asked: 0 })
     }
 
     /// Where it listens.
@@ -61,23 +82,34 @@ impl Control {
     }
 
     /// A client is ready: its request, once complete and well-formed. Answer it with [`Control::answer`].
-    pub(super) fn ready(&mut self, index: usize) -> Option<Request> {
-        match self.clients.get_mut(index)?.as_mut()? {
-            Client::Asking { stream, received } => match read_line(stream, received) {
-                Ok(None) => None,
-                Ok(Some(line)) => match serde_json::from_slice(&line) {
-                    Ok(request) => Some(request),
+    pub(super) fn ready(&mut self, index: usize) -> Option<(Request, Ticket)> {
+        match self.clients.get_mut(index)?.take()? {
+            Client::Asking { mut stream, mut received } => {
+                let line = match read_line(&mut stream, &mut received) {
+                    Ok(None) => {
+                        self.clients[index] = Some(Client::Asking { stream, received });
+                        return None;
+                    }
+                    Ok(Some(line)) => line,
+                    Err(_) => return None,
+                };
+                self.asked += 1;
+                let ticket = Ticket { index, number: self.asked };
+                self.clients[index] = Some(Client::Waiting { stream, ticket: ticket.number });
+                match serde_json::from_slice(&line) {
+                    Ok(request) => Some((request, ticket)),
                     Err(error) => {
-                        self.answer(index, &Reply::Error(format!("not a request: {error}")));
+                        self.answer(ticket, &Reply::Error(format!("not a request: {error}")));
                         None
                     }
-                },
-                Err(_) => {
-                    self.clients[index] = None;
-                    None
                 }
-            },
-            Client::Answering { .. } => {
+            }
+            waiting @ Client::Waiting { .. } => {
+                self.clients[index] = Some(waiting);
+                None
+            }
+            answering @ Client::Answering { .. } => {
+                self.clients[index] = Some(answering);
                 self.write(index);
                 None
             }
@@ -85,12 +117,17 @@ impl Control {
     }
 
     /// Sends the reply, then closes.
-    pub(super) fn answer(&mut self, index: usize, reply: &Reply) {
-        let Some(Client::Asking { stream, .. }) = self.clients[index].take() else { return };
-        let Ok(mut rest) = serde_json::to_vec(reply) else { return };
-        rest.push(b'\n');
-        self.clients[index] = Some(Client::Answering { stream, rest });
-        self.write(index);
+    pub(super) fn answer(&mut self, ticket: Ticket, reply: &Reply) {
+        let Ticket { index, number } = ticket;
+        let Some(client) = self.clients[index].take() else { return };
+        match (client, serde_json::to_vec(reply)) {
+            (Client::Waiting { stream, ticket }, Ok(mut rest)) if ticket == number => {
+                rest.push(b'\n');
+                self.clients[index] = Some(Client::Answering { stream, rest });
+                self.write(index);
+            }
+            (other, _) => self.clients[index] = Some(other),
+        }
     }
 
     fn write(&mut self, index: usize) {

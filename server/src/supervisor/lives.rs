@@ -5,22 +5,34 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use mpm::Cause;
 
 use super::nursery::{Shared, Template};
-use super::roster::Worker;
-use super::{FIRST_WORKER, LINK, Phase, Supervisor, TEMPLATE, YOUNG, name};
-use crate::config::Exit;
+use super::roster::{Roster, Worker};
+use super::{FIRST_WORKER, MOST_TEMPLATES, Phase, Supervisor, YOUNG, end_of, link_of, name};
+use crate::config::{Config, Exit};
 use crate::link::FromTemplate;
 use crate::scoreboard::{Phase as Published, TaskCounts};
 use crate::sys::process::{self, Ending};
 use crate::sys::wakeup::Wakeup;
 
 impl Supervisor {
+    /// Starts the template that the server lives from.
     pub(super) fn start_template(&mut self) -> io::Result<()> {
+        let template = self.new_template(&self.config.clone())?;
+        self.template = Some(template);
+        Ok(())
+    }
+
+    /// Starts a template for `config` and watches it.
+    pub(super) fn new_template(&mut self, config: &Config) -> io::Result<Template> {
+        let taken: Vec<usize> = self.all_templates().map(|template| template.seat).collect();
+        let seat = (0..MOST_TEMPLATES).find(|seat| !taken.contains(seat));
+        let seat = seat.ok_or_else(|| io::Error::other("too many earlier ones have not left yet"))?;
         self.templates += 1;
         let shared = Shared {
             scoreboard: self.scoreboard_fd.as_fd(),
@@ -29,24 +41,48 @@ impl Supervisor {
             handoff: self.handoff.ends(),
         };
         let listeners: Vec<_> = self.listeners.iter().map(|listener| (listener.as_fd(), listener.address())).collect();
-        let template = Template::start(self.templates, &self.config, &shared, &listeners)?;
+        let template = Template::start((self.templates, seat), config, &shared, &listeners)?;
         let watch = |fd: i32, token| self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE);
-        watch(template.pidfd().as_raw_fd(), TEMPLATE)?;
+        watch(template.pidfd().as_raw_fd(), end_of(seat))?;
         if let Some(link) = template.link() {
-            watch(link.as_raw_fd(), LINK)?;
+            watch(link.as_raw_fd(), link_of(seat))?;
         }
         tracing::debug!("template {} started (pid {})", template.number, template.pid());
-        self.template = Some(template);
-        Ok(())
+        Ok(template)
     }
 
-    pub(super) fn listen_to_template(&mut self, message: FromTemplate, descriptors: Vec<OwnedFd>) {
+    /// Every template process that has not been reaped: the one that the server lives from, the one of a reload, and
+    /// those that are to leave.
+    pub(super) fn all_templates(&self) -> impl Iterator<Item = &Template> {
+        let next = self.reload.as_ref().map(|reload| &reload.template);
+        self.template.iter().chain(next).chain(self.leaving.iter().map(|(template, _)| template))
+    }
+
+    pub(super) fn template_mut(&mut self, is_meant: impl Fn(&Template) -> bool) -> Option<&mut Template> {
+        let next = self.reload.as_mut().map(|reload| &mut reload.template);
+        let leaving = self.leaving.iter_mut().map(|(template, _)| template);
+        self.template.iter_mut().chain(next).chain(leaving).find(|template| is_meant(template))
+    }
+
+    /// True if this is the template of a reload.
+    pub(super) fn is_next(&self, template: u64) -> bool {
+        self.reload.as_ref().is_some_and(|reload| reload.template.number == template)
+    }
+
+    /// True if workers of this template are none of ours any more.
+    fn is_past(&self, template: u64) -> bool {
+        self.leaving.iter().any(|(leaving, _)| leaving.number == template)
+    }
+
+    pub(super) fn listen_to_template(&mut self, number: u64, message: FromTemplate, descriptors: Vec<OwnedFd>) {
         match message {
             FromTemplate::Ready => {
-                if let Some(template) = &mut self.template {
+                if let Some(template) = self.template_mut(|template| template.number == number) {
                     template.ready = true;
                 }
-                if self.roster.workers().next().is_none() {
+                if self.is_next(number) {
+                    self.start_next_workers();
+                } else if self.roster.workers().next().is_none() {
                     match self.policy.initial() {
                         // Without a worker the application is loaded and the addresses are open: that is serving.
                         0 => self.begin_to_serve(),
@@ -54,14 +90,29 @@ impl Supervisor {
                     }
                 }
             }
-            FromTemplate::LoadFailed => {
-                if self.phase == Phase::Starting {
+            FromTemplate::Imported { files } => {
+                if let Some(watch) = &mut self.watch {
+                    files.iter().for_each(|file| watch.add_file(Path::new(file)));
+                }
+            }
+            FromTemplate::LoadFailed { problem } => {
+                if self.is_next(number) {
+                    self.fail_reload(&problem);
+                } else if self.phase == Phase::Starting {
                     self.give_up(Exit::Application);
                 }
             }
-            FromTemplate::Spawned { slot, generation, pid } => self.welcome(slot, generation, pid, descriptors),
+            FromTemplate::WorkerFailed { problem, .. } => {
+                if self.is_next(number) {
+                    self.fail_reload(&problem);
+                }
+            }
+            FromTemplate::Spawned { slot, generation, pid } => self.welcome(number, slot, generation, pid, descriptors),
             FromTemplate::SpawnFailed { slot, generation, error } => {
                 self.roster.release(slot, generation);
+                if self.is_next(number) {
+                    return self.fail_reload(&format!("no worker could be forked: {error}"));
+                }
                 tracing::error!("no worker could be forked: {error}");
                 let now = self.now();
                 self.policy.spawn_failed(now);
@@ -71,13 +122,12 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn welcome(&mut self, slot: usize, generation: u64, pid: i32, descriptors: Vec<OwnedFd>) {
+    fn welcome(&mut self, template: u64, slot: usize, generation: u64, pid: i32, descriptors: Vec<OwnedFd>) {
         let Ok([pidfd, wake]) = <[OwnedFd; 2]>::try_from(descriptors) else {
             tracing::error!("the template forked worker {slot} but sent no way to reach it");
             return;
         };
         let wake = Wakeup::from(wake);
-        let number = self.template.as_ref().map_or(0, |template| template.number);
         let watched = self.poll.registry().register(
             &mut SourceFd(&pidfd.as_raw_fd()),
             Token(FIRST_WORKER + slot),
@@ -87,21 +137,35 @@ impl Supervisor {
             tracing::error!("the end of worker {slot} can't be watched: {error}");
         }
         self.counters.spawned += 1;
-        self.roster.settle(slot, generation, pid, pidfd, wake, number);
+        self.roster.settle(slot, generation, pid, pidfd, wake, template);
+        if self.is_past(template) {
+            // Asked for before others took over.
+            let now = self.now();
+            self.roster.retire(slot, now);
+        }
         self.read_news();
     }
 
-    pub(super) fn bury_template(&mut self) {
-        let Some(ending) = self.template.as_mut().and_then(Template::ended) else { return };
-        // What it said before it died still counts.
-        while let Some((message, descriptors)) = self.template.as_mut().and_then(Template::receive) {
-            self.listen_to_template(message, descriptors);
+    pub(super) fn bury_template(&mut self, number: u64) {
+        let is_it = |template: &Template| template.number == number;
+        let Some(ending) = self.template_mut(is_it).and_then(Template::ended) else { return };
+        // What it said before it died still counts. It may be that it is dismissed for what it says.
+        while let Some((message, descriptors)) = self.template_mut(is_it).and_then(Template::receive) {
+            self.listen_to_template(number, message, descriptors);
         }
-        self.template = None;
-        for pid in self.roster.forget_asked() {
+        let was_next = self.is_next(number);
+        if was_next {
+            self.fail_reload(&format!("loading it ended the process that tried it: {ending}"));
+        }
+        let was_current = self.template.take_if(|template| is_it(template)).is_some();
+        self.leaving.retain(|(template, _)| !is_it(template));
+        for pid in self.roster.forget_asked(number) {
             end_stray(pid);
         }
         self.bury_orphans();
+        if !was_current {
+            return;
+        }
         match self.phase {
             Phase::Starting if ending == Ending::Exited(i32::from(Exit::Application.code())) => {
                 self.give_up(Exit::Application);
@@ -121,29 +185,26 @@ impl Supervisor {
     /// Reaps what is nobody's: processes that the application left behind, which became our children when their parents
     /// ended, because we are the subreaper.
     pub(super) fn bury_strangers(&self) {
-        let template = self.template.as_ref().map(|template| template.pid() as i32);
         process::reap_children_but(|pid| {
-            Some(pid) == template || self.roster.workers().any(|(_, worker)| worker.pid == pid)
+            self.all_templates().any(|template| template.pid() as i32 == pid)
+                || self.roster.workers().any(|(_, worker)| worker.pid == pid)
         });
     }
 
+    /// The template that new workers come from: the one of a reload as soon as it is ready.
+    pub(super) fn breeder(&self) -> Option<&Template> {
+        let next = self.reload.as_ref().map(|reload| &reload.template);
+        next.into_iter().chain(&self.template).find(|template| template.ready)
+    }
+
+    /// Starts workers as a policy wants them.
     pub(super) fn spawn(&mut self, count: u32) {
-        let now = self.now();
-        if self.worker_backoff.holds(now) {
+        if self.worker_backoff.holds(self.now()) {
             return;
         }
-        let Some(template) = self.template.as_ref().filter(|template| template.ready) else { return };
-        for _ in 0..count {
-            let Some((slot, generation)) = self.roster.claim() else {
-                tracing::warn!("every slot is taken; no further worker is started until one leaves");
-                return;
-            };
-            if let Err(error) = template.spawn(slot, generation) {
-                // It is dying; its end is on its way to us and releases the slot.
-                tracing::debug!("the template can't be asked for a worker: {error}");
-                self.roster.release(slot, generation);
-                return;
-            }
+        let next = self.reload.as_ref().map(|reload| &reload.template);
+        if let Some(template) = next.into_iter().chain(&self.template).find(|template| template.ready) {
+            spawn_from(template, &mut self.roster, count);
         }
     }
 
@@ -158,6 +219,8 @@ impl Supervisor {
         if news.saturated {
             self.decide(Cause::Saturated);
         }
+        self.advance_reload();
+        self.advance_reopening();
     }
 
     fn begin_to_serve(&mut self) {
@@ -178,8 +241,9 @@ impl Supervisor {
     }
 
     pub(super) fn bury_orphans(&mut self) {
-        let living = self.template.as_ref().map(|template| template.number);
-        for (slot, generation, ending) in self.roster.orphans_that_ended(living) {
+        let reporting: Vec<u64> =
+            self.all_templates().filter(|template| template.reports()).map(|template| template.number).collect();
+        for (slot, generation, ending) in self.roster.orphans_that_ended(&reporting) {
             self.bury_worker(slot, generation, ending);
         }
     }
@@ -192,7 +256,7 @@ impl Supervisor {
         let age = seen.age();
         let tasks = self.roster.tasks(slot);
         let Some(worker) = self.roster.release(slot, generation) else { return };
-        let Worker { pid, retired, killed, was_ready, .. } = worker;
+        let Worker { pid, retired, killed, was_ready, template, .. } = worker;
         self.take_over_tasks(slot, pid, tasks);
         // A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the
         // application made them.
@@ -209,6 +273,11 @@ impl Supervisor {
             self.counters.died += 1;
             if self.phase == Phase::Starting {
                 return self.give_up_on_worker(ending);
+            }
+            if self.is_next(template) && !was_ready {
+                // The others go on as before: this is no reason to wait before one of theirs is replaced.
+                tracing::error!("worker {slot} (pid {pid}) of the new code died: {ending}");
+                return self.fail_reload(&format!("its first worker ended before it could serve: {ending}"));
             }
             if was_ready && age >= YOUNG {
                 self.worker_backoff.succeeded();
@@ -248,6 +317,22 @@ impl Supervisor {
         } else {
             eprintln!("smarthttpd: {} ended the first worker before it could serve: {ending}", name(&self.config.app));
             self.give_up(Exit::Application);
+        }
+    }
+}
+
+/// Asks `template` for workers, as far as there are slots.
+pub(super) fn spawn_from(template: &Template, roster: &mut Roster, count: u32) {
+    for _ in 0..count {
+        let Some((slot, generation)) = roster.claim(template.number) else {
+            tracing::warn!("every slot is taken; no further worker is started until one leaves");
+            return;
+        };
+        if let Err(error) = template.spawn(slot, generation) {
+            // It is dying; its end is on its way to us and releases the slot.
+            tracing::debug!("the template can't be asked for a worker: {error}");
+            roster.release(slot, generation);
+            return;
         }
     }
 }

@@ -7,11 +7,16 @@
 mod backoff;
 mod control;
 mod lives;
+mod logs;
 mod nursery;
 mod policy;
+mod reload;
 mod roster;
+mod scale;
 mod status;
 mod stopping;
+mod terminal;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,12 +30,16 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::backoff::Backoff;
-use self::control::Control;
+use self::control::{Control, Ticket};
+use self::logs::Reopening;
 use self::nursery::Template;
+use self::reload::{Asker, Handover, Reload};
 use self::roster::Roster;
+use self::terminal::Terminal;
+use self::watch::Watch;
 use crate::config::{AppSource, Config, Exit, passed};
 use crate::ctl;
-use crate::ctl::protocol::{Counters, Reply, Request, Status, Tasks};
+use crate::ctl::protocol::{Answer, Counters, Reply, Request, Status, Tasks};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::{self, Listener};
@@ -40,11 +49,24 @@ use crate::sys::wakeup::Wakeup;
 
 const SIGNALS: Token = Token(0);
 const WAKE: Token = Token(1);
-const LINK: Token = Token(2);
-const TEMPLATE: Token = Token(3);
-const CONTROL: Token = Token(4);
-const FIRST_CLIENT: Token = Token(16);
+const CONTROL: Token = Token(2);
+const FILES: Token = Token(3);
+/// Two for each template: its link, its end.
+const FIRST_TEMPLATE: usize = 4;
+/// One that the server lives from, one of a reload, and some that are to leave.
+const MOST_TEMPLATES: usize = 6;
+const FIRST_CLIENT: Token = Token(FIRST_TEMPLATE + 2 * MOST_TEMPLATES);
 const FIRST_WORKER: usize = FIRST_CLIENT.0 + control::MOST;
+
+/// Readable when the template in this seat has spoken.
+fn link_of(seat: usize) -> Token {
+    Token(FIRST_TEMPLATE + 2 * seat)
+}
+
+/// Readable when the template in this seat has ended.
+fn end_of(seat: usize) -> Token {
+    Token(FIRST_TEMPLATE + 2 * seat + 1)
+}
 
 /// What one message can carry, less what every template gets.
 const MOST_LISTENERS: usize = MOST_DESCRIPTORS - 5;
@@ -64,12 +86,14 @@ enum Event {
     Signal(Signal),
     /// A worker has published something that concerns us.
     Notified,
-    /// The template has spoken.
-    Template(FromTemplate, Vec<OwnedFd>),
-    /// The template's process has ended.
-    TemplateEnded,
+    /// The template of this number has spoken.
+    Template(u64, FromTemplate, Vec<OwnedFd>),
+    /// The process of the template of this number has ended.
+    TemplateEnded(u64),
     /// A worker that no template reaps has ended.
     OrphanEnded,
+    /// Files of the application may have changed.
+    FilesChanged,
     /// Somebody connects to the control socket.
     ControlKnock,
     /// A control client is ready.
@@ -94,6 +118,7 @@ struct Supervisor {
     config: Config,
     poll: Poll,
     signals: SignalFd,
+    terminal: Terminal,
     wake: Wakeup,
     handoff: Handoff,
     scoreboard: Scoreboard,
@@ -105,9 +130,27 @@ struct Supervisor {
     listening: Vec<String>,
     control: Option<Control>,
     policy: Box<dyn Policy>,
+    /// The bounds that `ctl scale` has set.
+    scaled: Option<(u32, u32)>,
     roster: Roster,
+    /// The template that the workers come from.
     template: Option<Template>,
+    /// Templates started so far.
     templates: u64,
+    /// New code and options on their way in.
+    reload: Option<Reload>,
+    /// Code and options that have just come in.
+    handover: Option<Handover>,
+    /// What `--reload` watches.
+    watch: Option<Watch>,
+    /// Logs on their way to new files.
+    reopening: Option<Reopening>,
+    /// Which code and options serve, counted from 1.
+    code_generation: u64,
+    /// Templates that are not needed any more, and since when.
+    leaving: Vec<(Template, Duration)>,
+    /// The most workers that there is room for.
+    ceiling: u32,
     template_backoff: Backoff,
     worker_backoff: Backoff,
     phase: Phase,
@@ -162,8 +205,8 @@ impl Supervisor {
         let listening: Vec<String> = listeners.iter().map(Listener::url).collect();
         // Workers whose template died become our children, not init's.
         nix::sys::prctl::set_child_subreaper(true).map_err(|error| system("becoming the subreaper")(error.into()))?;
-        let scoreboard_fd =
-            Scoreboard::create(policy::slots(&config.mpm)).map_err(system("creating the scoreboard"))?;
+        let ceiling = policy::ceiling(&config.mpm);
+        let scoreboard_fd = Scoreboard::create(policy::slots(ceiling)).map_err(system("creating the scoreboard"))?;
         let scoreboard = Scoreboard::map(scoreboard_fd.as_fd()).map_err(system("mapping the scoreboard"))?;
         let (lifeline, lifeline_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
             .map_err(|error| system("creating the lifeline")(error.into()))?;
@@ -174,6 +217,13 @@ impl Supervisor {
         let register = |fd, token| poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE);
         register(signals.as_fd().as_raw_fd(), SIGNALS).map_err(system("watching signals"))?;
         register(wake.as_fd().as_raw_fd(), WAKE).map_err(system("watching the wake-up"))?;
+        let watch = match config.watch {
+            true => Some(Watch::new(&config.watch_extra).map_err(system("watching files (--reload)"))?),
+            false => None,
+        };
+        if let Some(watch) = &watch {
+            register(watch.readiness().as_raw_fd(), FILES).map_err(system("watching files (--reload)"))?;
+        }
         let control = match config.control_off {
             true => None,
             false => Some(open_control(&config, &poll).map_err(|(path, error)| {
@@ -182,10 +232,12 @@ impl Supervisor {
         };
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
+            scaled: None,
             roster: Roster::new(scoreboard),
             config,
             poll,
             signals,
+            terminal: Terminal::find(),
             wake,
             handoff,
             scoreboard,
@@ -197,6 +249,13 @@ impl Supervisor {
             control,
             template: None,
             templates: 0,
+            reload: None,
+            handover: None,
+            watch,
+            reopening: None,
+            code_generation: 1,
+            leaving: Vec::new(),
+            ceiling,
             template_backoff: Backoff::default(),
             worker_backoff: Backoff::default(),
             phase: Phase::Starting,
@@ -252,13 +311,20 @@ impl Supervisor {
                     self.wake.silence();
                     happened.push(Event::Notified);
                 }
-                LINK => {
-                    while let Some((message, descriptors)) = self.template.as_mut().and_then(Template::receive) {
-                        happened.push(Event::Template(message, descriptors));
+                CONTROL => happened.push(Event::ControlKnock),
+                FILES => happened.push(Event::FilesChanged),
+                token if (FIRST_TEMPLATE..FIRST_CLIENT.0).contains(&token.0) => {
+                    let seat = (token.0 - FIRST_TEMPLATE) / 2;
+                    let Some(template) = self.template_mut(|template| template.seat == seat) else { continue };
+                    let number = template.number;
+                    if token == end_of(seat) {
+                        happened.push(Event::TemplateEnded(number));
+                        continue;
+                    }
+                    while let Some((message, descriptors)) = template.receive() {
+                        happened.push(Event::Template(number, message, descriptors));
                     }
                 }
-                TEMPLATE => happened.push(Event::TemplateEnded),
-                CONTROL => happened.push(Event::ControlKnock),
                 Token(token) if token >= FIRST_WORKER => happened.push(Event::OrphanEnded),
                 Token(token) => happened.push(Event::ControlClient(token - FIRST_CLIENT.0)),
             }
@@ -277,11 +343,24 @@ impl Supervisor {
                 self.read_news();
                 self.decide(Cause::Tick);
             }
+            // The kernel and the shell may both say so: that is no impatience.
+            Event::Signal(Signal::SIGHUP) if self.terminal.is_gone() => {
+                if matches!(self.phase, Phase::Starting | Phase::Serving) {
+                    self.stop("the terminal is gone");
+                }
+            }
+            Event::Signal(Signal::SIGHUP) => self.reload(&Asker::Log("SIGHUP".to_owned()), reload::PATIENCE),
             Event::Signal(signal) => self.stop(signal.as_str()),
             Event::Notified => self.read_news(),
-            Event::Template(message, descriptors) => self.listen_to_template(message, descriptors),
-            Event::TemplateEnded => self.bury_template(),
+            Event::Template(number, message, descriptors) => self.listen_to_template(number, message, descriptors),
+            Event::TemplateEnded(number) => self.bury_template(number),
             Event::OrphanEnded => self.bury_orphans(),
+            Event::FilesChanged => {
+                let now = self.now();
+                if let Some(watch) = &mut self.watch {
+                    watch.read(now);
+                }
+            }
             Event::ControlKnock => {
                 if let Some(control) = &mut self.control {
                     control.accept(self.poll.registry());
@@ -300,7 +379,7 @@ impl Supervisor {
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
-        [overdue, template, tick, worker].into_iter().flatten().min()
+        [overdue, template, tick, worker, self.reload_deadline(), self.reopening_deadline()].into_iter().flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -313,6 +392,8 @@ impl Supervisor {
         if self.worker_backoff.has_ended(now) {
             self.decide(Cause::Exited);
         }
+        self.keep_reload_deadlines();
+        self.advance_reopening();
         match self.phase {
             Phase::Stopping { since } => {
                 if now >= since + TEMPLATE_PATIENCE
@@ -322,7 +403,10 @@ impl Supervisor {
                 }
                 self.dismiss_workers();
             }
-            Phase::Starting | Phase::Serving if self.template.is_none() && !self.template_backoff.holds(now) => {
+            // A new template that is ready takes over in a moment, or fails.
+            Phase::Starting | Phase::Serving
+                if self.template.is_none() && self.breeder().is_none() && !self.template_backoff.holds(now) =>
+            {
                 self.counters.template_restarts += 1;
                 if let Err(error) = self.start_template() {
                     let pause = self.template_backoff.failed(now);
@@ -351,13 +435,20 @@ impl Supervisor {
             return;
         }
         // Before the first worker was asked for there is nothing to decide about.
-        if self.template.as_ref().is_none_or(|template| !template.ready) || self.worker_backoff.holds(self.now()) {
+        if self.breeder().is_none() || self.worker_backoff.holds(self.now()) {
             return;
         }
         let workers = self.roster.views();
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
-        let Some(decision) = self.policy.decide(&snapshot) else { return };
+        let Some(mut decision) = self.policy.decide(&snapshot) else { return };
+        if self.reload.as_ref().is_some_and(|reload| reload.template.ready) {
+            // There are two generations of workers, of which one leaves soon.
+            decision.actions.retain(|action| matches!(action, Action::Spawn { .. }));
+            if decision.actions.is_empty() {
+                return;
+            }
+        }
         tracing::info!("{}", decision.reason);
         for action in &decision.actions {
             match *action {
@@ -368,6 +459,10 @@ impl Supervisor {
                 }
             }
         }
+        self.remember(decision);
+    }
+
+    fn remember(&mut self, decision: Decision) {
         if self.decisions.len() == REMEMBERED {
             self.decisions.pop_front();
         }
@@ -377,16 +472,30 @@ impl Supervisor {
     // Control.
 
     fn obey(&mut self, index: usize) {
-        let Some(request) = self.control.as_mut().and_then(|control| control.ready(index)) else { return };
+        let Some((request, ticket)) = self.control.as_mut().and_then(|control| control.ready(index)) else { return };
         let reply = match request {
             Request::Status => Reply::status(self.status()),
+            Request::Reload { timeout_seconds } => match Duration::try_from_secs_f64(timeout_seconds) {
+                // It is answered when it is done.
+                Ok(patience) => return self.reload(&Asker::Ctl(ticket), patience),
+                Err(error) => Reply::Error(format!("timeout_seconds: {error}")),
+            },
+            Request::ReopenLogs => return self.reopen_logs(ticket),
+            Request::Scale { min, max } => match self.scale(min, max) {
+                Ok(scaled) => Reply::Ok(Answer::Scaled(scaled)),
+                Err(problem) => Reply::Error(problem),
+            },
             Request::Stop => Reply::stopping(),
         };
-        if let Some(control) = &mut self.control {
-            control.answer(index, &reply);
-        }
+        self.answer(ticket, &reply);
         if request == Request::Stop {
             self.stop("ctl stop");
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, reply: &Reply) {
+        if let Some(control) = &mut self.control {
+            control.answer(ticket, reply);
         }
     }
 
@@ -414,7 +523,7 @@ impl Supervisor {
     }
 }
 
-/// The signals that stop the server, as a descriptor.
+/// The signals that mean something to the server, as a descriptor.
 fn operator_signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

@@ -25,6 +25,8 @@ pub(super) struct Shared<'a> {
 pub(super) struct Template {
     /// Counts templates, from 1.
     pub(super) number: u64,
+    /// Its place in the event loop, which it shares with no other one that lives.
+    pub(super) seat: usize,
     child: Child,
     pidfd: OwnedFd,
     /// `None` once it was told to leave.
@@ -36,7 +38,7 @@ pub(super) struct Template {
 impl Template {
     /// Starts one and tells it what to serve.
     pub(super) fn start(
-        number: u64,
+        (number, seat): (u64, usize),
         config: &Config,
         shared: &Shared<'_>,
         listeners: &[(BorrowedFd<'_>, String)],
@@ -60,7 +62,7 @@ impl Template {
         descriptors.extend(listeners.iter().map(|(fd, _)| *fd));
         let bound = listeners.iter().map(|(_, address)| address.clone()).collect();
         link.send(&ToTemplate::SetUp { config: Box::new(config.clone()), bound }, &descriptors)?;
-        Ok(Template { number, child, pidfd, link: Some(link), ready: false })
+        Ok(Template { number, seat, child, pidfd, link: Some(link), ready: false })
     }
 
     /// Asks for a worker.
@@ -82,6 +84,11 @@ impl Template {
                 None
             }
         }
+    }
+
+    /// True until it is told to leave: as long as it reports what becomes of its workers.
+    pub(super) fn reports(&self) -> bool {
+        self.link.is_some()
     }
 
     /// Takes its orders away: it leaves.

@@ -10,6 +10,9 @@ use crate::config::machine::Machine;
 /// What a worker is taken to need at least, to bound their number by memory: the private part of a small Flask app.
 const WORKER_BYTES: u64 = 16 << 20;
 
+/// There is always room for this many workers, whatever the maximum: a slot that nobody uses costs 256 bytes.
+const LEAST_CEILING: u32 = 64;
+
 /// The policy for these options.
 pub(super) fn policy(mpm: &Mpm) -> Box<dyn Policy> {
     match *mpm {
@@ -68,18 +71,41 @@ pub(super) fn policy(mpm: &Mpm) -> Box<dyn Policy> {
     }
 }
 
-/// How many workers may exist at once. Prefork counts those that leave, as Apache does; otherwise half as many again may
-/// leave while their successors serve.
-pub(super) fn slots(mpm: &Mpm) -> usize {
-    let most = mpm.most_workers() as usize;
-    match mpm {
-        Mpm::Prefork { .. } => most,
-        Mpm::Adaptive { .. }
-        | Mpm::Static { .. }
-        | Mpm::Busyness { .. }
-        | Mpm::Spare { .. }
-        | Mpm::Dynamic { .. }
-        | Mpm::Ondemand { .. }
-        | Mpm::Unit { .. } => most + most.div_ceil(2) + 1,
+/// The fewest and the most workers that this process manager wants.
+pub(super) fn bounds(mpm: &Mpm) -> (u32, u32) {
+    match *mpm {
+        Mpm::Adaptive { min_workers, max_workers, .. } => (min_workers, max_workers),
+        Mpm::Prefork { max_request_workers, .. } => (1, max_request_workers),
+        Mpm::Static { workers, .. } => (workers, workers),
+        Mpm::Busyness { cheaper, .. } | Mpm::Spare { cheaper } => (cheaper.min_workers, cheaper.max_workers),
+        Mpm::Dynamic { max_workers, min_spare_servers, .. } => (min_spare_servers, max_workers),
+        Mpm::Ondemand { max_workers, .. } => (0, max_workers),
+        Mpm::Unit { max_workers, spare_processes, .. } => (spare_processes, max_workers),
+    }
+}
+
+/// The most workers that a reload or `ctl scale` can ask for: the room has to be made at the start.
+pub(super) fn ceiling(mpm: &Mpm) -> u32 {
+    bounds(mpm).1.max(LEAST_CEILING)
+}
+
+/// How many workers may exist at once, when at most `ceiling` serve: twice as many, because a whole generation may be
+/// leaving while its successors serve.
+pub(super) fn slots(ceiling: u32) -> usize {
+    2 * ceiling as usize
+}
+
+/// How many workers of new code can take the place of `serving` old ones, under its own options.
+pub(super) fn successors(mpm: &Mpm, serving: u32) -> u32 {
+    match *mpm {
+        Mpm::Adaptive { min_workers, max_workers, .. } => serving.clamp(min_workers, max_workers),
+        Mpm::Prefork { start_servers, max_request_workers, .. } => {
+            serving.clamp(start_servers.min(max_request_workers), max_request_workers)
+        }
+        Mpm::Static { workers, .. } => workers,
+        Mpm::Busyness { .. } | Mpm::Spare { .. } | Mpm::Dynamic { .. } | Mpm::Ondemand { .. } | Mpm::Unit { .. } => {
+            let (least, most) = bounds(mpm);
+            serving.clamp(least, most)
+        }
     }
 }

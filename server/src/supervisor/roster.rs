@@ -9,7 +9,7 @@ use std::time::Duration;
 use mpm::{Totals, WorkerView};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::scoreboard::{Phase, Scoreboard, Seen, TaskCounts};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -37,9 +37,10 @@ pub(super) struct Worker {
 #[derive(Debug)]
 enum Place {
     Free,
-    /// The template was asked; it has not answered.
+    /// The template of this number was asked; it has not answered.
     Asked {
         generation: u64,
+        template: u64,
     },
     Taken(Worker),
 }
@@ -67,12 +68,12 @@ impl Roster {
         Roster { scoreboard, places, generation: 0 }
     }
 
-    /// Takes the first free slot for a worker to come: the slot and the life that begins in it.
-    pub(super) fn claim(&mut self) -> Option<(usize, u64)> {
+    /// Takes the first free slot for a worker that `template` is to fork: the slot and the life that begins in it.
+    pub(super) fn claim(&mut self, template: u64) -> Option<(usize, u64)> {
         let slot = self.places.iter().position(|place| matches!(place, Place::Free))?;
         self.generation += 1;
         self.scoreboard.slot(slot).begin(self.generation, clock::monotonic_ns());
-        self.places[slot] = Place::Asked { generation: self.generation };
+        self.places[slot] = Place::Asked { generation: self.generation, template };
         Some((slot, self.generation))
     }
 
@@ -105,7 +106,7 @@ impl Roster {
         let place = self.places.get_mut(slot)?;
         let matches = match place {
             Place::Free => false,
-            Place::Asked { generation: asked } => *asked == generation,
+            Place::Asked { generation: asked, .. } => *asked == generation,
             Place::Taken(worker) => worker.generation == generation,
         };
         if !matches {
@@ -119,10 +120,10 @@ impl Roster {
     }
 
     /// Forgets the spawns that a dead template can't answer any more: the pids of workers that it has forked all the same.
-    pub(super) fn forget_asked(&mut self) -> Vec<i32> {
+    pub(super) fn forget_asked(&mut self, dead: u64) -> Vec<i32> {
         let mut strays = Vec::new();
         for (slot, place) in self.places.iter_mut().enumerate() {
-            if matches!(place, Place::Asked { .. }) {
+            if matches!(place, Place::Asked { template, .. } if *template == dead) {
                 *place = Place::Free;
                 strays.extend(self.scoreboard.slot(slot).disown());
             }
@@ -130,9 +131,14 @@ impl Roster {
         strays
     }
 
-    /// True while the template owes an answer.
-    pub(super) fn awaits_template(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Asked { .. }))
+    /// True while this template owes an answer.
+    pub(super) fn awaits(&self, debtor: u64) -> bool {
+        self.places.iter().any(|place| matches!(place, Place::Asked { template, .. } if *template == debtor))
+    }
+
+    /// Slots without a worker.
+    pub(super) fn free(&self) -> u32 {
+        self.places.iter().filter(|place| matches!(place, Place::Free)).count() as u32
     }
 
     /// True when no worker is left.
@@ -156,9 +162,10 @@ impl Roster {
         }
     }
 
-    /// Workers of other templates than the living one whose process has ended: the supervisor itself must reap those.
-    pub(super) fn orphans_that_ended(&self, living: Option<u64>) -> Vec<(usize, u64, process::Ending)> {
-        let orphans = self.workers().filter(|(_, worker)| Some(worker.template) != living);
+    /// Workers whose process has ended and whose template is not among the `reporting` ones: the supervisor itself must
+    /// reap those.
+    pub(super) fn orphans_that_ended(&self, reporting: &[u64]) -> Vec<(usize, u64, process::Ending)> {
+        let orphans = self.workers().filter(|(_, worker)| !reporting.contains(&worker.template));
         let ended = orphans.filter(|(_, worker)| worker.has_ended());
         ended
             .map(|(slot, worker)| {
@@ -178,6 +185,32 @@ impl Roster {
         self.scoreboard.slot(slot).set_kill_pending();
         worker.rouse();
         true
+    }
+
+    /// Asks all workers whose template `is_old` to leave: how many there are.
+    pub(super) fn retire_all(&mut self, now: Duration, is_old: impl Fn(u64) -> bool) -> u32 {
+        let old: Vec<usize> =
+            self.workers().filter(|(_, worker)| is_old(worker.template)).map(|(slot, _)| slot).collect();
+        for slot in &old {
+            self.retire(*slot, now);
+        }
+        old.len() as u32
+    }
+
+    /// How many workers of this template serve.
+    pub(super) fn serving(&self, template: u64) -> u32 {
+        let own = self.workers().filter(|(_, worker)| worker.template == template);
+        own.filter(|(_, worker)| worker.was_ready && worker.leaving_since.is_none()).count() as u32
+    }
+
+    /// How many workers of this template serve or will.
+    pub(super) fn coming(&self, number: u64) -> u32 {
+        let coming = self.places.iter().filter(|place| match place {
+            Place::Free => false,
+            Place::Asked { template, .. } => *template == number,
+            Place::Taken(worker) => worker.template == number && worker.leaving_since.is_none(),
+        });
+        coming.count() as u32
     }
 
     /// The server stops: everybody leaves. The scoreboard must say so before.
@@ -268,6 +301,17 @@ impl Roster {
     /// The background tasks of the worker in `slot`.
     pub(super) fn tasks(&self, slot: usize) -> TaskCounts {
         self.scoreboard.slot(slot).tasks()
+    }
+
+    /// Wakes every worker: there is something new in the scoreboard.
+    pub(super) fn rouse_all(&self) {
+        self.workers().for_each(|(_, worker)| worker.rouse());
+    }
+
+    /// How the worker in `slot` is, and what its log is like.
+    pub(super) fn logs(&self, slot: usize) -> (Phase, LogState) {
+        let slot = self.scoreboard.slot(slot);
+        (slot.phase(), slot.logs())
     }
 
     /// What the worker in `slot` publishes.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::nursery::Template;
 use super::{Phase, Supervisor};
 use crate::config::Exit;
 
@@ -25,9 +26,7 @@ impl Supervisor {
                 // Workers may not have been asked yet, because the template has not left.
                 let now = self.now();
                 self.roster.dismiss_all(now);
-                if let Some(template) = &self.template {
-                    template.kill();
-                }
+                self.all_templates().for_each(Template::kill);
                 for (slot, pid) in self.roster.kill_overdue(now, Duration::ZERO) {
                     self.counters.killed += 1;
                     tracing::warn!("worker {slot} (pid {pid}) was killed");
@@ -39,6 +38,7 @@ impl Supervisor {
     /// First the template goes, and with it and us all holders of the listeners but the workers; they then empty the
     /// backlog before they close it, so that no connection that the kernel has accepted is reset.
     pub(super) fn begin_to_stop(&mut self) {
+        self.forget_reload();
         self.phase = Phase::Stopping { since: self.now() };
         for listener in self.listeners.drain(..) {
             listener.unlink();
@@ -47,10 +47,12 @@ impl Supervisor {
     }
 
     pub(super) fn dismiss_workers(&mut self) {
-        if let Some(template) = &mut self.template {
-            if !self.roster.awaits_template() {
-                template.dismiss();
-            }
+        if let Some(template) = &mut self.template
+            && !self.roster.awaits(template.number)
+        {
+            template.dismiss();
+        }
+        if self.all_templates().next().is_some() {
             return;
         }
         self.phase = Phase::Draining;

@@ -1,6 +1,7 @@
 //! The worker's access log: lines gather in memory and go out in one write when the event loop has nothing better to do.
 //!
-//! The file is opened for appending, so whole lines of different workers never mix.
+//! The file is opened for appending, so whole lines of different workers never mix. It can be reopened at any time: what
+//! was noted before goes to the old file, what is noted after to the new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ pub(super) struct AccessLog {
 
 struct Open {
     format: AccessFormat,
-    output: Output,
+    target: LogTarget,
     lines: Mutex<Lines>,
 }
 
@@ -42,24 +43,40 @@ enum Output {
     File(File),
 }
 
-#[derive(Default)]
+impl Output {
+    fn open(target: &LogTarget) -> Result<Output, OpenError> {
+        match target {
+            LogTarget::Stdout => Ok(Output::Stdout),
+            LogTarget::File(path) => {
+                let opened = OpenOptions::new().append(true).create(true).open(path);
+                Ok(Output::File(opened.map_err(|source| OpenError { path: path.clone(), source })?))
+            }
+        }
+    }
+}
+
 struct Lines {
     gathered: Vec<u8>,
     clock: Clock,
+    output: Output,
 }
 
 impl AccessLog {
     /// Opens what is wanted.
     pub(super) fn open(wanted: Option<&Wanted>) -> Result<AccessLog, OpenError> {
         let Some(Wanted { format, target }) = wanted else { return Ok(AccessLog { open: None }) };
-        let output = match target {
-            LogTarget::Stdout => Output::Stdout,
-            LogTarget::File(path) => {
-                let opened = OpenOptions::new().append(true).create(true).open(path);
-                Output::File(opened.map_err(|source| OpenError { path: path.clone(), source })?)
-            }
-        };
-        Ok(AccessLog { open: Some(Open { format: *format, output, lines: Mutex::default() }) })
+        let lines = Lines { gathered: Vec::new(), clock: Clock::default(), output: Output::open(target)? };
+        Ok(AccessLog { open: Some(Open { format: *format, target: target.clone(), lines: Mutex::new(lines) }) })
+    }
+
+    /// Opens the file of this name anew. An error leaves the old one in use.
+    pub(super) fn reopen(&self) -> Result<(), OpenError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let output = Output::open(&open.target)?;
+        let mut lines = open.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.flush();
+        lines.output = output;
+        Ok(())
     }
 
     /// Notes an answered request.
@@ -109,34 +126,34 @@ impl AccessLog {
     /// Writes out what has gathered.
     pub(super) fn flush(&self) {
         if let Some(open) = &self.open {
-            open.flush(&mut open.lines.lock().unwrap_or_else(PoisonError::into_inner));
+            open.lines.lock().unwrap_or_else(PoisonError::into_inner).flush();
         }
     }
 
     fn note(&self, entry: &Entry<'_>) {
         let Some(open) = &self.open else { return };
         let mut lines = open.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let Lines { gathered, clock } = &mut *lines;
+        let Lines { gathered, clock, .. } = &mut *lines;
         write_line(gathered, open.format, clock, SystemTime::now(), entry);
         if gathered.len() >= FULL {
-            open.flush(&mut lines);
+            lines.flush();
         }
     }
 }
 
-impl Open {
-    fn flush(&self, lines: &mut Lines) {
-        if lines.gathered.is_empty() {
+impl Lines {
+    fn flush(&mut self) {
+        if self.gathered.is_empty() {
             return;
         }
         let written = match &self.output {
-            Output::Stdout => io::stdout().lock().write_all(&lines.gathered).and_then(|()| io::stdout().flush()),
-            Output::File(file) => (&mut &*file).write_all(&lines.gathered),
+            Output::Stdout => io::stdout().lock().write_all(&self.gathered).and_then(|()| io::stdout().flush()),
+            Output::File(file) => (&mut &*file).write_all(&self.gathered),
         };
         if let Err(error) = written {
-            tracing::error!("{} bytes of the access log are lost: {error}", lines.gathered.len());
+            tracing::error!("{} bytes of the access log are lost: {error}", self.gathered.len());
         }
-        lines.gathered.clear();
+        self.gathered.clear();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http1::RequestFacts;
 
-use super::access::AccessLog;
+use super::access::{AccessLog, OpenError};
 use super::reactor::{Done, Job};
 use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
 use crate::exchange::{Application, CallCost, Failed, Task};
@@ -118,6 +118,11 @@ impl Caller {
     /// Writes out what the access log has gathered.
     pub(super) fn flush_logs(&self) {
         self.access.flush();
+    }
+
+    /// Opens the access log anew.
+    pub(super) fn reopen_logs(&self) -> Result<(), OpenError> {
+        self.access.reopen()
     }
 
     /// How long recent calls took on average, in nanoseconds.

@@ -31,7 +31,7 @@ use crate::exchange::{Application, TaskDesk};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
 use crate::proxies::{Judge, Trusted};
-use crate::scoreboard::{Scoreboard, Slot};
+use crate::scoreboard::{LogState, Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 
 /// Descriptors kept free for the application and ourselves.
@@ -66,6 +66,8 @@ pub(crate) fn run(outfit: Outfit) -> Exit {
     let Outfit { config, application, scoreboard, slot, lifeline, supervisor, wake, handoff, listeners, generation } =
         outfit;
     heap::settle();
+    // In this order: a command to reopen in between is heard in the first turn of the event loop.
+    slot.set_logs(LogState::Open(scoreboard.log_generation()));
     let access = match AccessLog::open(config.access_log.as_ref()) {
         Ok(access) => Arc::new(access),
         Err(error) => {

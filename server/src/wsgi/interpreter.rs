@@ -12,7 +12,7 @@ use std::{env, io};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
 use super::venv::{self, VenvError};
 use super::{Facts, LoadError, WsgiApplication, loader, tasks};
@@ -73,6 +73,9 @@ pub(crate) enum Fork {
 #[derive(Debug)]
 pub(crate) struct Interpreter(());
 
+/// Python was started in this process, or a process that it was forked from.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 /// Starts Python on this thread, which becomes its main thread, and leaves the interpreter lock free.
 ///
 /// No signal handler is installed. The module search path starts with `pythonpath`, then the current directory.
@@ -80,8 +83,6 @@ pub(crate) struct Interpreter(());
 /// # Errors
 /// See [`StartError`]; after [`StartError::Python`] no second attempt is possible.
 pub(crate) fn initialize(options: &PythonOptions) -> Result<Interpreter, StartError> {
-    static STARTED: AtomicBool = AtomicBool::new(false);
-
     if let Some(path) = &options.chdir {
         env::set_current_dir(path).map_err(|source| StartError::Chdir { path: path.clone(), source })?;
     }
@@ -179,6 +180,19 @@ impl Interpreter {
             flush_stdio(py);
         });
     }
+}
+
+/// The files that modules were imported from so far, without those that are no UTF-8. Nothing if Python was never started.
+pub(crate) fn imported_files() -> Vec<String> {
+    if !STARTED.load(Ordering::SeqCst) {
+        return Vec::new();
+    }
+    Python::attach(|py| {
+        let modules = py.import("sys").and_then(|sys| sys.getattr("modules")?.call_method0("copy"));
+        let Ok(modules) = modules.and_then(|modules| Ok(modules.cast_into::<PyDict>()?)) else { return Vec::new() };
+        let file = |module: Bound<'_, PyAny>| module.getattr("__file__").ok()?.extract::<String>().ok();
+        modules.values().iter().filter_map(file).filter(|path| path.starts_with('/')).collect()
+    })
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, StartError> {

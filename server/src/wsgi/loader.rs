@@ -123,6 +123,27 @@ pub(super) fn load(py: Python<'_>, module: &str, callable: &str) -> Result<Py<Py
     Ok(application.unbind())
 }
 
+/// Imports `module` and takes the callable at the dotted `path` out of it, which need not be an application.
+pub(super) fn find(py: Python<'_>, module: &str, path: &str) -> Result<Py<PyAny>, LoadError> {
+    let imported = py.import(module).map_err(|error| import_error(py, module, &error))?.into_any();
+    let found = walk(&imported, module, path).map_err(|error| match error {
+        // Applications are no help to somebody who looks for something else.
+        LoadError::AttributeMissing { module, attribute, .. } => {
+            LoadError::AttributeMissing { module, attribute, candidates: Vec::new() }
+        }
+        error => error,
+    })?;
+    match found.is_callable() {
+        true => Ok(found.unbind()),
+        false => Err(LoadError::NotCallable {
+            module: module.to_owned(),
+            callable: path.to_owned(),
+            kind: kind(&found),
+            candidates: Vec::new(),
+        }),
+    }
+}
+
 /// The module itself, or a package on the way to it, is missing only if the exception names it; a module that fails to
 /// import something else is there.
 fn import_error(py: Python<'_>, module: &str, error: &PyErr) -> LoadError {

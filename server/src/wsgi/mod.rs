@@ -10,6 +10,7 @@
 //! | `interpreter` | start, fork, freeze, finish |
 //! | `venv` | what a virtual environment is, read from its files |
 //! | `loader` | `module:callable` to a callable, and what to tell the operator when that fails |
+//! | `hook` | callables that belong to a worker's life |
 //! | `application` | [`WsgiApplication`]: the interpreter lock around one call, and the log |
 //! | `call` | one call: the callable, its result, `close()` |
 //! | `body` | the response iterable, piece by piece into the sink |
@@ -37,6 +38,7 @@ mod call;
 mod detached;
 mod environ;
 mod file_wrapper;
+mod hook;
 mod input;
 mod interpreter;
 mod loader;
@@ -52,5 +54,6 @@ mod venv;
 
 pub(crate) use application::WsgiApplication;
 pub(crate) use environ::Facts;
-pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, initialize};
+pub(crate) use hook::Hook;
+pub(crate) use interpreter::{Fork, Interpreter, PythonOptions, imported_files, initialize};
 pub(crate) use loader::LoadError;

@@ -3,10 +3,10 @@
 //! Starting a worker too late costs somebody's latency, keeping one too long costs memory: so up is immediate and down
 //! waits until nothing within [`PATIENCE`] needed the worker, and goes step by step.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
-use crate::{Phase, Snapshot, WorkerView};
+use crate::Snapshot;
+use crate::least_used::least_used;
 
 use super::sliding_max::SlidingMax;
 
@@ -44,7 +44,7 @@ impl Shrink {
             return Vec::new();
         }
         let step = (serving / STEP_DIVISOR).max(1).min(surplus);
-        let slots = least_used(snapshot.workers, step as usize);
+        let slots = least_used(snapshot.workers, step as usize, MIN_AGE);
         if !slots.is_empty() {
             self.retired_at = Some(snapshot.now);
         }
@@ -52,40 +52,19 @@ impl Shrink {
     }
 }
 
-/// Up to `count` workers that would be missed least, in slot order: idle ones first, among them the highest slots, so
-/// that the scoreboard stays dense.
-fn least_used(workers: &[WorkerView], count: usize) -> Vec<u32> {
-    let mut candidates: Vec<_> = workers
-        .iter()
-        .filter(|worker| worker.phase == Phase::Ready && worker.age >= MIN_AGE)
-        .map(|worker| {
-            let calls = u64::from(worker.in_flight) + u64::from(worker.queued);
-            (calls, worker.connections, Reverse(worker.slot))
-        })
-        .collect();
-    if count < candidates.len() {
-        // Linear, unlike sorting them all.
-        candidates.select_nth_unstable(count);
-        candidates.truncate(count);
-    }
-    let mut slots: Vec<u32> = candidates.into_iter().map(|(_, _, Reverse(slot))| slot).collect();
-    slots.sort_unstable();
-    slots
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cause, Totals};
+    use crate::{Cause, Phase, Totals, WorkerView};
 
-    fn worker(slot: u32, phase: Phase, age: u64, in_flight: u32, connections: u32) -> WorkerView {
+    fn worker(slot: u32) -> WorkerView {
         WorkerView {
             slot,
             generation: 1,
-            phase,
-            age: Duration::from_secs(age),
-            connections,
-            in_flight,
+            phase: Phase::Ready,
+            age: Duration::from_secs(90),
+            connections: 0,
+            in_flight: 0,
             queued: 0,
             threads: 4,
             totals: Totals::default(),
@@ -93,33 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn the_least_used_leave_first() {
-        use Phase::{Draining, Ready, Starting};
-        let workers = [
-            worker(0, Ready, 90, 3, 3),
-            worker(1, Ready, 90, 0, 5), // idle, but five clients would have to reconnect
-            worker(2, Ready, 90, 0, 0),
-            worker(3, Ready, 1, 0, 0), // just started
-            worker(4, Starting, 90, 0, 0),
-            worker(5, Draining, 90, 0, 0),
-            worker(6, Ready, 90, 0, 0),
-        ];
-        let rows: [(usize, &[u32]); 6] = [
-            (0, &[]),
-            (1, &[6]), // of two equals, the higher slot
-            (2, &[2, 6]),
-            (3, &[1, 2, 6]),
-            (4, &[0, 1, 2, 6]),
-            (9, &[0, 1, 2, 6]), // nobody else may go
-        ];
-        for (count, expected) in rows {
-            assert_eq!(least_used(&workers, count), expected, "{count}");
-        }
-    }
-
-    #[test]
     fn a_step_a_second_of_a_quarter() {
-        let workers: Vec<_> = (0..100).map(|slot| worker(slot, Phase::Ready, 90, 0, 0)).collect();
+        let workers: Vec<_> = (0..100).map(worker).collect();
         let mut shrink = Shrink::new();
         let mut retired = |milliseconds: u64, serving: u32, kept: u32| {
             let now = Duration::from_millis(milliseconds);

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 55] = [
+    let table: [(&[&str], String); 63] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -46,6 +46,10 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=forwarded,x-forwarded-for"], "--forwarded-headers: forwarded goes with no other header; name the kind that the proxies set".into()),
+        (&["a", "--reload", "--reload-extra", "/nowhere"], "--reload-extra: /nowhere does not exist; name a file or a folder".into()),
+        (&["a", "--reload-extra", "/"], "--reload-extra: means nothing without --reload; give that as well".into()),
+        (&["a", "--on-post-fork", "seed"], "--on-post-fork: 'seed' names no callable; give MODULE:CALLABLE, e.g. shop.db:engine.dispose".into()),
+        (&["--app=native:hello", "--on-worker-exit", "a:b"], "--on-worker-exit: there is no Python beside a native application; leave it out".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
         (&["a", "--static", "/static"], "--static: '/static' has no directory; give /PREFIX=DIR, e.g. /static=public".into()),
@@ -60,7 +64,11 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--tasks-queue=0"], "--tasks-queue: '0' is not a whole number from 1 to 65536".into()),
         (&["--config", "/nowhere.toml"], "--config: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file".into()),
         (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
-        (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, stop".into()),
+        (&["ctl", "dance"], "unrecognized subcommand 'dance' (smarthttpd --help lists the options)".into()),
+        (&["ctl"], "ctl: say what to do, e.g. status (smarthttpd ctl --help lists it)".into()),
+        (&["ctl", "scale", "0"], "N: '0' is not a whole number from 1 to 65536".into()),
+        (&["ctl", "scale", "--max", "many"], "--max: 'many' is not a whole number from 1 to 65536".into()),
+        (&["ctl", "reload", "--timeout", "soon"], "--timeout: 'soon' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m".into()),
     ];
     for (arguments, expected) in table {
         assert_eq!(complaint(arguments, &[]), expected, "{arguments:?}");

@@ -25,7 +25,7 @@ fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, Cl
     parse_in(["smarthttpd"].iter().chain(arguments).map(OsString::from), &surroundings(variables))
 }
 
-fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
+pub(super) fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Config {
     match command(arguments, variables) {
         Ok(Command::Serve(config)) => *config,
         other => panic!("{arguments:?}: {other:?}"),
@@ -73,6 +73,9 @@ fn the_defaults_need_no_tuning() {
         mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
         preload: true,
+        watch: false,
+        watch_extra: Vec::new(),
+        hooks: Hooks::default(),
         statics: Statics::default(),
         limits: Limits {
             request_line: 8190,

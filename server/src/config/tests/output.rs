@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 17] = [
+    let table: [&[&str]; 19] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -31,6 +31,8 @@ fn the_printed_configuration_is_read_back() {
             "--static-follow-links",
         ],
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
+        &["a", "--reload", "--reload-extra=/,/tmp"],
+        &["a", "--on-post-fork=random:seed", "--on-worker-exit=a.db:pool.close"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
         &["a", "--tasks-concurrency=4", "--tasks-queue=9"],
         &["a", "--tasks-concurrency=off"],
@@ -108,10 +110,17 @@ fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
 
 #[test]
 fn the_roles_are_reached() {
-    let table: [(&[&str], Invocation); 3] = [
+    let reload = |seconds| Verb::Reload { timeout: Duration::from_secs(seconds) };
+    let scale = |workers, min, max| Verb::Scale { workers, min, max };
+    let table: [(&[&str], Invocation); 8] = [
         (&["ctl", "status", "--json"], invocation(Verb::Status, "/variable", true)),
         (&["ctl", "--socket", "/flag", "stop"], invocation(Verb::Stop, "/flag", false)),
         (&["ctl", "stop"], invocation(Verb::Stop, "/variable", false)),
+        (&["ctl", "reopen-logs"], invocation(Verb::ReopenLogs, "/variable", false)),
+        (&["ctl", "scale", "3"], invocation(scale(Some(3), None, None), "/variable", false)),
+        (&["ctl", "scale", "--max", "5", "--min=2"], invocation(scale(None, Some(2), Some(5)), "/variable", false)),
+        (&["ctl", "reload"], invocation(reload(60), "/variable", false)),
+        (&["ctl", "reload", "--timeout", "2m", "--socket", "/flag"], invocation(reload(120), "/flag", false)),
     ];
     for (arguments, expected) in table {
         match command(arguments, &[("SMARTHTTPD_CONTROL_SOCKET", "/variable")]) {

@@ -29,7 +29,7 @@ use super::outbox::{Delivery, Outbox};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::connection::{Outgoing, Transport};
-use crate::scoreboard::{Phase, Scoreboard, Slot};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Slot};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -333,6 +333,7 @@ impl Pool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
         self.slot.beat(now_ns);
+        self.keep_logs();
         let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
         if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
@@ -349,11 +350,13 @@ impl Pool {
         if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
             self.wake_monitor();
         }
-        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 && self.tasks.close() {
+        // The others may not have had room for all idle connections at once.
+        let gives_away = draining && self.has_sibling(|_| true) && !reactor.give_idle_away();
+        if draining && reactor.connections() == 0 && self.tasks.close() {
             return true;
         }
         self.caller.flush_logs();
-        let patience = (free == 0 && self.bounds.followers).then_some(DRIP);
+        let patience = ((free == 0 && self.bounds.followers) || gives_away).then_some(DRIP);
         let turned = reactor.turn(patience, room, jobs);
         if turned.orphaned {
             // In the place of the supervisor, which is gone: nobody may count on a sibling any more.
@@ -364,6 +367,23 @@ impl Pool {
             self.drain(reactor, true, jobs);
         }
         false
+    }
+
+    /// Reopens the log if that was asked for.
+    fn keep_logs(&self) {
+        let wanted = self.scoreboard.log_generation();
+        if self.slot.logs().generation() == Some(wanted) {
+            return;
+        }
+        let state = match self.caller.reopen_logs() {
+            Ok(()) => LogState::Open(wanted),
+            Err(error) => {
+                tracing::error!("{error}; the old file is still written to");
+                LogState::Kept(wanted)
+            }
+        };
+        self.slot.set_logs(state);
+        self.notify_supervisor();
     }
 
     /// Has served as many requests as it may.
@@ -385,12 +405,16 @@ impl Pool {
     }
 
     fn drain(self: &Arc<Pool>, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
-        if !self.draining.swap(true, Ordering::Relaxed) {
+        let begins = !self.draining.swap(true, Ordering::Relaxed);
+        if begins {
             self.drain_tasks();
+        }
+        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
+        if begins {
+            // Now it is true: no new connection, and none that is idle, ends up with this worker.
             self.slot.set_phase(Phase::Draining);
             self.notify_supervisor();
         }
-        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
     }
 
     /// Notes whether connections are left to others, and tells the supervisor when that begins.

@@ -46,11 +46,8 @@ impl Pool {
         self.bounds.followers
             && !self.scoreboard.stopping()
             && (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index)).any(|slot| {
-                if slot.is(self.slot) || slot.kill_pending() {
-                    return false;
-                }
-                let seen = slot.look();
-                seen.phase == Phase::Ready && like(&seen)
+                // Most slots are empty: one word tells.
+                slot.phase() == Phase::Ready && !slot.is(self.slot) && !slot.kill_pending() && like(&slot.look())
             })
     }
 

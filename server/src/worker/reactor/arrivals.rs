@@ -51,7 +51,8 @@ impl Reactor {
         let Some(handoff) = &self.handoff else { return false };
         let Some(connection) = self.connections.get(key) else { return false };
         let Connection { transport, endpoints, .. } = connection;
-        if !connection.is_idle() || connection.readable {
+        // What waits in the socket goes along, but is served sooner here, as long as this worker stays.
+        if !connection.is_idle() || (connection.readable && !self.draining) {
             return false;
         }
         // As long as another process has the socket open, only this takes it out of our event loop.

@@ -286,11 +286,7 @@ impl Reactor {
             self.draining = true;
         }
         if give_away {
-            let idle: Vec<usize> =
-                self.connections.iter().filter(|(_, open)| open.is_idle()).map(|(key, _)| key).collect();
-            for key in idle {
-                self.give_away(key);
-            }
+            self.give_idle_away();
         }
         if backlog {
             for index in 0..self.listeners.len() {
@@ -306,6 +302,12 @@ impl Reactor {
                 self.timers.set(&mut connection.deadline, key, at_ns);
             }
         }
+    }
+
+    /// Leaves the idle connections to other workers. False when not all of them could be.
+    pub(super) fn give_idle_away(&mut self) -> bool {
+        let idle: Vec<usize> = self.connections.iter().filter(|(_, open)| open.is_idle()).map(|(key, _)| key).collect();
+        idle.into_iter().all(|key| self.give_away(key))
     }
 
     /// The earlier of `patience` and the next deadline.

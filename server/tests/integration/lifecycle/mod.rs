@@ -1,5 +1,8 @@
 //! Beginning and end, wanted and unwanted: whatever is stopped or killed, only what was inside a killed process is lost.
 
+mod hooks;
 mod kill;
 mod recycle;
+mod reload;
+mod scale;
 mod stop;

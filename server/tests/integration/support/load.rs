@@ -6,10 +6,11 @@ use std::thread;
 use super::client::get;
 use super::{Broken, Client, Server, wait};
 
-/// Clients that ask one after the other, each on a connection of its own that it keeps as long as the server does.
+/// Clients that ask one after the other, each on a connection of its own that it keeps as long as the server does, or on
+/// a new one each time.
 pub(crate) struct Load<'a> {
     server: &'a Server,
-    target: &'a str,
+    request: String,
     over: AtomicBool,
     answered: AtomicUsize,
     lost: AtomicUsize,
@@ -18,9 +19,24 @@ pub(crate) struct Load<'a> {
 impl Load<'_> {
     /// Has `clients` clients ask for `target` for as long as `meanwhile` runs.
     pub(crate) fn run<R>(server: &Server, clients: usize, target: &str, meanwhile: impl FnOnce(&Load<'_>) -> R) -> R {
+        Load::send(server, clients, get(target), meanwhile)
+    }
+
+    /// The same with a new connection for each request.
+    pub(crate) fn run_closing<R>(
+        server: &Server,
+        clients: usize,
+        target: &str,
+        meanwhile: impl FnOnce(&Load<'_>) -> R,
+    ) -> R {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        Load::send(server, clients, request, meanwhile)
+    }
+
+    fn send<R>(server: &Server, clients: usize, request: String, meanwhile: impl FnOnce(&Load<'_>) -> R) -> R {
         let load = Load {
             server,
-            target,
+            request,
             over: AtomicBool::new(false),
             answered: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
@@ -57,14 +73,13 @@ impl Load<'_> {
 
     /// One client's life. An answer that does not come counts as lost; one that is wrong fails the test.
     fn ask(&self) {
-        let request = get(self.target);
         while !self.is_over() {
             let Ok(mut client) = Client::connect(self.server.address()) else {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
             while !self.is_over() {
-                let sent = client.try_send(request.as_bytes()).map_err(|_| Broken::Nothing);
+                let sent = client.try_send(self.request.as_bytes()).map_err(|_| Broken::Nothing);
                 match sent.and_then(|()| client.try_answer()) {
                     Ok(response) => {
                         assert_eq!(response.status(), 200, "{response:?}");
