@@ -15,7 +15,7 @@ const LINE: usize = 8;
 /// Words before the first slot: one line.
 const HEADER: usize = LINE;
 /// Words per slot: the supervisor's line, then the worker's.
-const SLOT: usize = 4 * LINE;
+const SLOT: usize = 5 * LINE;
 
 /// The header's words. Written by the supervisor.
 #[derive(Clone, Copy)]
@@ -52,6 +52,8 @@ enum Word {
     TasksDone,
     TasksFailed,
     TasksDropped,
+    // The worker's last line: what rarely changes.
+    Worn = 4 * LINE as isize,
 }
 
 /// What happens to a background task.
@@ -158,6 +160,8 @@ pub(crate) struct Seen {
     pub(crate) cpu: Duration,
     /// Time these calls waited for the interpreter lock.
     pub(crate) lock_wait: Duration,
+    /// It has served as many requests as it may, and goes on until it is told to leave.
+    pub(crate) worn: bool,
 }
 
 impl Seen {
@@ -364,6 +368,11 @@ impl Slot {
         }
     }
 
+    /// Worker: it has served as many requests as it may. True the first time.
+    pub(crate) fn set_worn(self) -> bool {
+        self.words[Word::Worn as usize].swap(1, Ordering::Relaxed) == 0
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
@@ -380,6 +389,7 @@ impl Slot {
             wall: Duration::from_nanos(self.load(Word::Wall)),
             cpu: Duration::from_nanos(self.load(Word::Cpu)),
             lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
+            worn: self.load(Word::Worn) != 0,
         }
     }
 }
@@ -462,6 +472,6 @@ mod tests {
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::TasksDropped as usize) < SLOT);
+        assert!((Word::Worn as usize) < SLOT);
     }
 }

@@ -13,6 +13,7 @@
 //! | `adaptive` | square-root staffing on measured demand |
 //! | `spawn_pause` | how long nothing is started after a failed start |
 //! | [`sizing`] | how many calls one worker runs at once |
+//! | `scatter` | numbers that differ from worker to worker |
 //!
 //! It must not know: signals, descriptors, Python, HTTP. Its callers are the server's supervisor (policies), the
 //! server's workers ([`sizing`]) and the simulator (both).
@@ -23,6 +24,7 @@ mod adaptive;
 mod decision;
 mod fixed;
 mod prefork;
+mod scatter;
 pub mod sizing;
 mod snapshot;
 mod spawn_pause;
@@ -33,6 +35,7 @@ pub use adaptive::Adaptive;
 pub use decision::{Action, Decision};
 pub use fixed::Static;
 pub use prefork::{Prefork, PreforkConfig};
+pub use scatter::scatter;
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
 
 /// Decides how many workers there should be.

@@ -124,23 +124,36 @@ impl Supervisor {
     }
 
     pub(super) fn spawn(&mut self, count: u32) {
-        let now = self.now();
-        if self.worker_backoff.holds(now) {
-            return;
-        }
-        let Some(template) = self.template.as_ref().filter(|template| template.ready) else { return };
         for _ in 0..count {
-            let Some((slot, generation)) = self.roster.claim() else {
+            if self.can_spawn() && self.roster.is_full() {
                 tracing::warn!("every slot is taken; no further worker is started until one leaves");
                 return;
-            };
-            if let Err(error) = template.spawn(slot, generation) {
-                // It is dying; its end is on its way to us and releases the slot.
-                tracing::debug!("the template can't be asked for a worker: {error}");
-                self.roster.release(slot, generation);
+            }
+            if self.spawn_one().is_none() {
                 return;
             }
         }
+    }
+
+    /// Whether a worker can be asked for: there is somebody to ask, and no pause after a failure.
+    pub(super) fn can_spawn(&self) -> bool {
+        self.template.as_ref().is_some_and(|template| template.ready) && !self.worker_backoff.holds(self.now())
+    }
+
+    /// Asks for one worker: its slot and its life there. `None` when that is not possible now.
+    pub(super) fn spawn_one(&mut self) -> Option<(usize, u64)> {
+        if !self.can_spawn() {
+            return None;
+        }
+        let template = self.template.as_ref()?;
+        let (slot, generation) = self.roster.claim()?;
+        if let Err(error) = template.spawn(slot, generation) {
+            // It is dying; its end is on its way to us and releases the slot.
+            tracing::debug!("the template can't be asked for a worker: {error}");
+            self.roster.release(slot, generation);
+            return None;
+        }
+        Some((slot, generation))
     }
 
     pub(super) fn read_news(&mut self) {
@@ -156,6 +169,13 @@ impl Supervisor {
         }
         if news.saturated {
             self.decide(Cause::Saturated);
+        }
+        if let Some(bytes) = news.born_heavy {
+            let mebibytes = bytes.div_ceil(1 << 20);
+            tracing::error!(
+                "a new worker has {mebibytes} MiB already, more than --max-worker-rss: replacing it would not help, so it is \
+                 not; raise the limit"
+            );
         }
     }
 

@@ -9,6 +9,8 @@ mod control;
 mod lives;
 mod nursery;
 mod policy;
+mod recycling;
+mod renewal;
 mod roster;
 mod status;
 mod stopping;
@@ -27,6 +29,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::backoff::Backoff;
 use self::control::Control;
 use self::nursery::Template;
+use self::renewal::{Renewal, Wear};
 use self::roster::Roster;
 use crate::config::{AppSource, Config, Exit, Mpm, passed};
 use crate::ctl;
@@ -105,6 +108,10 @@ struct Supervisor {
     listening: Vec<String>,
     control: Option<Control>,
     policy: Box<dyn Policy>,
+    renewal: Renewal,
+    /// Whether anything wears workers out.
+    recycles: bool,
+    next_weighing: Duration,
     roster: Roster,
     template: Option<Template>,
     templates: u64,
@@ -182,7 +189,10 @@ impl Supervisor {
         };
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
-            roster: Roster::new(scoreboard),
+            renewal: Renewal::new(Wear { max_rss: config.max_worker_rss, max_lifetime: config.max_worker_lifetime }),
+            recycles: recycling::is_wanted(&config),
+            next_weighing: Duration::ZERO,
+            roster: Roster::new(scoreboard, config.max_worker_rss),
             config,
             poll,
             signals,
@@ -313,6 +323,7 @@ impl Supervisor {
         if self.worker_backoff.has_ended(now) {
             self.decide(Cause::Exited);
         }
+        self.renew();
         match self.phase {
             Phase::Stopping { since } => {
                 if now >= since + TEMPLATE_PATIENCE
@@ -354,13 +365,16 @@ impl Supervisor {
         if self.template.as_ref().is_none_or(|template| !template.ready) || self.worker_backoff.holds(self.now()) {
             return;
         }
-        let workers = self.roster.views();
+        let mut workers = self.roster.views();
+        // Who is there only to take another one's place is no capacity of its own.
+        workers.retain(|worker| !self.renewal.is_successor(worker.slot as usize));
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
         let Some(decision) = self.policy.decide(&snapshot) else { return };
-        tracing::info!("{}", decision.reason);
-        for action in &decision.actions {
-            match *action {
+        let actions = decision.actions.clone();
+        self.remember(decision);
+        for action in actions {
+            match action {
                 Action::Spawn { count } => self.spawn(count),
                 Action::Retire { slot } => {
                     let now = self.now();
@@ -368,6 +382,11 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Logs a decision, and keeps it for a while.
+    fn remember(&mut self, decision: Decision) {
+        tracing::info!("{}", decision.reason);
         if self.decisions.len() == REMEMBERED {
             self.decisions.pop_front();
         }

@@ -95,6 +95,8 @@ fn the_defaults_need_no_tuning() {
         max_requests: None,
         max_requests_jitter: 0,
         tasks: Some(Tasks { concurrency: 1, queue: 1000 }),
+        max_worker_rss: None,
+        max_worker_lifetime: None,
     };
     assert_eq!(config(&["app:app"], &[]), expected);
 }

@@ -51,7 +51,7 @@ pub(super) struct Bounds {
     pub(super) max_threads: u32,
     /// False for prefork: one thread, one connection, and nobody to promote.
     pub(super) followers: bool,
-    /// Requests after which the worker leaves; 0: never.
+    /// Requests after which the worker wants to be replaced; 0: never.
     pub(super) most_requests: u64,
     /// How long requests may take to finish when the worker is to leave.
     pub(super) graceful: Duration,
@@ -333,9 +333,8 @@ impl Pool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
         self.slot.beat(now_ns);
-        let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
-        if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
+        if (reactor.is_spent() || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
             self.drain(reactor, stopping, jobs);
             if !jobs.is_empty() {
                 return false;
@@ -366,9 +365,13 @@ impl Pool {
         false
     }
 
-    /// Has served as many requests as it may.
-    fn is_worn(&self) -> bool {
-        self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests
+    /// Tells the supervisor, once, when the worker has served as many requests as it may. It goes on until a successor
+    /// serves.
+    fn note_wear(&self) {
+        let worn = self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests;
+        if worn && self.slot.set_worn() {
+            self.notify_supervisor();
+        }
     }
 
     /// Without a supervisor there is nobody to end a worker whose calls never do.
@@ -468,6 +471,7 @@ impl Pool {
         if self.tasks.are_held() {
             self.release_tasks(&desk.began);
         }
+        self.note_wear();
         done
     }
 

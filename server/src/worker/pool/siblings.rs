@@ -15,10 +15,9 @@ const SEARCH_NS: u64 = 1_000_000;
 impl Pool {
     /// Whether a connection may go on after the response that is being made: here, or with another worker.
     pub(super) fn may_keep(&self) -> bool {
-        let leaving = self.draining.load(Ordering::Relaxed) || self.is_worn();
         // In prefork the next request would wait for the tasks that this one leaves, while another process idles.
         let blocked = !self.bounds.followers && self.tasks.are_held();
-        !blocked && (!leaving || self.has_sibling(|_| true))
+        !blocked && (!self.draining.load(Ordering::Relaxed) || self.has_sibling(|_| true))
     }
 
     /// Whether a connection that is idle now is better off with another worker: because this one leaves, or because
