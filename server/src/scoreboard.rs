@@ -54,6 +54,7 @@ enum Word {
     TasksDropped,
     // The worker's last line: what rarely changes.
     Worn = 4 * LINE as isize,
+    TimedOut,
 }
 
 /// What happens to a background task.
@@ -162,6 +163,8 @@ pub(crate) struct Seen {
     pub(crate) lock_wait: Duration,
     /// It has served as many requests as it may, and goes on until it is told to leave.
     pub(crate) worn: bool,
+    /// Calls that were found to run for longer than they may.
+    pub(crate) timed_out: u64,
 }
 
 impl Seen {
@@ -373,6 +376,11 @@ impl Slot {
         self.words[Word::Worn as usize].swap(1, Ordering::Relaxed) == 0
     }
 
+    /// Worker: one more call runs for longer than it may.
+    pub(crate) fn count_timeout(self) {
+        self.add(Word::TimedOut, 1);
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
@@ -390,6 +398,7 @@ impl Slot {
             cpu: Duration::from_nanos(self.load(Word::Cpu)),
             lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
             worn: self.load(Word::Worn) != 0,
+            timed_out: self.load(Word::TimedOut),
         }
     }
 }
@@ -472,6 +481,6 @@ mod tests {
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::Worn as usize) < SLOT);
+        assert!((Word::TimedOut as usize) < SLOT);
     }
 }

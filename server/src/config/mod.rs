@@ -231,6 +231,8 @@ pub(crate) struct Timeouts {
     /// For requests under way when a worker retires or the server stops; then the worker is killed.
     #[serde(with = "quantity::seconds")]
     pub(crate) graceful: Duration,
+    /// For one call of the application; `None`: as long as it likes.
+    pub(crate) request: Option<Duration>,
 }
 
 /// How and where requests are logged.

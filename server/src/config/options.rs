@@ -231,6 +231,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) graceful_timeout: Option<Span>,
+    /// Time the application has for one request, not counting that in which it waits for the client; then the client gets
+    /// a 504 or a cut response, the stack is logged and the worker is replaced; or off [default: off]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_timeout: Option<Switch<Span>>,
 
     /// Log each request in this format, or not [default: off; combined if there is an --access-log-file]
     #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]

@@ -57,6 +57,7 @@ fn options(config: &Config) -> Options {
         keep_alive_timeout: Some(Span(config.timeouts.keep_alive)),
         write_timeout: Some(Span(config.timeouts.write)),
         graceful_timeout: Some(Span(config.timeouts.graceful)),
+        request_timeout: Some(config.timeouts.request.map_or(Switch::Off, |time| Switch::On(Span(time)))),
         log_level: Some(config.error_log),
         ..Options::default()
     };

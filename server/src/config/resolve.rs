@@ -366,6 +366,7 @@ fn timeouts(settings: &Settings, options: &Options, keep_alive: Duration) -> Res
         write: positive("write-timeout", options.write_timeout, 30)?,
         // 0 is a choice: don't wait.
         graceful: options.graceful_timeout.map_or(Duration::from_secs(30), |Span(duration)| duration),
+        request: limited_time(settings, "request-timeout", options.request_timeout.as_ref(), "60s")?,
     })
 }
 

@@ -173,6 +173,8 @@ pub(crate) struct Counters {
     pub(crate) killed: u64,
     /// Templates started beyond the first.
     pub(crate) template_restarts: u64,
+    /// Requests over their `--request-timeout`.
+    pub(crate) timed_out: u64,
 }
 
 /// One decision of the process manager.

@@ -159,6 +159,7 @@ impl Supervisor {
     pub(super) fn read_news(&mut self) {
         let now = self.now();
         let news = self.roster.news(now);
+        self.counters.timed_out += news.timed_out;
         if news.started {
             self.template_backoff.succeeded();
             if self.phase == Phase::Starting {

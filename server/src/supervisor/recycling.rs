@@ -13,7 +13,10 @@ const WEIGHING: Duration = Duration::from_secs(1);
 
 /// Whether workers have to be watched for this at all.
 pub(super) fn is_wanted(config: &Config) -> bool {
-    config.max_requests.is_some() || config.max_worker_rss.is_some() || config.max_worker_lifetime.is_some()
+    config.max_requests.is_some()
+        || config.max_worker_rss.is_some()
+        || config.max_worker_lifetime.is_some()
+        || config.timeouts.request.is_some()
 }
 
 impl Supervisor {

@@ -32,6 +32,8 @@ pub(super) struct Wear {
 /// Why a worker is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
+    /// So many of its calls ran for longer than they may, and perhaps still do.
+    Stuck(u64),
     /// It has grown to so many bytes.
     Memory(u64),
     /// It has answered so many requests.
@@ -43,13 +45,15 @@ pub(super) enum Why {
 impl Why {
     /// It does harm where it is: better to have no worker in its place than this one.
     fn is_harmful(self) -> bool {
-        matches!(self, Why::Memory(_))
+        matches!(self, Why::Stuck(_) | Why::Memory(_))
     }
 }
 
 impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Why::Stuck(1) => f.write_str("has a stuck call (--request-timeout)"),
+            Why::Stuck(count) => write!(f, "has {count} stuck calls (--request-timeout)"),
             Why::Memory(bytes) => write!(f, "has {} MiB (--max-worker-rss)", bytes >> 20),
             Why::Requests(count) => write!(f, "has answered {count} requests (--max-requests)"),
             Why::Age(age) => write!(f, "is {:.0} s old (--max-worker-lifetime)", age.as_secs_f64()),
@@ -74,6 +78,7 @@ pub(super) struct Member {
     /// It says that it has answered as many requests as it may.
     pub(super) worn: bool,
     pub(super) requests: u64,
+    pub(super) timed_out: u64,
     /// `None`: not known, or not to be judged by.
     pub(super) rss: Option<u64>,
 }
@@ -147,10 +152,11 @@ impl Renewal {
             }
         }
         self.leaving = self.leaving.filter(|(life, since)| stage_of(*life).is_some() && now < *since + PACE);
-        if self.leaving.is_some() {
+        let (worn, why) = self.most_due(members)?;
+        // Who has a stuck call is short of a thread, if not of all of them: that does not wait.
+        if self.leaving.is_some() && rank(why) > 0 {
             return None;
         }
-        let (worn, why) = self.most_due(members)?;
         let since = self.next.filter(|(life, _)| *life == worn).map_or(now, |(_, since)| since);
         self.next = Some((worn, since));
         let serving = members.iter().filter(|member| member.stage == Stage::Serving).count();
@@ -181,19 +187,21 @@ impl Renewal {
     }
 
     fn why(&self, member: &Member) -> Option<Why> {
+        let stuck = (member.timed_out > 0).then_some(Why::Stuck(member.timed_out));
         let grown = self.wear.max_rss.and_then(|most| member.rss.filter(|rss| *rss > most)).map(Why::Memory);
         let worn = member.worn.then_some(Why::Requests(member.requests));
         let old = self.wear.max_lifetime.filter(|most| member.age >= end(*most, member.life.generation));
-        grown.or(worn).or(old.map(|_| Why::Age(member.age)))
+        stuck.or(grown).or(worn).or(old.map(|_| Why::Age(member.age)))
     }
 }
 
 /// The most urgent first.
 fn rank(why: Why) -> u8 {
     match why {
-        Why::Memory(_) => 0,
-        Why::Requests(_) => 1,
-        Why::Age(_) => 2,
+        Why::Stuck(_) => 0,
+        Why::Memory(_) => 1,
+        Why::Requests(_) => 2,
+        Why::Age(_) => 3,
     }
 }
 
@@ -214,7 +222,7 @@ mod tests {
     }
 
     fn member(slot: usize, stage: Stage) -> Member {
-        Member { life: life(slot), stage, age: Duration::from_secs(60), worn: false, requests: 500, rss: Some(GIB / 2) }
+        Member { life: life(slot), stage, age: Duration::from_secs(60), worn: false, requests: 500, timed_out: 0, rss: Some(GIB / 2) }
     }
 
     fn worn(slot: usize) -> Member {
@@ -238,13 +246,14 @@ mod tests {
         let young = |slot| Member { age: seconds(3239), ..member(slot, Stage::Serving) };
         let older = |slot| Member { age: seconds(61), ..worn(slot) };
         let succeed = |slot, why| Some(Order::Succeed { worn: life(slot), why });
-        let rows: [(&[Member], Option<Order>); 8] = [
+        let rows: [(&[Member], Option<Order>); 9] = [
             (&[], None),
             (&[member(0, Stage::Serving), member(1, Stage::Serving)], None),
             (&[member(0, Stage::Serving), worn(1)], succeed(1, REQUESTS)),
             (&[worn(0), worn(1), older(2)], succeed(2, REQUESTS)),
             (&[old(0), worn(1)], succeed(1, REQUESTS)),
             (&[old(0), worn(1), grown(2)], succeed(2, Why::Memory(2 * GIB))),
+            (&[grown(0), Member { timed_out: 3, ..member(1, Stage::Serving) }], succeed(1, Why::Stuck(3))),
             // Up to a tenth earlier, never more.
             (&[young(0)], None),
             // Who is not there yet, or leaves already, is not due.
@@ -283,6 +292,9 @@ mod tests {
         assert_eq!(next(91, &[worn(0), worn(1), member(2, Serving)]), (retire(0), false));
         let left = Member { worn: true, ..member(0, Leaving) };
         assert_eq!(next(92, &[left, worn(1), member(2, Serving)]), (None, false), "one after the other");
+        let stuck = Member { timed_out: 1, ..member(1, Serving) };
+        let order = Renewal { leaving: Some((life(0), seconds(92))), ..Renewal::default() }.next(seconds(92), &[left, stuck], Means::Ready);
+        assert_eq!(order, Some(Order::Succeed { worn: life(1), why: Why::Stuck(1) }), "but this can't wait");
         assert_eq!(next(96, &[left, worn(1), member(2, Serving)]), (succeed(1), true), "but it may take its time");
     }
 

@@ -33,6 +33,7 @@ pub(super) struct Worker {
     /// It has said that it serves.
     pub(super) was_ready: bool,
     saturated: u64,
+    timed_out: u64,
     memory: Memory,
 }
 
@@ -63,6 +64,8 @@ pub(super) struct News {
     pub(super) started: bool,
     /// A worker has run out of room.
     pub(super) saturated: bool,
+    /// So many calls were found to run for longer than they may.
+    pub(super) timed_out: u64,
     /// A worker has begun with so many bytes, more than it may ever have; told once.
     pub(super) born_heavy: Option<u64>,
 }
@@ -115,6 +118,7 @@ impl Roster {
             killed: false,
             was_ready: false,
             saturated: 0,
+            timed_out: 0,
             memory: Memory::Unjudged,
         });
     }
@@ -258,6 +262,8 @@ impl Roster {
             if matches!(seen.phase, Phase::Draining | Phase::Dead) {
                 worker.leaving_since.get_or_insert(now);
             }
+            news.timed_out += seen.timed_out.saturating_sub(worker.timed_out);
+            worker.timed_out = seen.timed_out;
             if seen.saturated != worker.saturated {
                 worker.saturated = seen.saturated;
                 news.saturated = true;
@@ -300,6 +306,7 @@ impl Roster {
                     age: seen.age(),
                     worn: seen.worn,
                     requests: seen.requests,
+                    timed_out: seen.timed_out,
                     rss: match memory {
                         Memory::Unjudged => None,
                         Memory::Resident(bytes) => Some(bytes),

@@ -9,6 +9,7 @@ mod agenda;
 mod call;
 mod heap;
 mod outbox;
+mod overtime;
 mod pool;
 mod reactor;
 #[cfg(test)]
@@ -122,7 +123,15 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
         // Where an application counts on one call at a time, a task is one.
         TaskBounds { queue, concurrency: if max_threads == 1 { 1 } else { concurrency } }
     });
-    Bounds { min_threads, max_threads, followers, most_requests, graceful: config.timeouts.graceful, tasks }
+    Bounds {
+        min_threads,
+        max_threads,
+        followers,
+        most_requests,
+        graceful: config.timeouts.graceful,
+        tasks,
+        most_time: config.timeouts.request,
+    }
 }
 
 /// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors.

@@ -11,6 +11,7 @@
 mod monitor;
 mod siblings;
 mod stragglers;
+mod stuck;
 mod tasks;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use self::stragglers::Began;
 use self::tasks::Tasks;
 use super::call::{Caller, Measured, Office, Tools};
 use super::outbox::{Delivery, Outbox};
+use super::overtime::{Overtime, Ticket};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::connection::{Outgoing, Transport};
@@ -56,6 +58,8 @@ pub(super) struct Bounds {
     /// How long requests may take to finish when the worker is to leave.
     pub(super) graceful: Duration,
     pub(super) tasks: TaskBounds,
+    /// How long one call may take.
+    pub(super) most_time: Option<Duration>,
 }
 
 /// Bounds of the background tasks.
@@ -72,6 +76,8 @@ struct Desk {
     tools: Tools,
     /// When its call began.
     began: Began,
+    /// Its call, where there is a limit to its time.
+    ticket: Option<Arc<Ticket>>,
 }
 
 /// A parked follower.
@@ -110,6 +116,11 @@ pub(super) struct Pool {
     /// When the calls under way began, thread by thread, and how many of them are stragglers.
     calls: Mutex<Vec<Began>>,
     stragglers: AtomicU32,
+    /// The calls' time, where there is a limit to it.
+    overtime: Option<Overtime>,
+    /// What was found over its time is being logged.
+    reporting: AtomicBool,
+    timekeeper: Mutex<Option<Thread>>,
     /// Calls that wait for a slow client to take more of a streamed response.
     stalled: AtomicU32,
     /// Whether calls block so long that the reactor is handed over first.
@@ -186,6 +197,9 @@ impl Pool {
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
+            overtime: bounds.most_time.map(Overtime::new),
+            reporting: AtomicBool::new(false),
+            timekeeper: Mutex::new(None),
             stalled: AtomicU32::new(0),
             hand_off: AtomicBool::new(false),
             absence: AtomicU64::new(0),
@@ -215,6 +229,7 @@ impl Pool {
                 Err(error) => tracing::error!("no monitor thread: {error}; long calls will hold up other connections"),
             }
         }
+        self.start_timekeeper();
         self.slot.set_phase(Phase::Ready);
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));
@@ -223,7 +238,8 @@ impl Pool {
 
     /// One thread's life.
     fn work(self: &Arc<Pool>, ageing: Ageing) {
-        let mut desk = Desk { tools: Tools::new(), began: self.sign_on() };
+        let ticket = self.overtime.as_ref().map(Overtime::sign_on);
+        let mut desk = Desk { tools: Tools::new(), began: self.sign_on(), ticket };
         tasks::sign_on(&desk.began);
         loop {
             match self.reactor.try_lock() {
@@ -237,6 +253,9 @@ impl Pool {
             }
         }
         self.sign_out(&desk.began);
+        if let (Some(overtime), Some(ticket)) = (&self.overtime, &desk.ticket) {
+            overtime.sign_out(ticket);
+        }
     }
 
     /// Attends to the reactor and calls the application, until another thread has the reactor or all is over.
@@ -348,8 +367,14 @@ impl Pool {
         if self.queued.load(Ordering::Relaxed) > 0 && self.bounds.followers {
             self.wake_monitor();
         }
-        if self.draining.load(Ordering::Relaxed) && reactor.connections() == 0 && self.tasks.close() {
-            return true;
+        if draining {
+            self.decline_queued(reactor, jobs);
+            if self.is_left_with_stuck(reactor.connections()) && self.tasks.close() {
+                self.leave_without_stuck();
+            }
+            if reactor.connections() == 0 && self.tasks.close() {
+                return true;
+            }
         }
         self.caller.flush_logs();
         let patience = (free == 0 && self.bounds.followers).then_some(DRIP);
@@ -463,8 +488,15 @@ impl Pool {
     fn call(self: &Arc<Pool>, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
         desk.began.store(now_ns, Ordering::Relaxed);
         let alone = self.slot.in_flight() <= 1;
+        let timed = self.overtime.as_ref().zip(desk.ticket.as_deref());
+        if let Some((overtime, ticket)) = timed {
+            overtime.begin(ticket, &job, clock::monotonic_ns());
+        }
         let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone);
+            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone, desk.ticket.as_deref());
+        if let Some((overtime, ticket)) = timed {
+            overtime.end(ticket);
+        }
         desk.began.store(0, Ordering::Relaxed);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
@@ -566,8 +598,10 @@ impl Pool {
             seat.called.store(true, Ordering::Release);
             seat.thread.unpark();
         }
-        if let Some(monitor) = &*lock(&self.monitor) {
-            monitor.unpark();
+        for watcher in [&self.monitor, &self.timekeeper] {
+            if let Some(thread) = &*lock(watcher) {
+                thread.unpark();
+            }
         }
     }
 

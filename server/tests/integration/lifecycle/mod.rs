@@ -3,3 +3,4 @@
 mod kill;
 mod recycle;
 mod stop;
+mod timeout;

@@ -64,6 +64,7 @@ pub(crate) struct Counters {
     pub(crate) died: u64,
     pub(crate) killed: u64,
     pub(crate) template_restarts: u64,
+    pub(crate) timed_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
