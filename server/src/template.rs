@@ -4,6 +4,8 @@
 //! forks when asked, reaps what ends, and reports both. It decides nothing. When the supervisor is gone (the link or the
 //! lifeline closes) it leaves; the workers see the lifeline themselves.
 
+mod leftovers;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -132,21 +134,13 @@ fn prepare(config: &Config) -> Result<Source, String> {
     if !config.preload {
         return Ok(Source::Later { interpreter, module, callable, facts });
     }
+    let before = leftovers::Before::look();
     let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
     interpreter.freeze();
-    let threads = thread_count();
-    if threads > 1 {
-        tracing::warn!(
-            "importing {module} started {} thread(s); they do not exist in the forked workers, and a lock they hold stays \
-             locked there: start them in the first request, or use --no-preload",
-            threads - 1
-        );
+    for warning in [leftovers::threads(&module, &interpreter.threads()), before.opened(&module)].into_iter().flatten() {
+        tracing::warn!("{warning}");
     }
     Ok(Source::Loaded(Arc::new(application), Some(interpreter)))
-}
-
-fn thread_count() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
 fn multithread(mpm: &Mpm) -> bool {

@@ -1,6 +1,7 @@
 //! Beginning and end, wanted and unwanted: whatever is stopped or killed, only what was inside a killed process is lost.
 
 mod kill;
+mod preload;
 mod recycle;
 mod stop;
 mod timeout;
