@@ -241,7 +241,7 @@ fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Resu
     let born = match bear(source) {
         Ok(born) => born,
         Err(error) => {
-            link.send(&FromTemplate::SpawnFailed { slot, generation, error: error.to_string() }, &[])?;
+            link.send(&FromTemplate::SpawnFailed { slot, generation, error: why_not(&error) }, &[])?;
             return Ok(Spawned::Failed);
         }
     };
@@ -254,6 +254,17 @@ fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Resu
     }
 }
 
+/// Why there is no new worker, and what to do about it.
+fn why_not(error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(libc::EAGAIN) => "there are as many processes as the user or the control group may have (ulimit -u, pids.max)",
+        Some(libc::ENOMEM) => "there is no memory for it; allow more, or fewer workers",
+        Some(libc::EMFILE | libc::ENFILE) => "there are as many open files as there may be (ulimit -n)",
+        _ => return error.to_string(),
+    };
+    format!("{error}: {remedy}")
+}
+
 /// The two sides of a fork.
 enum Born {
     Child { pid: i32, pidfd: OwnedFd, wake: Wakeup },
@@ -262,6 +273,8 @@ enum Born {
 
 fn bear(source: &Source) -> io::Result<Born> {
     let wake = Wakeup::new()?;
+    // Kept free for the child's pidfd: a child that can't be reported must not exist.
+    let reserved = wake.as_fd().try_clone_to_owned()?;
     let interpreter = match source {
         Source::Loaded(_, interpreter) => interpreter.as_ref(),
         Source::Later { interpreter, .. } => Some(interpreter),
@@ -276,6 +289,7 @@ fn bear(source: &Source) -> io::Result<Born> {
             pid => pid,
         },
     };
+    drop(reserved);
     // The child is ours and not yet reaped, so its pid can't have been given to another process.
     Ok(Born::Child { pid, pidfd: process::open(pid)?, wake })
 }

@@ -58,10 +58,10 @@ impl Supervisor {
             FromTemplate::Spawned { slot, generation, pid } => self.welcome(slot, generation, pid, descriptors),
             FromTemplate::SpawnFailed { slot, generation, error } => {
                 self.roster.release(slot, generation);
-                tracing::error!("no worker could be forked: {error}");
                 let now = self.now();
                 self.policy.spawn_failed(now);
-                self.worker_backoff.failed(now);
+                let pause = self.fork_backoff.failed(now);
+                tracing::error!("no worker could be forked: {error}; the next try is in {pause:?}");
             }
             FromTemplate::Exited { slot, generation, ending } => self.bury_worker(slot, generation, ending),
         }
@@ -83,6 +83,7 @@ impl Supervisor {
             tracing::error!("the end of worker {slot} can't be watched: {error}");
         }
         self.counters.spawned += 1;
+        self.fork_backoff.succeeded();
         self.roster.settle(slot, generation, pid, pidfd, wake, number);
         self.read_news();
     }
@@ -137,7 +138,10 @@ impl Supervisor {
 
     /// Whether a worker can be asked for: there is somebody to ask, and no pause after a failure.
     pub(super) fn can_spawn(&self) -> bool {
-        self.template.as_ref().is_some_and(|template| template.ready) && !self.worker_backoff.holds(self.now())
+        let now = self.now();
+        self.template.as_ref().is_some_and(|template| template.ready)
+            && !self.worker_backoff.holds(now)
+            && !self.fork_backoff.holds(now)
     }
 
     /// Asks for one worker: its slot and its life there. `None` when that is not possible now.
@@ -223,13 +227,14 @@ impl Supervisor {
             if self.phase == Phase::Starting {
                 return self.give_up_on_worker(ending);
             }
+            let cause = self.coroner.report(ending);
             if was_ready && age >= YOUNG {
                 self.worker_backoff.succeeded();
-                tracing::error!("worker {slot} (pid {pid}) died: {ending}");
+                tracing::error!("worker {slot} (pid {pid}) died: {cause}");
             } else {
                 let pause = self.worker_backoff.failed(now);
                 tracing::error!(
-                    "worker {slot} (pid {pid}) died: {ending}, {age:.1?} old; the next one starts in {pause:?}"
+                    "worker {slot} (pid {pid}) died: {cause}, {age:.1?} old; the next one starts in {pause:?}"
                 );
             }
         }

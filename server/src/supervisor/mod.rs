@@ -8,6 +8,7 @@ mod backoff;
 mod control;
 mod lives;
 mod nursery;
+mod obituary;
 mod policy;
 mod recycling;
 mod renewal;
@@ -29,6 +30,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::backoff::Backoff;
 use self::control::Control;
 use self::nursery::Template;
+use self::obituary::Coroner;
 use self::renewal::{Renewal, Wear};
 use self::roster::Roster;
 use crate::config::{AppSource, Config, Exit, Mpm, passed};
@@ -117,6 +119,8 @@ struct Supervisor {
     templates: u64,
     template_backoff: Backoff,
     worker_backoff: Backoff,
+    fork_backoff: Backoff,
+    coroner: Coroner,
     phase: Phase,
     /// What we leave with, if not with success.
     verdict: Option<Exit>,
@@ -209,6 +213,8 @@ impl Supervisor {
             templates: 0,
             template_backoff: Backoff::default(),
             worker_backoff: Backoff::default(),
+            fork_backoff: Backoff::default(),
+            coroner: Coroner::new(),
             phase: Phase::Starting,
             verdict: None,
             next_tick: Duration::ZERO,
@@ -310,7 +316,8 @@ impl Supervisor {
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
-        [overdue, template, tick, worker].into_iter().flatten().min()
+        let fork = self.fork_backoff.ends(self.now());
+        [overdue, template, tick, worker, fork].into_iter().flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -320,7 +327,7 @@ impl Supervisor {
             self.counters.killed += 1;
             tracing::warn!("worker {slot} (pid {pid}) did not finish within the graceful timeout and was killed");
         }
-        if self.worker_backoff.has_ended(now) {
+        if self.worker_backoff.has_ended(now) | self.fork_backoff.has_ended(now) {
             self.decide(Cause::Exited);
         }
         self.renew();
@@ -362,7 +369,7 @@ impl Supervisor {
             return;
         }
         // Before the first worker was asked for there is nothing to decide about.
-        if self.template.as_ref().is_none_or(|template| !template.ready) || self.worker_backoff.holds(self.now()) {
+        if !self.can_spawn() {
             return;
         }
         let mut workers = self.roster.views();

@@ -1,5 +1,6 @@
 //! Beginning and end, wanted and unwanted: whatever is stopped or killed, only what was inside a killed process is lost.
 
+mod containment;
 mod kill;
 mod preload;
 mod recycle;
