@@ -356,6 +356,9 @@ pub(crate) trait Application: Send + Sync {
         Err(Failed)
     }
 
+    /// Waits until a call of this thread could run, for want of whatever lock all calls share. In a thread that was entered.
+    fn await_turn(&self) {}
+
     /// What a pool thread (its `pthread_t`) is doing now, as text for the log; `None` if that can't be told. Asked by another
     /// thread, which waits no longer than about `patience`.
     fn stack_of(&self, _thread: u64, _patience: Duration) -> Option<String> {

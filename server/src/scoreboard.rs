@@ -55,6 +55,7 @@ enum Word {
     // The worker's last line: what rarely changes.
     Worn = 4 * LINE as isize,
     TimedOut,
+    LockedOut,
 }
 
 /// What happens to a background task.
@@ -165,9 +166,19 @@ pub(crate) struct Seen {
     pub(crate) worn: bool,
     /// Calls that were found to run for longer than they may.
     pub(crate) timed_out: u64,
+    /// Since when one call keeps the lock that all of its calls need, on the monotonic clock; 0: none does.
+    pub(crate) locked_out_ns: u64,
 }
 
 impl Seen {
+    /// For how long one call has kept all others from running.
+    pub(crate) fn locked_out(&self) -> Duration {
+        match self.locked_out_ns {
+            0 => Duration::ZERO,
+            since_ns => Duration::from_nanos(clock::monotonic_ns().saturating_sub(since_ns)),
+        }
+    }
+
     /// Time since the worker was asked for.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.spawned_at_ns))
@@ -381,6 +392,11 @@ impl Slot {
         self.add(Word::TimedOut, 1);
     }
 
+    /// Worker: one call keeps all others from running, since then; 0: no longer.
+    pub(crate) fn set_locked_out(self, since_ns: u64) {
+        self.store(Word::LockedOut, since_ns);
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
@@ -399,6 +415,7 @@ impl Slot {
             lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
             worn: self.load(Word::Worn) != 0,
             timed_out: self.load(Word::TimedOut),
+            locked_out_ns: self.load(Word::LockedOut),
         }
     }
 }
@@ -481,6 +498,6 @@ mod tests {
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::TimedOut as usize) < SLOT);
+        assert!((Word::LockedOut as usize) < SLOT);
     }
 }

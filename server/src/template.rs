@@ -257,7 +257,9 @@ fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Resu
 /// Why there is no new worker, and what to do about it.
 fn why_not(error: &io::Error) -> String {
     let remedy = match error.raw_os_error() {
-        Some(libc::EAGAIN) => "there are as many processes as the user or the control group may have (ulimit -u, pids.max)",
+        Some(libc::EAGAIN) => {
+            "there are as many processes as the user or the control group may have (ulimit -u, pids.max)"
+        }
         Some(libc::ENOMEM) => "there is no memory for it; allow more, or fewer workers",
         Some(libc::EMFILE | libc::ENFILE) => "there are as many open files as there may be (ulimit -n)",
         _ => return error.to_string(),

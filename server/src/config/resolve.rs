@@ -87,7 +87,11 @@ pub(super) fn resolve(
         max_worker_rss: match options.max_worker_rss {
             None | Some(Switch::Off) => None,
             Some(Switch::On(Size(0))) => {
-                return Err(blame(settings, "max-worker-rss", "no worker gets by with 0; give a size, e.g. 512m, or off"));
+                return Err(blame(
+                    settings,
+                    "max-worker-rss",
+                    "no worker gets by with 0; give a size, e.g. 512m, or off",
+                ));
             }
             Some(Switch::On(Size(bytes))) => Some(bytes),
         },

@@ -122,6 +122,10 @@ impl Application for Statics {
         self.application.run_task(task)
     }
 
+    fn await_turn(&self) {
+        self.application.await_turn();
+    }
+
     fn stack_of(&self, thread: u64, patience: Duration) -> Option<String> {
         self.application.stack_of(thread, patience)
     }

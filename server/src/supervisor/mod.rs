@@ -57,6 +57,9 @@ const MOST_LISTENERS: usize = MOST_DESCRIPTORS - 5;
 const REMEMBERED: usize = 64;
 /// A template that does not leave by itself when its link closes is stuck in the application's import.
 const TEMPLATE_PATIENCE: Duration = Duration::from_secs(1);
+/// A worker whose calls can't run for so long is no capacity: longer than calls that compute in native code keep the
+/// interpreter lock, or than one of them lasts when it shares its core with a few others.
+const LOCKED_OUT: Duration = Duration::from_secs(1);
 /// A worker that dies younger than this makes its successor wait.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -375,6 +378,15 @@ impl Supervisor {
         let mut workers = self.roster.views();
         // Who is there only to take another one's place is no capacity of its own.
         workers.retain(|worker| !self.renewal.is_successor(worker.slot as usize));
+        if matches!(self.config.mpm, Mpm::Adaptive { .. }) {
+            // Nor is who can't run a call now: it counts like one that leaves. If it can again, there may be one too many
+            // for a while, which this policy sees to.
+            for worker in workers.iter_mut().filter(|worker| worker.phase == mpm::Phase::Ready) {
+                if self.roster.look(worker.slot as usize).locked_out() >= LOCKED_OUT {
+                    worker.phase = mpm::Phase::Draining;
+                }
+            }
+        }
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
         let Some(decision) = self.policy.decide(&snapshot) else { return };

@@ -222,7 +222,15 @@ mod tests {
     }
 
     fn member(slot: usize, stage: Stage) -> Member {
-        Member { life: life(slot), stage, age: Duration::from_secs(60), worn: false, requests: 500, timed_out: 0, rss: Some(GIB / 2) }
+        Member {
+            life: life(slot),
+            stage,
+            age: Duration::from_secs(60),
+            worn: false,
+            requests: 500,
+            timed_out: 0,
+            rss: Some(GIB / 2),
+        }
     }
 
     fn worn(slot: usize) -> Member {
@@ -257,12 +265,22 @@ mod tests {
             // Up to a tenth earlier, never more.
             (&[young(0)], None),
             // Who is not there yet, or leaves already, is not due.
-            (&[Member { worn: true, ..member(0, Stage::Leaving) }, Member { worn: true, ..member(1, Stage::Starting) }], None),
+            (
+                &[
+                    Member { worn: true, ..member(0, Stage::Leaving) },
+                    Member { worn: true, ..member(1, Stage::Starting) },
+                ],
+                None,
+            ),
         ];
         for (members, expected) in rows {
             assert_eq!(renewal().next(seconds(1), members, Means::Ready), expected, "{members:?}");
         }
-        assert_eq!(Renewal::default().next(seconds(1), &[old(0), grown(1)], Means::Ready), None, "nothing was asked for");
+        assert_eq!(
+            Renewal::default().next(seconds(1), &[old(0), grown(1)], Means::Ready),
+            None,
+            "nothing was asked for"
+        );
     }
 
     #[test]
@@ -293,7 +311,11 @@ mod tests {
         let left = Member { worn: true, ..member(0, Leaving) };
         assert_eq!(next(92, &[left, worn(1), member(2, Serving)]), (None, false), "one after the other");
         let stuck = Member { timed_out: 1, ..member(1, Serving) };
-        let order = Renewal { leaving: Some((life(0), seconds(92))), ..Renewal::default() }.next(seconds(92), &[left, stuck], Means::Ready);
+        let order = Renewal { leaving: Some((life(0), seconds(92))), ..Renewal::default() }.next(
+            seconds(92),
+            &[left, stuck],
+            Means::Ready,
+        );
         assert_eq!(order, Some(Order::Succeed { worn: life(1), why: Why::Stuck(1) }), "but this can't wait");
         assert_eq!(next(96, &[left, worn(1), member(2, Serving)]), (succeed(1), true), "but it may take its time");
     }

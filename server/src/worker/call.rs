@@ -12,9 +12,7 @@ use http1::{RequestFacts, error_response};
 use super::access::AccessLog;
 use super::overtime::Ticket;
 use super::reactor::{Done, Job};
-use crate::connection::{
-    DateCache, Outgoing, Responder, Scratch, Sent, Surroundings, Transport, Verdict, Written,
-};
+use crate::connection::{DateCache, Outgoing, Responder, Scratch, Sent, Surroundings, Transport, Verdict, Written};
 use crate::exchange::{Application, CallCost, Failed, Task};
 use crate::sys::{clock, threads};
 
@@ -135,6 +133,11 @@ impl Caller {
     /// How long recent calls took on average, in nanoseconds.
     pub(super) fn mean_wall_ns(&self) -> u64 {
         self.mean_wall_ns.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a call of this thread could run.
+    pub(super) fn await_turn(&self) {
+        self.application.await_turn();
     }
 
     /// What a pool thread is doing in the application.

@@ -118,7 +118,8 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
         Mpm::Static { threads, .. } => (threads, threads, true),
         Mpm::Prefork { .. } => (1, 1, false),
     };
-    let most_requests = config.max_requests.map_or(0, |most| most + mpm::scatter(generation, config.max_requests_jitter));
+    let most_requests =
+        config.max_requests.map_or(0, |most| most + mpm::scatter(generation, config.max_requests_jitter));
     let tasks = config.tasks.map_or(TaskBounds { queue: 0, concurrency: 0 }, |Tasks { queue, concurrency }| {
         // Where an application counts on one call at a time, a task is one.
         TaskBounds { queue, concurrency: if max_threads == 1 { 1 } else { concurrency } }

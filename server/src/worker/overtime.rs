@@ -190,17 +190,16 @@ impl Ticket {
     /// Whether the call's own bytes may still go to the client; `whole`: the last ones of its response among them.
     pub(super) fn may_send(&self, whole: bool) -> bool {
         let next = if whole { COMPLETE } else { BEGUN };
-        let moved = self.answer.fetch_update(Ordering::AcqRel, Ordering::Acquire, |answer| {
-            (answer < next).then_some(next)
-        });
+        let moved =
+            self.answer.fetch_update(Ordering::AcqRel, Ordering::Acquire, |answer| (answer < next).then_some(next));
         moved.map_or_else(|answer| answer != TAKEN, |_| true)
     }
 
     /// Takes the answer from the call, if it is not given: who answered until now.
     fn take(&self) -> u8 {
-        let taken = self.answer.fetch_update(Ordering::AcqRel, Ordering::Acquire, |answer| {
-            (answer < COMPLETE).then_some(TAKEN)
-        });
+        let taken = self
+            .answer
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |answer| (answer < COMPLETE).then_some(TAKEN));
         taken.unwrap_or_else(|answer| answer)
     }
 

@@ -62,8 +62,14 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     let address = listener.local_addr().expect("bound").to_string();
     let listener = Listener::adopt(listener.into(), &address).expect("TCP");
     let patience = Duration::from_secs(60);
-    let timeouts =
-        Timeouts { head: patience, body: patience, keep_alive: patience, write: patience, graceful: patience, request: None };
+    let timeouts = Timeouts {
+        head: patience,
+        body: patience,
+        keep_alive: patience,
+        write: patience,
+        graceful: patience,
+        request: None,
+    };
     let settings = Settings {
         intake: Intake::new(http1::Limits::default(), 1 << 20, 100),
         timeouts,

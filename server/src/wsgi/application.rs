@@ -74,6 +74,11 @@ impl Application for WsgiApplication {
         })
     }
 
+    fn await_turn(&self) {
+        presence::begin();
+        Python::attach(|_| ());
+    }
+
     fn stack_of(&self, thread: u64, patience: Duration) -> Option<String> {
         stack::of(thread, patience)
     }

@@ -46,8 +46,15 @@ fn the_printed_configuration_is_read_back() {
 
 #[test]
 fn the_configuration_survives_its_way_to_another_process() {
-    let arguments =
-        ["a", "--head-timeout=123ms", "-b", "unix:/s", "--limit-body=off", "--request-timeout=1.5", "--max-worker-lifetime=6h"];
+    let arguments = [
+        "a",
+        "--head-timeout=123ms",
+        "-b",
+        "unix:/s",
+        "--limit-body=off",
+        "--request-timeout=1.5",
+        "--max-worker-lifetime=6h",
+    ];
     for arguments in
         [&arguments[..], &["--app=native:hello", "--mpm=prefork"], &["a", "--access-log=json", "--mpm=static"]]
     {

@@ -8,6 +8,7 @@
 //! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. Idle threads
 //! wait in a stack, so that the ones on top stay busy and the ones below age out.
 
+mod lockout;
 mod monitor;
 mod siblings;
 mod stragglers;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use mpm::sizing;
 
+use self::lockout::Lockout;
 use self::siblings::DRIP;
 use self::stragglers::Began;
 use self::tasks::Tasks;
@@ -116,6 +118,8 @@ pub(super) struct Pool {
     /// When the calls under way began, thread by thread, and how many of them are stragglers.
     calls: Mutex<Vec<Began>>,
     stragglers: AtomicU32,
+    /// Whether calls get the lock that they share.
+    lockout: Lockout,
     /// The calls' time, where there is a limit to it.
     overtime: Option<Overtime>,
     /// What was found over its time is being logged.
@@ -197,6 +201,7 @@ impl Pool {
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
+            lockout: Lockout::default(),
             overtime: bounds.most_time.map(Overtime::new),
             reporting: AtomicBool::new(false),
             timekeeper: Mutex::new(None),
@@ -359,6 +364,7 @@ impl Pool {
                 return false;
             }
         }
+        self.leave_idle_to_others(reactor, now_ns);
         let free = self.room();
         let room = free.max(usize::from(self.is_drip_due(reactor.connections(), now_ns)));
         reactor.listen(room > 0);
@@ -598,6 +604,7 @@ impl Pool {
             seat.called.store(true, Ordering::Release);
             seat.thread.unpark();
         }
+        self.dismiss_trier();
         for watcher in [&self.monitor, &self.timekeeper] {
             if let Some(thread) = &*lock(watcher) {
                 thread.unpark();

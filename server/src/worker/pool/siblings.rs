@@ -55,6 +55,9 @@ impl Pool {
 
     /// How many more calls could begin now.
     pub(super) fn room(&self) -> usize {
+        if self.lockout.lasts() {
+            return 0;
+        }
         let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
         self.allowed().saturating_sub(busy)
     }
@@ -63,6 +66,7 @@ impl Pool {
     /// all of them busy must not shut new ones out for ever, so now and then one is let in.
     pub(super) fn is_drip_due(&self, connections: usize, now_ns: u64) -> bool {
         if !self.bounds.followers
+            || self.lockout.lasts()
             || now_ns < self.next_drip_ns.load(Ordering::Relaxed)
             || self.has_less_busy(connections)
         {

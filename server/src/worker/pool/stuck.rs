@@ -72,7 +72,11 @@ impl Pool {
             true => "where it is can't be told (Python from 3.13 on shows it only to who gets its lock)".to_owned(),
             false => "it has ended meanwhile".to_owned(),
         });
-        tracing::error!(method, path, "a call has run for longer than --request-timeout ({limit:?}); {client}\n{stack}");
+        tracing::error!(
+            method,
+            path,
+            "a call has run for longer than --request-timeout ({limit:?}); {client}\n{stack}"
+        );
     }
 
     /// Whether only stuck calls are left, and their connections, of a worker that is to leave.

@@ -286,11 +286,7 @@ impl Reactor {
             self.draining = true;
         }
         if give_away {
-            let idle: Vec<usize> =
-                self.connections.iter().filter(|(_, open)| open.is_idle()).map(|(key, _)| key).collect();
-            for key in idle {
-                self.give_away(key);
-            }
+            self.give_away_idle();
         }
         if backlog {
             for index in 0..self.listeners.len() {
@@ -305,6 +301,14 @@ impl Reactor {
                 let at_ns = connection.deadline.at_ns().min(farewell_ns);
                 self.timers.set(&mut connection.deadline, key, at_ns);
             }
+        }
+    }
+
+    /// Leaves all idle connections to other workers, as far as there is room on the way.
+    pub(super) fn give_away_idle(&mut self) {
+        let idle: Vec<usize> = self.connections.iter().filter(|(_, open)| open.is_idle()).map(|(key, _)| key).collect();
+        for key in idle {
+            self.give_away(key);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -200,4 +201,42 @@ fn a_template_without_descriptors_reports_that_and_leaves_no_process_behind() {
     assert!(server.log().contains("as many open files as there may be (ulimit -n)"), "{}", server.log());
     server.signal(Signal::SIGTERM);
     assert_eq!(server.await_exit().code(), Some(0));
+}
+
+/// Counts in one C function, which never lets anybody in between.
+const COUNTS: &str = "\
+def app(environ, start_response):
+    if environ['PATH_INFO'] == '/count':
+        sum(range(10 ** 13))
+    start_response('200 OK', [])
+    return [b'Hello']
+";
+
+#[test]
+fn a_call_that_never_lets_others_in_keeps_its_worker_only() {
+    for shape in ["--mpm static --workers 2 --threads 4", "--mpm adaptive", "--mpm prefork"] {
+        let server = Launch::bare().with_module("counts", COUNTS).arg("counts:app").args(shape).start();
+        // Kept where the endless call is about to be, but idle.
+        let mut idle: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        for client in &mut idle {
+            assert_eq!(client.get("/").text(), "Hello");
+        }
+        let mut endless = server.connect();
+        endless.send_get("/count");
+        server.await_status("it is inside", |status| status.in_flight() == 1);
+        // Those who come within the first moment may share its fate: until then nobody knows what kind of call it is.
+        let mut sharing = 0;
+        for _ in 0..50 {
+            let mut client = server.connect();
+            client.send_get("/");
+            sharing += usize::from(client.is_silent_for(Duration::from_secs(5)));
+            assert!(sharing <= 4, "{shape}: {:#?}", server.status());
+        }
+        if !shape.contains("prefork") {
+            for client in &mut idle {
+                assert_eq!(client.get("/").text(), "Hello", "{shape}");
+            }
+        }
+        assert_eq!(server.status().counters.died, 0);
+    }
 }

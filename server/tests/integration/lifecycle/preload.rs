@@ -55,7 +55,9 @@ fn without_preloading_there_is_nothing_to_say() {
 
 #[test]
 fn applications_that_leave_nothing_get_no_warning() {
-    for launch in [Launch::new("plain:app"), Launch::new("flask_site:app").venv(), Launch::new("shop.wsgi:application").venv()] {
+    for launch in
+        [Launch::new("plain:app"), Launch::new("flask_site:app").venv(), Launch::new("shop.wsgi:application").venv()]
+    {
         let server = launch.start();
         assert!(!server.log().contains("WARN"), "{}", server.log());
     }
