@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http1::RequestHead;
 use serde::{Deserialize, Serialize};
@@ -353,5 +354,14 @@ pub(crate) trait Application: Send + Sync {
     /// Runs a task that this application has left. Runs on a thread that has entered; may block. A failure has been logged.
     fn run_task(&self, _task: &Task) -> Result<(), Failed> {
         Err(Failed)
+    }
+
+    /// Waits until a call of this thread could run, for want of whatever lock all calls share. In a thread that was entered.
+    fn await_turn(&self) {}
+
+    /// What a pool thread (its `pthread_t`) is doing now, as text for the log; `None` if that can't be told. Asked by another
+    /// thread, which waits no longer than about `patience`.
+    fn stack_of(&self, _thread: u64, _patience: Duration) -> Option<String> {
+        None
     }
 }

@@ -15,7 +15,7 @@ const LINE: usize = 8;
 /// Words before the first slot: one line.
 const HEADER: usize = LINE;
 /// Words per slot: the supervisor's line, then the worker's.
-const SLOT: usize = 4 * LINE;
+const SLOT: usize = 5 * LINE;
 
 /// The header's words. Written by the supervisor.
 #[derive(Clone, Copy)]
@@ -56,6 +56,10 @@ enum Word {
     TasksDone,
     TasksFailed,
     TasksDropped,
+    // The worker's last line: what rarely changes.
+    Worn = 4 * LINE as isize,
+    TimedOut,
+    LockedOut,
 }
 
 /// What happens to a background task.
@@ -199,9 +203,23 @@ pub(crate) struct Seen {
     pub(crate) cpu: Duration,
     /// Time these calls waited for the interpreter lock.
     pub(crate) lock_wait: Duration,
+    /// It has served as many requests as it may, and goes on until it is told to leave.
+    pub(crate) worn: bool,
+    /// Calls that were found to run for longer than they may.
+    pub(crate) timed_out: u64,
+    /// Since when one call keeps the lock that all of its calls need, on the monotonic clock; 0: none does.
+    pub(crate) locked_out_ns: u64,
 }
 
 impl Seen {
+    /// For how long one call has kept all others from running.
+    pub(crate) fn locked_out(&self) -> Duration {
+        match self.locked_out_ns {
+            0 => Duration::ZERO,
+            since_ns => Duration::from_nanos(clock::monotonic_ns().saturating_sub(since_ns)),
+        }
+    }
+
     /// Time since the worker was asked for.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.spawned_at_ns))
@@ -433,6 +451,21 @@ impl Slot {
         }
     }
 
+    /// Worker: it has served as many requests as it may. True the first time.
+    pub(crate) fn set_worn(self) -> bool {
+        self.words[Word::Worn as usize].swap(1, Ordering::Relaxed) == 0
+    }
+
+    /// Worker: one more call runs for longer than it may.
+    pub(crate) fn count_timeout(self) {
+        self.add(Word::TimedOut, 1);
+    }
+
+    /// Worker: one call keeps all others from running, since then; 0: no longer.
+    pub(crate) fn set_locked_out(self, since_ns: u64) {
+        self.store(Word::LockedOut, since_ns);
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
         Seen {
@@ -449,6 +482,9 @@ impl Slot {
             wall: Duration::from_nanos(self.load(Word::Wall)),
             cpu: Duration::from_nanos(self.load(Word::Cpu)),
             lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
+            worn: self.load(Word::Worn) != 0,
+            timed_out: self.load(Word::TimedOut),
+            locked_out_ns: self.load(Word::LockedOut),
         }
     }
 }
@@ -545,6 +581,6 @@ mod tests {
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::TasksDropped as usize) < SLOT);
+        assert!((Word::LockedOut as usize) < SLOT);
     }
 }

@@ -4,6 +4,8 @@
 //! forks when asked, reaps what ends, and reports both. It decides nothing. When the supervisor is gone (the link or the
 //! lifeline closes) it leaves; the workers see the lifeline themselves.
 
+mod leftovers;
+
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -162,16 +164,12 @@ fn prepare(config: &Config) -> Result<Source, String> {
     if !config.preload {
         return Ok(Source::Later { interpreter, module, callable, facts });
     }
+    let before = leftovers::Before::look();
     let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
     let hooks = find_hooks(&interpreter, &config.hooks)?;
     interpreter.freeze();
-    let threads = thread_count();
-    if threads > 1 {
-        tracing::warn!(
-            "importing {module} started {} thread(s); they do not exist in the forked workers, and a lock they hold stays \
-             locked there: start them in the first request, or use --no-preload",
-            threads - 1
-        );
+    for warning in [leftovers::threads(&module, &interpreter.threads()), before.opened(&module)].into_iter().flatten() {
+        tracing::warn!("{warning}");
     }
     Ok(Source::Loaded(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) }))
 }
@@ -187,10 +185,6 @@ fn find_hooks(interpreter: &wsgi::Interpreter, wanted: &config::Hooks) -> Result
         post_fork: find("--on-post-fork", &wanted.post_fork)?,
         worker_exit: find("--on-worker-exit", &wanted.worker_exit)?,
     })
-}
-
-fn thread_count() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
 fn multithread(mpm: &Mpm) -> bool {
@@ -291,7 +285,7 @@ fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Resu
     let born = match bear(source) {
         Ok(born) => born,
         Err(error) => {
-            link.send(&FromTemplate::SpawnFailed { slot, generation, error: error.to_string() }, &[])?;
+            link.send(&FromTemplate::SpawnFailed { slot, generation, error: why_not(&error) }, &[])?;
             return Ok(Spawned::Failed);
         }
     };
@@ -304,6 +298,19 @@ fn spawn(link: &Link, source: &Source, slot: usize, generation: u64) -> io::Resu
     }
 }
 
+/// Why there is no new worker, and what to do about it.
+fn why_not(error: &io::Error) -> String {
+    let remedy = match error.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            "there are as many processes as the user or the control group may have (ulimit -u, pids.max)"
+        }
+        Some(libc::ENOMEM) => "there is no memory for it; allow more, or fewer workers",
+        Some(libc::EMFILE | libc::ENFILE) => "there are as many open files as there may be (ulimit -n)",
+        _ => return error.to_string(),
+    };
+    format!("{error}: {remedy}")
+}
+
 /// The two sides of a fork.
 enum Born {
     Child { pid: i32, pidfd: OwnedFd, wake: Wakeup },
@@ -312,6 +319,8 @@ enum Born {
 
 fn bear(source: &Source) -> io::Result<Born> {
     let wake = Wakeup::new()?;
+    // Kept free for the child's pidfd: a child that can't be reported must not exist.
+    let reserved = wake.as_fd().try_clone_to_owned()?;
     let interpreter = match source {
         Source::Loaded(Loaded { python, .. }) => python.as_ref().map(|(interpreter, _)| interpreter),
         Source::Later { interpreter, .. } => Some(interpreter),
@@ -326,6 +335,7 @@ fn bear(source: &Source) -> io::Result<Born> {
             pid => pid,
         },
     };
+    drop(reserved);
     // The child is ours and not yet reaped, so its pid can't have been given to another process.
     Ok(Born::Child { pid, pidfd: process::open(pid)?, wake })
 }

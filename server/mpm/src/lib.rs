@@ -19,6 +19,7 @@
 //! | `least_used` | who leaves when some must |
 //! | `spawn_pause` | how long nothing is started after a failed start |
 //! | [`sizing`] | how many calls one worker runs at once |
+//! | `scatter` | numbers that differ from worker to worker |
 //!
 //! It must not know: signals, descriptors, Python, HTTP. Its callers are the server's supervisor (policies), the
 //! server's workers ([`sizing`]) and the simulator (both).
@@ -37,6 +38,7 @@ mod per_worker;
 mod prefork;
 #[cfg(test)]
 mod sample;
+mod scatter;
 pub mod sizing;
 mod snapshot;
 mod spare;
@@ -52,6 +54,7 @@ pub use dynamic::{Dynamic, DynamicConfig};
 pub use fixed::Static;
 pub use ondemand::{OnDemand, OnDemandConfig};
 pub use prefork::{Prefork, PreforkConfig};
+pub use scatter::scatter;
 pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
 pub use spare::{Spare, SpareConfig};
 pub use unit::{Unit, UnitConfig};

@@ -30,6 +30,8 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         access_log: _,
         max_requests: _,
         max_requests_jitter: _,
+        max_worker_rss: _,
+        max_worker_lifetime: _,
     } = new;
     let differences = [
         // The listeners belong to the supervisor, and clients wait in them.

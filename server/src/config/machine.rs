@@ -57,6 +57,27 @@ impl Machine {
     }
 }
 
+/// Processes that the kernel has killed for lack of memory: of our control group, or of the whole machine where groups are
+/// not counted (`oom_kill` in `memory.events`, version 1's `memory.oom_control`, `/proc/vmstat`). Only its growth means
+/// something.
+pub(crate) fn out_of_memory_kills() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // A kill counts for the group of whoever is killed, whichever level's limit was reached.
+    let own = |hierarchy, file| read(folders(&groups, &mounts, hierarchy).first()?, file);
+    let texts = [
+        own(Hierarchy::V2, "memory.events"),
+        own(Hierarchy::V1("memory"), "memory.oom_control"),
+        fs::read_to_string("/proc/vmstat").ok(),
+    ];
+    texts.iter().flatten().find_map(|text| oom_kill(text))
+}
+
+/// The line `oom_kill N`.
+fn oom_kill(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
 /// Number of CPUs the scheduler may put us on.
 fn affinity() -> u32 {
     use nix::sched::{CpuSet, sched_getaffinity};
@@ -268,5 +289,19 @@ mod tests {
         assert!(machine.memory > 0, "{machine:?}");
         assert_eq!(Machine { cpus: 0.2, memory: 1 }.whole_cpus(), 1);
         assert_eq!(Machine { cpus: 2.5, memory: 1 }.whole_cpus(), 3);
+    }
+
+    #[test]
+    fn kills_for_lack_of_memory_are_counted_by_whoever_counts_them() {
+        let table = [
+            ("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n", Some(2)),
+            ("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", Some(7)),
+            ("nr_free_pages 5\noom_kill 1\n", Some(1)),
+            // Linux before 4.13.
+            ("oom_kill_disable 0\nunder_oom 0\n", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(oom_kill(text), expected, "{text}");
+        }
     }
 }

@@ -98,6 +98,10 @@ pub(crate) struct Config {
     pub(crate) max_requests_jitter: u64,
     /// Background tasks of the application; `None`: it can leave none.
     pub(crate) tasks: Option<Tasks>,
+    /// A worker whose resident memory exceeds so many bytes is replaced; `None`: never.
+    pub(crate) max_worker_rss: Option<u64>,
+    /// A worker is replaced at this age, or a little earlier; `None`: never.
+    pub(crate) max_worker_lifetime: Option<Duration>,
 }
 
 /// An address to listen on. As text: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`, `unix:@name`, `fd:3`, `systemd`,
@@ -335,6 +339,8 @@ pub(crate) struct Timeouts {
     /// For requests under way when a worker retires or the server stops; then the worker is killed.
     #[serde(with = "quantity::seconds")]
     pub(crate) graceful: Duration,
+    /// For one call of the application; `None`: as long as it likes.
+    pub(crate) request: Option<Duration>,
 }
 
 /// How and where requests are logged.

@@ -198,6 +198,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_requests_jitter: Option<u64>,
+    /// Replace a worker whose resident memory exceeds this, or off [default: off]
+    #[arg(long, value_name = "SIZE", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_worker_rss: Option<Switch<Size>>,
+    /// Replace a worker at this age, or up to a tenth earlier, so that they don't all leave at once; or off [default: off]
+    #[arg(long, value_name = "TIME", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_worker_lifetime: Option<Switch<Span>>,
     /// Socket through which `smarthttpd ctl` asks, or off [default: PID.sock in $XDG_RUNTIME_DIR/smarthttpd, else in
     /// /tmp/smarthttpd-UID]
     #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
@@ -274,6 +282,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) graceful_timeout: Option<Span>,
+    /// Time the application has for one request, not counting that in which it waits for the client; then the client gets
+    /// a 504 or a cut response, the stack is logged and the worker is replaced; or off [default: off]
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_timeout: Option<Switch<Span>>,
 
     /// Log each request in this format, or not [default: off; combined if there is an --access-log-file]
     #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]

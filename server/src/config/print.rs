@@ -42,6 +42,8 @@ fn options(config: &Config) -> Options {
         max_requests_jitter: Some(config.max_requests_jitter),
         tasks_concurrency: Some(config.tasks.map_or(Switch::Off, |tasks| Switch::On(tasks.concurrency))),
         tasks_queue: config.tasks.map(|tasks| Count::nearest(tasks.queue)),
+        max_worker_rss: Some(config.max_worker_rss.map_or(Switch::Off, |bytes| Switch::On(Size(bytes)))),
+        max_worker_lifetime: Some(config.max_worker_lifetime.map_or(Switch::Off, |age| Switch::On(Span(age)))),
         control_socket: match &config.control {
             _ if config.control_off => Some(Switch::Off),
             control => control.as_ref().map(|path| Switch::On(path.display().to_string())),
@@ -59,6 +61,7 @@ fn options(config: &Config) -> Options {
         keep_alive_timeout: Some(Span(config.timeouts.keep_alive)),
         write_timeout: Some(Span(config.timeouts.write)),
         graceful_timeout: Some(Span(config.timeouts.graceful)),
+        request_timeout: Some(config.timeouts.request.map_or(Switch::Off, |time| Switch::On(Span(time)))),
         log_level: Some(config.error_log),
         ..Options::default()
     };

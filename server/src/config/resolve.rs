@@ -97,6 +97,18 @@ pub(super) fn resolve(
         max_requests_jitter: options.max_requests_jitter.unwrap_or(0),
         tasks: tasks(settings, &options, &mpm)?,
         mpm,
+        max_worker_rss: match options.max_worker_rss {
+            None | Some(Switch::Off) => None,
+            Some(Switch::On(Size(0))) => {
+                return Err(blame(
+                    settings,
+                    "max-worker-rss",
+                    "no worker gets by with 0; give a size, e.g. 512m, or off",
+                ));
+            }
+            Some(Switch::On(Size(bytes))) => Some(bytes),
+        },
+        max_worker_lifetime: limited_time(settings, "max-worker-lifetime", options.max_worker_lifetime.as_ref(), "6h")?,
         app,
     })
 }
@@ -412,7 +424,24 @@ fn timeouts(settings: &Settings, options: &Options, keep_alive: Duration) -> Res
         write: positive("write-timeout", options.write_timeout, 30)?,
         // 0 is a choice: don't wait.
         graceful: options.graceful_timeout.map_or(Duration::from_secs(30), |Span(duration)| duration),
+        request: limited_time(settings, "request-timeout", options.request_timeout.as_ref(), "60s")?,
     })
+}
+
+/// A time that may be off, which it is by default; never 0. `example` goes into the complaint.
+fn limited_time(
+    settings: &Settings,
+    name: &str,
+    given: Option<&Switch<Span>>,
+    example: &str,
+) -> Result<Option<Duration>, CliError> {
+    match given {
+        None | Some(Switch::Off) => Ok(None),
+        Some(Switch::On(Span(Duration::ZERO))) => {
+            Err(blame(settings, name, format!("0 leaves no time at all; give a time, e.g. {example}, or off")))
+        }
+        Some(Switch::On(Span(time))) => Ok(Some(*time)),
+    }
 }
 
 fn access_log(options: &Options) -> Option<AccessLog> {

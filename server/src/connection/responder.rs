@@ -73,6 +73,9 @@ pub(crate) trait Surroundings {
     fn may_keep(&self) -> bool;
     /// The thread begins, or ends, to wait for the client.
     fn waits(&self, begins: bool);
+    /// May bytes of this response leave? `whole`: its last ones are among them. No, once its time was up and the client was
+    /// answered by somebody else.
+    fn may_send(&self, whole: bool) -> bool;
     /// Are complete responses to be [posted](Self::post)?
     fn defers(&self) -> bool;
     /// Leaves a complete response to be written soon, together with others. Returns empty memory for the next one.
@@ -88,6 +91,8 @@ pub(crate) struct Responder<'a> {
     write_timeout: Duration,
     /// How much of what is buffered is written.
     written: usize,
+    /// Something was written, or nearly.
+    begun: bool,
     body: Body,
     stage: Stage,
 }
@@ -107,6 +112,8 @@ enum Stage {
     Made,
     /// The client is gone, or too slow.
     Broken,
+    /// Somebody else has answered.
+    Overtaken,
     /// It is complete, and this became of it.
     Dispatched(Verdict),
 }
@@ -123,7 +130,7 @@ impl<'a> Responder<'a> {
         scratch.encoder.reset(facts);
         scratch.out.clear();
         let (body, stage) = (Body::Buffered, Stage::Made);
-        Responder { transport, scratch, facts, around, write_timeout, written: 0, body, stage }
+        Responder { transport, scratch, facts, around, write_timeout, written: 0, begun: false, body, stage }
     }
 
     /// The application failed: a 500 if nothing was committed, else a visible cut, unless the response was complete
@@ -131,6 +138,9 @@ impl<'a> Responder<'a> {
     pub(crate) fn fail(mut self) -> (Verdict, Sent) {
         if let Stage::Dispatched(verdict) = self.stage {
             return (verdict, sent(&self.scratch.encoder));
+        }
+        if matches!(self.stage, Stage::Overtaken) {
+            return self.overtaken();
         }
         if self.scratch.encoder.committed() {
             return (Verdict::Cut, sent(&self.scratch.encoder));
@@ -153,6 +163,7 @@ impl<'a> Responder<'a> {
         match self.stage {
             Stage::Dispatched(verdict) => return (verdict, sent(encoder)),
             Stage::Broken => return (Verdict::Cut, sent(encoder)),
+            Stage::Overtaken => return self.overtaken(),
             Stage::Made => {}
         }
         match encoder.finish(out, date.at(clock::wall_seconds())) {
@@ -161,7 +172,10 @@ impl<'a> Responder<'a> {
                     complain(format_args!("the application gave more body than its Content-Length: the rest was cut"));
                 }
                 let sent = sent(encoder);
-                (self.send(persistence), sent)
+                match self.send(persistence) {
+                    Some(verdict) => (verdict, sent),
+                    None => self.overtaken(),
+                }
             }
             Err(error) => {
                 complain(format_args!("the application's response is wrong: {error}"));
@@ -174,8 +188,15 @@ impl<'a> Responder<'a> {
         }
     }
 
-    /// Sends what is left of a complete response.
-    fn send(&mut self, persistence: Persistence) -> Verdict {
+    /// Sends what is left of a complete response. `None` when somebody else has answered.
+    fn send(&mut self, persistence: Persistence) -> Option<Verdict> {
+        if !self.around.may_send(true) {
+            return None;
+        }
+        Some(self.send_rest(persistence))
+    }
+
+    fn send_rest(&mut self, persistence: Persistence) -> Verdict {
         let keep_alive = persistence == Persistence::KeepAlive;
         let sent = if keep_alive { Verdict::KeepAlive } else { Verdict::Close };
         let body = std::mem::take(&mut self.body);
@@ -204,9 +225,20 @@ impl<'a> Responder<'a> {
         }
     }
 
+    /// The client was told by somebody else, who has ended our direction as well, or was cut.
+    fn overtaken(&self) -> (Verdict, Sent) {
+        let told = Sent { status: 504, body_bytes: 0 };
+        (Verdict::Close, if self.begun { sent(&self.scratch.encoder) } else { told })
+    }
+
     /// Writes all that is buffered; waits for the client when the socket is full.
     fn drain(&mut self) -> io::Result<()> {
         while self.written < self.scratch.out.len() {
+            if !self.around.may_send(false) {
+                self.stage = Stage::Overtaken;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.begun = true;
             match self.transport.write(&self.scratch.out[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += count,
@@ -270,7 +302,9 @@ impl ResponseSink for Responder<'_> {
             return Ok(());
         }
         self.drain().map_err(|error| {
-            self.stage = Stage::Broken;
+            if !matches!(self.stage, Stage::Overtaken) {
+                self.stage = Stage::Broken;
+            }
             SinkError::Client(error)
         })
     }
@@ -282,8 +316,11 @@ impl ResponseSink for Responder<'_> {
     fn dispatch(&mut self) -> Result<(), SinkError> {
         let Scratch { encoder, out, date } = &mut *self.scratch;
         let persistence = encoder.finish(out, date.at(clock::wall_seconds()))?;
-        self.stage = Stage::Dispatched(self.send(persistence));
-        Ok(())
+        self.stage = self.send(persistence).map_or(Stage::Overtaken, Stage::Dispatched);
+        match self.stage {
+            Stage::Overtaken => Err(SinkError::Client(io::ErrorKind::TimedOut.into())),
+            _ => Ok(()),
+        }
     }
 
     fn file(&mut self, file: File, offset: u64, len: u64) -> Result<(), SinkError> {

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
 use rustix::net::{RecvFlags, SendFlags};
 
-use crate::sys::socket::{receive_into, reset_on_close, set_low_water};
+use crate::sys::socket::{self, receive_into, reset_on_close, set_low_water};
 
 /// A connected, non-blocking stream. Reading and writing take `&self`: at any time at most one thread reads (the one that
 /// holds the event loop) and one writes (the one that answers the connection's only exchange).
@@ -111,6 +111,18 @@ impl Transport {
     /// Makes the coming close a reset, so that a cut response can't be taken for a whole one.
     pub(crate) fn cut(&self) {
         reset_on_close(self.as_fd());
+    }
+
+    /// Cuts it at once, although others have the socket open: a reset where there is such a thing, else the end of the
+    /// stream in both directions.
+    pub(crate) fn abort(&self) {
+        let cut = match self {
+            Transport::Tcp(_) => socket::disconnect(self.as_fd()),
+            Transport::Unix(stream) => stream.shutdown(Shutdown::Both),
+        };
+        if let Err(error) = cut {
+            tracing::debug!("a connection could not be cut, its client is gone: {error}");
+        }
     }
 
     /// Puts the socket into the event loop, edge-triggered.

@@ -255,6 +255,9 @@ pub(crate) struct Counters {
     /// New code and options that have taken over.
     #[serde(default)]
     pub(crate) reloads: u64,
+    /// Requests over their `--request-timeout`.
+    #[serde(default)]
+    pub(crate) timed_out: u64,
 }
 
 /// One decision of the process manager.

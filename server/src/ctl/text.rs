@@ -27,8 +27,13 @@ pub(super) fn status(status: &Status) -> String {
     let counters = status.counters;
     let _ = writeln!(
         text,
-        "\nSpawned {}  Retired {}  Died {}  Killed {}  TemplateRestarts {}",
-        counters.spawned, counters.retired, counters.died, counters.killed, counters.template_restarts
+        "\nSpawned {}  Retired {}  Died {}  Killed {}  TemplateRestarts {}  TimedOut {}",
+        counters.spawned,
+        counters.retired,
+        counters.died,
+        counters.killed,
+        counters.template_restarts,
+        counters.timed_out
     );
     if status.tasks.were_there() {
         let Tasks { queued, running, done, failed, dropped } = status.tasks;
@@ -150,7 +155,7 @@ mod tests {
         let expected = "\
 smarthttpd 0.1.0  pid 71  adaptive  serving  up 3 m 05 s  on 127.0.0.1:8000, unix:/run/app.sock
 Total 2  Busy 1  Idle 0  KillPending 1
-Spawned 3  Retired 0  Died 1  Killed 0  TemplateRestarts 0
+Spawned 3  Retired 0  Died 1  Killed 0  TemplateRestarts 0  TimedOut 0
 
 SLOT    PID  GEN  PHASE     STATE  CONNS  CALLS  QUEUE  THREADS  REQUESTS  ERRORS     MEAN       RSS
    0    100    1  ready     busy      12      3      1        4     10500       2  50.5 ms  30.5 MiB

@@ -34,7 +34,7 @@ mod wishes;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use self::answer::{Answer, Content};
 use self::encoding::Coding;
@@ -120,6 +120,14 @@ impl Application for Statics {
 
     fn run_task(&self, task: &Task) -> Result<(), Failed> {
         self.application.run_task(task)
+    }
+
+    fn await_turn(&self) {
+        self.application.await_turn();
+    }
+
+    fn stack_of(&self, thread: u64, patience: Duration) -> Option<String> {
+        self.application.stack_of(thread, patience)
     }
 }
 

@@ -113,10 +113,10 @@ impl Supervisor {
                 if self.is_next(number) {
                     return self.fail_reload(&format!("no worker could be forked: {error}"));
                 }
-                tracing::error!("no worker could be forked: {error}");
                 let now = self.now();
                 self.policy.spawn_failed(now);
-                self.worker_backoff.failed(now);
+                let pause = self.fork_backoff.failed(now);
+                tracing::error!("no worker could be forked: {error}; the next try is in {pause:?}");
             }
             FromTemplate::Exited { slot, generation, ending } => self.bury_worker(slot, generation, ending),
         }
@@ -137,6 +137,7 @@ impl Supervisor {
             tracing::error!("the end of worker {slot} can't be watched: {error}");
         }
         self.counters.spawned += 1;
+        self.fork_backoff.succeeded();
         self.roster.settle(slot, generation, pid, pidfd, wake, template);
         if self.is_past(template) {
             // Asked for before others took over.
@@ -199,18 +200,44 @@ impl Supervisor {
 
     /// Starts workers as a policy wants them.
     pub(super) fn spawn(&mut self, count: u32) {
-        if self.worker_backoff.holds(self.now()) {
-            return;
+        for _ in 0..count {
+            if self.can_spawn() && self.roster.is_full() {
+                tracing::warn!("every slot is taken; no further worker is started until one leaves");
+                return;
+            }
+            if self.spawn_one().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a worker can be asked for: there is somebody to ask, and no pause after a failure.
+    pub(super) fn can_spawn(&self) -> bool {
+        let now = self.now();
+        self.breeder().is_some() && !self.worker_backoff.holds(now) && !self.fork_backoff.holds(now)
+    }
+
+    /// Asks for one worker: its slot and its life there. `None` when that is not possible now.
+    pub(super) fn spawn_one(&mut self) -> Option<(usize, u64)> {
+        if !self.can_spawn() {
+            return None;
         }
         let next = self.reload.as_ref().map(|reload| &reload.template);
-        if let Some(template) = next.into_iter().chain(&self.template).find(|template| template.ready) {
-            spawn_from(template, &mut self.roster, count);
+        let template = next.into_iter().chain(&self.template).find(|template| template.ready)?;
+        let (slot, generation) = self.roster.claim(template.number)?;
+        if let Err(error) = template.spawn(slot, generation) {
+            // It is dying; its end is on its way to us and releases the slot.
+            tracing::debug!("the template can't be asked for a worker: {error}");
+            self.roster.release(slot, generation);
+            return None;
         }
+        Some((slot, generation))
     }
 
     pub(super) fn read_news(&mut self) {
         let now = self.now();
         let news = self.roster.news(now);
+        self.counters.timed_out += news.timed_out;
         if news.started {
             self.template_backoff.succeeded();
             self.begin_to_serve();
@@ -218,6 +245,13 @@ impl Supervisor {
         }
         if news.saturated {
             self.decide(Cause::Saturated);
+        }
+        if let Some(bytes) = news.born_heavy {
+            let mebibytes = bytes.div_ceil(1 << 20);
+            tracing::error!(
+                "a new worker has {mebibytes} MiB already, more than --max-worker-rss: replacing it would not help, so it is \
+                 not; raise the limit"
+            );
         }
         self.advance_reload();
         self.advance_reopening();
@@ -279,13 +313,14 @@ impl Supervisor {
                 tracing::error!("worker {slot} (pid {pid}) of the new code died: {ending}");
                 return self.fail_reload(&format!("its first worker ended before it could serve: {ending}"));
             }
+            let cause = self.coroner.report(ending);
             if was_ready && age >= YOUNG {
                 self.worker_backoff.succeeded();
-                tracing::error!("worker {slot} (pid {pid}) died: {ending}");
+                tracing::error!("worker {slot} (pid {pid}) died: {cause}");
             } else {
                 let pause = self.worker_backoff.failed(now);
                 tracing::error!(
-                    "worker {slot} (pid {pid}) died: {ending}, {age:.1?} old; the next one starts in {pause:?}"
+                    "worker {slot} (pid {pid}) died: {cause}, {age:.1?} old; the next one starts in {pause:?}"
                 );
             }
         }

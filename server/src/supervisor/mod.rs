@@ -9,8 +9,11 @@ mod control;
 mod lives;
 mod logs;
 mod nursery;
+mod obituary;
 mod policy;
+mod recycling;
 mod reload;
+mod renewal;
 mod roster;
 mod scale;
 mod status;
@@ -33,11 +36,13 @@ use self::backoff::Backoff;
 use self::control::{Control, Ticket};
 use self::logs::Reopening;
 use self::nursery::Template;
+use self::obituary::Coroner;
 use self::reload::{Asker, Handover, Reload};
+use self::renewal::{Renewal, Wear};
 use self::roster::Roster;
 use self::terminal::Terminal;
 use self::watch::Watch;
-use crate::config::{AppSource, Config, Exit, passed};
+use crate::config::{AppSource, Config, Exit, Mpm, passed};
 use crate::ctl;
 use crate::ctl::protocol::{Answer, Counters, Reply, Request, Status, Tasks};
 use crate::handoff::Handoff;
@@ -74,6 +79,9 @@ const MOST_LISTENERS: usize = MOST_DESCRIPTORS - 5;
 const REMEMBERED: usize = 64;
 /// A template that does not leave by itself when its link closes is stuck in the application's import.
 const TEMPLATE_PATIENCE: Duration = Duration::from_secs(1);
+/// A worker whose calls can't run for so long is no capacity: longer than calls that compute in native code keep the
+/// interpreter lock, or than one of them lasts when it shares its core with a few others.
+const LOCKED_OUT: Duration = Duration::from_secs(1);
 /// A worker that dies younger than this makes its successor wait.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -132,6 +140,10 @@ struct Supervisor {
     policy: Box<dyn Policy>,
     /// The bounds that `ctl scale` has set.
     scaled: Option<(u32, u32)>,
+    renewal: Renewal,
+    /// Whether anything wears workers out.
+    recycles: bool,
+    next_weighing: Duration,
     roster: Roster,
     /// The template that the workers come from.
     template: Option<Template>,
@@ -153,6 +165,8 @@ struct Supervisor {
     ceiling: u32,
     template_backoff: Backoff,
     worker_backoff: Backoff,
+    fork_backoff: Backoff,
+    coroner: Coroner,
     phase: Phase,
     /// What we leave with, if not with success.
     verdict: Option<Exit>,
@@ -233,7 +247,10 @@ impl Supervisor {
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
             scaled: None,
-            roster: Roster::new(scoreboard),
+            renewal: Renewal::new(Wear::of(&config)),
+            recycles: recycling::is_wanted(&config),
+            next_weighing: Duration::ZERO,
+            roster: Roster::new(scoreboard, config.max_worker_rss),
             config,
             poll,
             signals,
@@ -258,6 +275,8 @@ impl Supervisor {
             ceiling,
             template_backoff: Backoff::default(),
             worker_backoff: Backoff::default(),
+            fork_backoff: Backoff::default(),
+            coroner: Coroner::new(),
             phase: Phase::Starting,
             verdict: None,
             next_tick: Duration::ZERO,
@@ -379,7 +398,9 @@ impl Supervisor {
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
-        [overdue, template, tick, worker, self.reload_deadline(), self.reopening_deadline()].into_iter().flatten().min()
+        let fork = self.fork_backoff.ends(self.now());
+        let commands = [self.reload_deadline(), self.reopening_deadline()];
+        [overdue, template, tick, worker, fork].into_iter().chain(commands).flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -389,11 +410,12 @@ impl Supervisor {
             self.counters.killed += 1;
             tracing::warn!("worker {slot} (pid {pid}) did not finish within the graceful timeout and was killed");
         }
-        if self.worker_backoff.has_ended(now) {
+        if self.worker_backoff.has_ended(now) | self.fork_backoff.has_ended(now) {
             self.decide(Cause::Exited);
         }
         self.keep_reload_deadlines();
         self.advance_reopening();
+        self.renew();
         match self.phase {
             Phase::Stopping { since } => {
                 if now >= since + TEMPLATE_PATIENCE
@@ -435,10 +457,21 @@ impl Supervisor {
             return;
         }
         // Before the first worker was asked for there is nothing to decide about.
-        if self.breeder().is_none() || self.worker_backoff.holds(self.now()) {
+        if !self.can_spawn() {
             return;
         }
-        let workers = self.roster.views();
+        let mut workers = self.roster.views();
+        // Who is there only to take another one's place is no capacity of its own.
+        workers.retain(|worker| !self.renewal.is_successor(worker.slot as usize));
+        if matches!(self.config.mpm, Mpm::Adaptive { .. }) {
+            // Nor is who can't run a call now: it counts like one that leaves. If it can again, there may be one too many
+            // for a while, which this policy sees to.
+            for worker in workers.iter_mut().filter(|worker| worker.phase == mpm::Phase::Ready) {
+                if self.roster.look(worker.slot as usize).locked_out() >= LOCKED_OUT {
+                    worker.phase = mpm::Phase::Draining;
+                }
+            }
+        }
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
         let Some(mut decision) = self.policy.decide(&snapshot) else { return };
@@ -450,8 +483,10 @@ impl Supervisor {
             }
         }
         tracing::info!("{}", decision.reason);
-        for action in &decision.actions {
-            match *action {
+        let actions = decision.actions.clone();
+        self.remember(decision);
+        for action in actions {
+            match action {
                 Action::Spawn { count } => self.spawn(count),
                 Action::Retire { slot } => {
                     let now = self.now();
@@ -459,9 +494,9 @@ impl Supervisor {
                 }
             }
         }
-        self.remember(decision);
     }
 
+    /// Keeps a decision for a while.
     fn remember(&mut self, decision: Decision) {
         if self.decisions.len() == REMEMBERED {
             self.decisions.pop_front();

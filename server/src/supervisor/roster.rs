@@ -9,6 +9,8 @@ use std::time::Duration;
 use mpm::{Totals, WorkerView};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::renewal::{Life, Member, Stage};
+use super::status::resident_bytes;
 use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
@@ -31,6 +33,17 @@ pub(super) struct Worker {
     /// It has said that it serves.
     pub(super) was_ready: bool,
     saturated: u64,
+    timed_out: u64,
+    memory: Memory,
+}
+
+/// What is known of a worker's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// Nothing, or it is not to be judged by: it had too much from the start.
+    Unjudged,
+    /// So many bytes, when somebody last looked.
+    Resident(u64),
 }
 
 /// What the supervisor knows of a slot.
@@ -52,6 +65,10 @@ pub(super) struct News {
     pub(super) started: bool,
     /// A worker has run out of room.
     pub(super) saturated: bool,
+    /// So many calls were found to run for longer than they may.
+    pub(super) timed_out: u64,
+    /// A worker has begun with so many bytes, more than it may ever have; told once.
+    pub(super) born_heavy: Option<u64>,
 }
 
 /// All places.
@@ -59,13 +76,23 @@ pub(super) struct Roster {
     scoreboard: Scoreboard,
     places: Vec<Place>,
     generation: u64,
+    /// Memory that a worker may have.
+    max_rss: Option<u64>,
+    /// That workers have more from the start was told.
+    told_of_heavy: bool,
 }
 
 impl Roster {
     /// Nobody yet.
-    pub(super) fn new(scoreboard: Scoreboard) -> Roster {
+    pub(super) fn new(scoreboard: Scoreboard, max_rss: Option<u64>) -> Roster {
         let places = (0..scoreboard.slots()).map(|_| Place::Free).collect();
-        Roster { scoreboard, places, generation: 0 }
+        Roster { scoreboard, places, generation: 0, max_rss, told_of_heavy: false }
+    }
+
+    /// From now on a worker may have so much memory.
+    pub(super) fn set_max_rss(&mut self, max_rss: Option<u64>) {
+        self.max_rss = max_rss;
+        self.told_of_heavy = false;
     }
 
     /// Takes the first free slot for a worker that `template` is to fork: the slot and the life that begins in it.
@@ -98,6 +125,8 @@ impl Roster {
             killed: false,
             was_ready: false,
             saturated: 0,
+            timed_out: 0,
+            memory: Memory::Unjudged,
         });
     }
 
@@ -139,6 +168,11 @@ impl Roster {
     /// Slots without a worker.
     pub(super) fn free(&self) -> u32 {
         self.places.iter().filter(|place| matches!(place, Place::Free)).count() as u32
+    }
+
+    /// True when every slot is taken.
+    pub(super) fn is_full(&self) -> bool {
+        !self.places.iter().any(|place| matches!(place, Place::Free))
     }
 
     /// True when no worker is left.
@@ -254,16 +288,71 @@ impl Roster {
             if seen.phase == Phase::Ready && !worker.was_ready {
                 worker.was_ready = true;
                 news.started = true;
+                let weight = self.max_rss.and_then(|most| Some((most, resident_bytes(worker.pid)?)));
+                match weight {
+                    Some((most, bytes)) if bytes > most => {
+                        let untold = !std::mem::replace(&mut self.told_of_heavy, true);
+                        news.born_heavy = news.born_heavy.or(untold.then_some(bytes));
+                    }
+                    Some((_, bytes)) => worker.memory = Memory::Resident(bytes),
+                    None => {}
+                }
             }
             if matches!(seen.phase, Phase::Draining | Phase::Dead) {
                 worker.leaving_since.get_or_insert(now);
             }
+            news.timed_out += seen.timed_out.saturating_sub(worker.timed_out);
+            worker.timed_out = seen.timed_out;
             if seen.saturated != worker.saturated {
                 worker.saturated = seen.saturated;
                 news.saturated = true;
             }
         }
         news
+    }
+
+    /// Looks how much memory those have that are judged by it.
+    pub(super) fn weigh(&mut self) {
+        for place in &mut self.places {
+            if let Place::Taken(Worker { pid, memory: memory @ Memory::Resident(_), .. }) = place
+                && let Some(bytes) = resident_bytes(*pid)
+            {
+                *memory = Memory::Resident(bytes);
+            }
+        }
+    }
+
+    /// What renewals are decided upon.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let taken = self.places.iter().enumerate().filter(|(_, place)| !matches!(place, Place::Free));
+        taken
+            .map(|(slot, place)| {
+                let seen = self.scoreboard.slot(slot).look();
+                let (stage, memory) = match place {
+                    Place::Free | Place::Asked { .. } => (Stage::Starting, Memory::Unjudged),
+                    Place::Taken(worker) => {
+                        let stage = match policy_phase(&seen, worker.leaving_since.is_some()) {
+                            mpm::Phase::Starting => Stage::Starting,
+                            mpm::Phase::Ready => Stage::Serving,
+                            mpm::Phase::Draining => Stage::Leaving,
+                        };
+                        (stage, worker.memory)
+                    }
+                };
+                Member {
+                    life: Life { slot, generation: seen.generation },
+                    stage,
+                    age: seen.age(),
+                    worn: seen.worn,
+                    requests: seen.requests,
+                    timed_out: seen.timed_out,
+                    rss: match memory {
+                        Memory::Unjudged => None,
+                        Memory::Resident(bytes) => Some(bytes),
+                    },
+                }
+            })
+            .collect()
     }
 
     /// What policies decide upon.

@@ -117,7 +117,7 @@ fn phase_name(phase: Phase) -> &'static str {
 }
 
 /// Resident memory of a process: the second field of `/proc/PID/statm`, in pages.
-fn resident_bytes(pid: i32) -> Option<u64> {
+pub(super) fn resident_bytes(pid: i32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;

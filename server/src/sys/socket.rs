@@ -70,3 +70,14 @@ pub(crate) fn reset_on_close(socket: BorrowedFd<'_>) {
         );
     }
 }
+
+/// Resets a TCP connection at once, whoever has the socket open (connect(2): `AF_UNSPEC` dissolves the association; for TCP
+/// that is tcp_disconnect in net/ipv4/tcp.c, which sends a reset).
+pub(crate) fn disconnect(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    // SAFETY: `nowhere` is a live address of the size given.
+    let result = unsafe {
+        libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of::<libc::sockaddr>() as libc::socklen_t)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -26,6 +26,12 @@ pub(crate) fn usage() -> Usage {
     )
 }
 
+/// The calling thread, as the C library knows it (`pthread_t`), and Python does (`threading.get_ident`).
+pub(crate) fn current() -> u64 {
+    // SAFETY: pthread_self has no preconditions and can't fail. The number is only compared and shown.
+    unsafe { libc::pthread_self() }
+}
+
 /// True when no thread but the calling one runs or waits for a CPU: whatever the process is waiting for, it is not the
 /// CPU. What can't be read counts as running. Costs some microseconds a thread.
 pub(crate) fn all_others_sleep() -> bool {

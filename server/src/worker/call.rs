@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http1::RequestFacts;
+use http1::{RequestFacts, error_response};
 
 use super::access::{AccessLog, OpenError};
+use super::overtime::Ticket;
 use super::reactor::{Done, Job};
-use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
+use crate::connection::{DateCache, Outgoing, Responder, Scratch, Sent, Surroundings, Transport, Verdict, Written};
 use crate::exchange::{Application, CallCost, Failed, Task};
 use crate::sys::{clock, threads};
 
@@ -57,6 +58,8 @@ pub(super) trait Office {
 /// The pool as one response sees it.
 struct Around<'a> {
     office: &'a dyn Office,
+    /// Where there is a limit to the call's time.
+    ticket: Option<&'a Ticket>,
     key: usize,
     transport: &'a Arc<Transport>,
 }
@@ -67,7 +70,14 @@ impl Surroundings for Around<'_> {
     }
 
     fn waits(&self, begins: bool) {
+        if let Some(ticket) = self.ticket {
+            ticket.waits(begins);
+        }
         self.office.waits(begins);
+    }
+
+    fn may_send(&self, whole: bool) -> bool {
+        self.ticket.is_none_or(|ticket| ticket.may_send(whole))
     }
 
     fn defers(&self) -> bool {
@@ -130,7 +140,37 @@ impl Caller {
         self.mean_wall_ns.load(Ordering::Relaxed)
     }
 
+    /// Waits until a call of this thread could run.
+    pub(super) fn await_turn(&self) {
+        self.application.await_turn();
+    }
+
+    /// What a pool thread is doing in the application.
+    pub(super) fn stack_of(&self, thread: u64, patience: Duration) -> Option<String> {
+        self.application.stack_of(thread, patience)
+    }
+
+    /// Answers a request that no thread can take any more.
+    pub(super) fn decline(&self, job: Job) -> Done {
+        let Job { key, request, transport } = job;
+        let now_ns = clock::monotonic_ns();
+        let (status, detail) = ("503 Service Unavailable", "the process that had the request leaves; try again");
+        let mut bytes = Vec::with_capacity(512);
+        let mut date = DateCache::default();
+        let date = date.at(clock::wall_seconds());
+        error_response(&mut bytes, status, detail, &[("Retry-After", "1")], date, request.head.is_head());
+        self.access.answered(&request, Sent { status: 503, body_bytes: bytes.len() as u64 }, 0);
+        let mut rest = Outgoing::new(bytes, 0);
+        let verdict = match rest.write_to(&transport) {
+            Ok(Written::All) => Verdict::Close,
+            Ok(Written::Full | Written::Turn) => Verdict::Unsent { rest, keep_alive: false },
+            Err(_) => Verdict::Cut,
+        };
+        Done { key, verdict, request, ended_ns: now_ns }
+    }
+
     /// Answers one request, beginning at `now_ns`. `alone`: no other call is under way in this process.
+    /// `ticket`: there is a limit to the call's time.
     pub(super) fn call(
         &self,
         job: Job,
@@ -138,6 +178,7 @@ impl Caller {
         office: &dyn Office,
         now_ns: u64,
         alone: bool,
+        ticket: Option<&Ticket>,
     ) -> (Done, Measured) {
         let Job { key, mut request, transport } = job;
         let facts = RequestFacts {
@@ -152,7 +193,7 @@ impl Caller {
         // true enough, and nobody is there to wait for but threads of the application's own, who show in long calls.
         let began_ns = if before.is_some() { clock::monotonic_ns() } else { now_ns };
         let mut cost = CallCost { began_ns, first_wait: before.is_some() || !alone, lock_wait_ns: 0 };
-        let around = Around { office, key, transport: &transport };
+        let around = Around { office, ticket, key, transport: &transport };
         let mut responder = Responder::new(&transport, &mut tools.scratch, facts, &around, self.write_timeout);
         let outcome =
             catch_unwind(AssertUnwindSafe(|| self.application.handle(&mut request, &mut responder, &mut cost)));

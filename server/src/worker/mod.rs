@@ -9,6 +9,7 @@ mod agenda;
 mod call;
 mod heap;
 mod outbox;
+mod overtime;
 mod pool;
 mod reactor;
 #[cfg(test)]
@@ -124,20 +125,21 @@ fn bounds(config: &Config, generation: u64) -> Bounds {
         | Mpm::Ondemand { .. }
         | Mpm::Unit { .. } => (1, 1, false),
     };
-    let most_requests = config.max_requests.map_or(0, |most| most + scatter(generation, config.max_requests_jitter));
+    let most_requests =
+        config.max_requests.map_or(0, |most| most + mpm::scatter(generation, config.max_requests_jitter));
     let tasks = config.tasks.map_or(TaskBounds { queue: 0, concurrency: 0 }, |Tasks { queue, concurrency }| {
         // Where an application counts on one call at a time, a task is one.
         TaskBounds { queue, concurrency: if max_threads == 1 { 1 } else { concurrency } }
     });
-    Bounds { min_threads, max_threads, followers, most_requests, graceful: config.timeouts.graceful, tasks }
-}
-
-/// A number from 0 to `most` that differs from worker to worker (splitmix64's mixing function).
-fn scatter(seed: u64, most: u64) -> u64 {
-    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed ^ (mixed >> 31)) % (most.saturating_add(1))
+    Bounds {
+        min_threads,
+        max_threads,
+        followers,
+        most_requests,
+        graceful: config.timeouts.graceful,
+        tasks,
+        most_time: config.timeouts.request,
+    }
 }
 
 /// Prefork serves one connection at a time; otherwise connections are as cheap as descriptors.
@@ -162,18 +164,5 @@ fn most_accepted(mpm: &Mpm) -> u64 {
         | Mpm::Dynamic { .. }
         | Mpm::Ondemand { .. }
         | Mpm::Unit { .. } => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::scatter;
-
-    #[test]
-    fn jitter_stays_within_its_bound_and_spreads() {
-        assert!((0..1000).all(|seed| scatter(seed, 0) == 0));
-        assert!((0..1000).all(|seed| scatter(seed, 9) <= 9));
-        let distinct: std::collections::BTreeSet<_> = (0..100).map(|seed| scatter(seed, 9)).collect();
-        assert_eq!(distinct.len(), 10);
     }
 }

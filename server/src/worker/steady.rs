@@ -62,8 +62,14 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     let address = listener.local_addr().expect("bound").to_string();
     let listener = Listener::adopt(listener.into(), &address).expect("TCP");
     let patience = Duration::from_secs(60);
-    let timeouts =
-        Timeouts { head: patience, body: patience, keep_alive: patience, write: patience, graceful: patience };
+    let timeouts = Timeouts {
+        head: patience,
+        body: patience,
+        keep_alive: patience,
+        write: patience,
+        graceful: patience,
+        request: None,
+    };
     let settings = Settings {
         intake: Intake::new(http1::Limits::default(), 1 << 20, 100),
         timeouts,
@@ -77,8 +83,16 @@ pub(crate) fn allocations(application: Arc<dyn Application>, connections: usize,
     let reactor = Reactor::new(settings, vec![listener], None, Arc::clone(&wake), lifeline, Arc::clone(&access));
     let caller = Caller::new(Arc::new(Counted(application)), access, patience, true);
     let tasks = TaskBounds { queue: 1, concurrency: 1 };
-    let bounds =
-        Bounds { min_threads: 1, max_threads: 1, followers: false, most_requests: 0, graceful: patience, tasks };
+    // With a limit that nothing reaches: watching it allocates nothing either.
+    let bounds = Bounds {
+        min_threads: 1,
+        max_threads: 1,
+        followers: false,
+        most_requests: 0,
+        graceful: patience,
+        tasks,
+        most_time: Some(patience),
+    };
     let supervisor = Wakeup::new().expect("eventfd");
     let pool = Pool::new(bounds, caller, reactor.expect("epoll"), scoreboard, slot, Arc::clone(&wake), supervisor);
     let worker = std::thread::spawn(move || pool.run());

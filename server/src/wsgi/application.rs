@@ -4,13 +4,14 @@
 //! [`Application`]. [`super::Interpreter::load`] makes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use super::call::{self, Ending};
 use super::environ::{Environ, Facts};
 use super::start_response::Desk;
-use super::{presence, tasks};
+use super::{presence, stack, tasks};
 use crate::exchange::{Application, CallCost, Failed, Request, ResponseSink, Task, TaskDesk};
 use crate::sys::clock;
 
@@ -71,5 +72,14 @@ impl Application for WsgiApplication {
             tracing::error!("background task {} failed\n{exception}", task.name);
             Failed
         })
+    }
+
+    fn await_turn(&self) {
+        presence::begin();
+        Python::attach(|_| ());
+    }
+
+    fn stack_of(&self, thread: u64, patience: Duration) -> Option<String> {
+        stack::of(thread, patience)
     }
 }

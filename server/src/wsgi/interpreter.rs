@@ -130,6 +130,27 @@ impl Interpreter {
         });
     }
 
+    /// Python's threads: the system's number for each, and its name. Those that Python does not know of are not among them.
+    pub(crate) fn threads(&self) -> Vec<(i32, String)> {
+        Python::attach(|py| {
+            let all = py.import("threading").and_then(|threading| threading.call_method0("enumerate"));
+            let described = all.and_then(|all| {
+                all.try_iter()?
+                    .map(|thread| {
+                        let thread = thread?;
+                        // None for one that has not run yet.
+                        let number = thread.getattr("native_id")?.extract::<i32>().unwrap_or(0);
+                        Ok((number, thread.getattr("name")?.str()?.to_string_lossy().into_owned()))
+                    })
+                    .collect::<PyResult<Vec<_>>>()
+            });
+            described.unwrap_or_else(|error| {
+                tracing::debug!("the names of Python's threads are not to be had: {error}");
+                Vec::new()
+            })
+        })
+    }
+
     /// Forks, with Python's own preparations on both sides (`os.register_at_fork` works). What is buffered in `sys.stdout`
     /// and `sys.stderr` is flushed first, so that it is not written twice. This process must have one thread only.
     ///

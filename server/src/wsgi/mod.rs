@@ -23,6 +23,7 @@
 //! | `presence` | a pool thread as Python knows it |
 //! | `traceback` | exceptions as text |
 //! | `tasks` | `smarthttpd_tasks`: the module by which applications leave background tasks, and how one runs |
+//! | `stack` | what another thread is doing, as text |
 //! | `detached` | running our own code without the interpreter lock |
 //!
 //! # Invariants
@@ -47,6 +48,7 @@ mod mount;
 mod names;
 mod origin;
 mod presence;
+mod stack;
 mod start_response;
 mod tasks;
 mod traceback;

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 63] = [
+    let table: [(&[&str], String); 66] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -37,6 +37,9 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--mpm=prefork", "--max-spare-servers=1"], "--max-spare-servers: must be at least 2".into()),
         (&["a", "--head-timeout", "0"], "--head-timeout: 0 would cut every connection; give a time, e.g. 30s".into()),
         (&["a", "--head-timeout", "soon"], "--head-timeout: 'soon' is not a duration; give seconds or a number with ms, s, m or h, e.g. 500ms, 30s, 2m".into()),
+        (&["a", "--request-timeout", "0"], "--request-timeout: 0 leaves no time at all; give a time, e.g. 60s, or off".into()),
+        (&["a", "--max-worker-lifetime", "0s"], "--max-worker-lifetime: 0 leaves no time at all; give a time, e.g. 6h, or off".into()),
+        (&["a", "--max-worker-rss", "0"], "--max-worker-rss: no worker gets by with 0; give a size, e.g. 512m, or off".into()),
         (&["a", "--limit-header-size", "0"], "--limit-header-size: 0 would refuse every request; give a size, e.g. 64k".into()),
         (&["a", "--limit-body", "big"], "--limit-body: 'big' is not a size; give bytes or a number with k, m or g (powers of 1024), e.g. 64k, 10m".into()),
         (&["a", "--root-path", "shop"], "--root-path: 'shop' does not begin with a slash; give a path such as /shop".into()),

@@ -90,6 +90,7 @@ fn the_defaults_need_no_tuning() {
             keep_alive: Duration::from_secs(65),
             write: Duration::from_secs(30),
             graceful: Duration::from_secs(30),
+            request: None,
         },
         access_log: None,
         error_log: LogLevel::Info,
@@ -98,6 +99,8 @@ fn the_defaults_need_no_tuning() {
         max_requests: None,
         max_requests_jitter: 0,
         tasks: Some(Tasks { concurrency: 1, queue: 1000 }),
+        max_worker_rss: None,
+        max_worker_lifetime: None,
     };
     assert_eq!(config(&["app:app"], &[]), expected);
 }
@@ -218,6 +221,8 @@ fn sockets_of_systemd_are_served_unless_other_addresses_are_given() {
 fn zero_and_off_switch_off_what_can_be_off() {
     let config =
         config(&["a", "--limit-body=off", "--max-requests=0", "--control-socket=off", "--keep-alive-timeout=0"], &[]);
+    let off = self::config(&["a", "--max-worker-rss=off", "--max-worker-lifetime=off", "--request-timeout=off"], &[]);
+    assert_eq!((off.max_worker_rss, off.max_worker_lifetime, off.timeouts.request), (None, None, None));
     assert_eq!((config.limits.body, config.max_requests), (u64::MAX, None));
     assert_eq!((config.control, config.control_off), (None, true));
     assert_eq!(config.timeouts.keep_alive, Duration::ZERO);

@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 19] = [
+    let table: [&[&str]; 20] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -43,6 +43,7 @@ fn the_printed_configuration_is_read_back() {
         &["a", "--mpm=ondemand", "--idle-timeout=1500ms", "--max-workers=9"],
         &["a", "--mpm=unit"],
         &["a", "--mpm=unit", "--spare-processes=2", "--idle-timeout=3s"],
+        &["a", "--max-worker-rss=200m", "--max-worker-lifetime=90m", "--request-timeout=2.5"],
     ];
     for arguments in table {
         let asked = config(arguments, &[]);
@@ -54,7 +55,15 @@ fn the_printed_configuration_is_read_back() {
 
 #[test]
 fn the_configuration_survives_its_way_to_another_process() {
-    let arguments = ["a", "--head-timeout=123ms", "-b", "unix:/s", "--limit-body=off"];
+    let arguments = [
+        "a",
+        "--head-timeout=123ms",
+        "-b",
+        "unix:/s",
+        "--limit-body=off",
+        "--request-timeout=1.5",
+        "--max-worker-lifetime=6h",
+    ];
     for arguments in
         [&arguments[..], &["--app=native:hello", "--mpm=prefork"], &["a", "--access-log=json", "--mpm=static"]]
     {

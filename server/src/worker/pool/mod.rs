@@ -8,9 +8,11 @@
 //! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. Idle threads
 //! wait in a stack, so that the ones on top stay busy and the ones below age out.
 
+mod lockout;
 mod monitor;
 mod siblings;
 mod stragglers;
+mod stuck;
 mod tasks;
 
 use std::collections::VecDeque;
@@ -21,11 +23,13 @@ use std::time::{Duration, Instant};
 
 use mpm::sizing;
 
+use self::lockout::Lockout;
 use self::siblings::DRIP;
 use self::stragglers::Began;
 use self::tasks::Tasks;
 use super::call::{Caller, Measured, Office, Tools};
 use super::outbox::{Delivery, Outbox};
+use super::overtime::{Overtime, Ticket};
 use super::reactor::{Done, Job, Reactor};
 use super::window::Window;
 use crate::connection::{Outgoing, Transport};
@@ -51,11 +55,13 @@ pub(super) struct Bounds {
     pub(super) max_threads: u32,
     /// False for prefork: one thread, one connection, and nobody to promote.
     pub(super) followers: bool,
-    /// Requests after which the worker leaves; 0: never.
+    /// Requests after which the worker wants to be replaced; 0: never.
     pub(super) most_requests: u64,
     /// How long requests may take to finish when the worker is to leave.
     pub(super) graceful: Duration,
     pub(super) tasks: TaskBounds,
+    /// How long one call may take.
+    pub(super) most_time: Option<Duration>,
 }
 
 /// Bounds of the background tasks.
@@ -72,6 +78,8 @@ struct Desk {
     tools: Tools,
     /// When its call began.
     began: Began,
+    /// Its call, where there is a limit to its time.
+    ticket: Option<Arc<Ticket>>,
 }
 
 /// A parked follower.
@@ -110,6 +118,13 @@ pub(super) struct Pool {
     /// When the calls under way began, thread by thread, and how many of them are stragglers.
     calls: Mutex<Vec<Began>>,
     stragglers: AtomicU32,
+    /// Whether calls get the lock that they share.
+    lockout: Lockout,
+    /// The calls' time, where there is a limit to it.
+    overtime: Option<Overtime>,
+    /// What was found over its time is being logged.
+    reporting: AtomicBool,
+    timekeeper: Mutex<Option<Thread>>,
     /// Calls that wait for a slow client to take more of a streamed response.
     stalled: AtomicU32,
     /// Whether calls block so long that the reactor is handed over first.
@@ -186,6 +201,10 @@ impl Pool {
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
+            lockout: Lockout::default(),
+            overtime: bounds.most_time.map(Overtime::new),
+            reporting: AtomicBool::new(false),
+            timekeeper: Mutex::new(None),
             stalled: AtomicU32::new(0),
             hand_off: AtomicBool::new(false),
             absence: AtomicU64::new(0),
@@ -215,6 +234,7 @@ impl Pool {
                 Err(error) => tracing::error!("no monitor thread: {error}; long calls will hold up other connections"),
             }
         }
+        self.start_timekeeper();
         self.slot.set_phase(Phase::Ready);
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));
@@ -223,7 +243,8 @@ impl Pool {
 
     /// One thread's life.
     fn work(self: &Arc<Pool>, ageing: Ageing) {
-        let mut desk = Desk { tools: Tools::new(), began: self.sign_on() };
+        let ticket = self.overtime.as_ref().map(Overtime::sign_on);
+        let mut desk = Desk { tools: Tools::new(), began: self.sign_on(), ticket };
         tasks::sign_on(&desk.began);
         loop {
             match self.reactor.try_lock() {
@@ -237,6 +258,9 @@ impl Pool {
             }
         }
         self.sign_out(&desk.began);
+        if let (Some(overtime), Some(ticket)) = (&self.overtime, &desk.ticket) {
+            overtime.sign_out(ticket);
+        }
     }
 
     /// Attends to the reactor and calls the application, until another thread has the reactor or all is over.
@@ -334,14 +358,14 @@ impl Pool {
         self.review(now_ns);
         self.slot.beat(now_ns);
         self.keep_logs();
-        let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
-        if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
+        if (reactor.is_spent() || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
             self.drain(reactor, stopping, jobs);
             if !jobs.is_empty() {
                 return false;
             }
         }
+        self.leave_idle_to_others(reactor, now_ns);
         let free = self.room();
         let room = free.max(usize::from(self.is_drip_due(reactor.connections(), now_ns)));
         reactor.listen(room > 0);
@@ -352,8 +376,14 @@ impl Pool {
         }
         // The others may not have had room for all idle connections at once.
         let gives_away = draining && self.has_sibling(|_| true) && !reactor.give_idle_away();
-        if draining && reactor.connections() == 0 && self.tasks.close() {
-            return true;
+        if draining {
+            self.decline_queued(reactor, jobs);
+            if self.is_left_with_stuck(reactor.connections()) && self.tasks.close() {
+                self.leave_without_stuck();
+            }
+            if reactor.connections() == 0 && self.tasks.close() {
+                return true;
+            }
         }
         self.caller.flush_logs();
         let patience = ((free == 0 && self.bounds.followers) || gives_away).then_some(DRIP);
@@ -386,9 +416,13 @@ impl Pool {
         self.notify_supervisor();
     }
 
-    /// Has served as many requests as it may.
-    fn is_worn(&self) -> bool {
-        self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests
+    /// Tells the supervisor, once, when the worker has served as many requests as it may. It goes on until a successor
+    /// serves.
+    fn note_wear(&self) {
+        let worn = self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests;
+        if worn && self.slot.set_worn() {
+            self.notify_supervisor();
+        }
     }
 
     /// Without a supervisor there is nobody to end a worker whose calls never do.
@@ -484,14 +518,22 @@ impl Pool {
     fn call(self: &Arc<Pool>, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
         desk.began.store(now_ns, Ordering::Relaxed);
         let alone = self.slot.in_flight() <= 1;
+        let timed = self.overtime.as_ref().zip(desk.ticket.as_deref());
+        if let Some((overtime, ticket)) = timed {
+            overtime.begin(ticket, &job, clock::monotonic_ns());
+        }
         let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone);
+            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone, desk.ticket.as_deref());
+        if let Some((overtime, ticket)) = timed {
+            overtime.end(ticket);
+        }
         desk.began.store(0, Ordering::Relaxed);
         self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
         self.slot.end_call();
         if self.tasks.are_held() {
             self.release_tasks(&desk.began);
         }
+        self.note_wear();
         done
     }
 
@@ -586,8 +628,11 @@ impl Pool {
             seat.called.store(true, Ordering::Release);
             seat.thread.unpark();
         }
-        if let Some(monitor) = &*lock(&self.monitor) {
-            monitor.unpark();
+        self.dismiss_trier();
+        for watcher in [&self.monitor, &self.timekeeper] {
+            if let Some(thread) = &*lock(watcher) {
+                thread.unpark();
+            }
         }
     }
 

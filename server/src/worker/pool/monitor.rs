@@ -39,12 +39,14 @@ impl Pool {
                 // The leader takes what is queued, and listens again.
                 self.wake.ring();
             }
+            self.watch_lock(now_ns);
             // Little CPU used may also mean that others have the CPU; only if nobody here wants it, calls are blocked.
             if waiting && idle.look(now_ns, clock::process_cpu_ns()) && threads::all_others_sleep() {
                 self.relieve();
             }
             let served = self.slot.requests();
-            quiet = if served == requests && absence == 0 && !waiting { quiet + 1 } else { 0 };
+            let calm = served == requests && absence == 0 && !waiting && !self.lockout.is_open();
+            quiet = if calm { quiet + 1 } else { 0 };
             requests = served;
             if quiet < QUIET_LOOKS {
                 thread::sleep(LOOK);

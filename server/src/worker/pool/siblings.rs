@@ -15,10 +15,9 @@ const SEARCH_NS: u64 = 1_000_000;
 impl Pool {
     /// Whether a connection may go on after the response that is being made: here, or with another worker.
     pub(super) fn may_keep(&self) -> bool {
-        let leaving = self.draining.load(Ordering::Relaxed) || self.is_worn();
         // In prefork the next request would wait for the tasks that this one leaves, while another process idles.
         let blocked = !self.bounds.followers && self.tasks.are_held();
-        !blocked && (!leaving || self.has_sibling(|_| true))
+        !blocked && (!self.draining.load(Ordering::Relaxed) || self.has_sibling(|_| true))
     }
 
     /// Whether a connection that is idle now is better off with another worker: because this one leaves, or because
@@ -53,6 +52,9 @@ impl Pool {
 
     /// How many more calls could begin now.
     pub(super) fn room(&self) -> usize {
+        if self.lockout.lasts() {
+            return 0;
+        }
         let busy = self.slot.in_flight() + self.queued.load(Ordering::Relaxed);
         self.allowed().saturating_sub(busy)
     }
@@ -61,6 +63,7 @@ impl Pool {
     /// all of them busy must not shut new ones out for ever, so now and then one is let in.
     pub(super) fn is_drip_due(&self, connections: usize, now_ns: u64) -> bool {
         if !self.bounds.followers
+            || self.lockout.lasts()
             || now_ns < self.next_drip_ns.load(Ordering::Relaxed)
             || self.has_less_busy(connections)
         {

@@ -97,6 +97,20 @@ pub(crate) fn await_descriptors(pid: i32, most: usize) {
     wait::until_true("the descriptors that were open before", || descriptors(pid) <= most);
 }
 
+/// Sets another process's soft limit of a resource (e.g. `NOFILE`), or lifts it as far as its hard limit lets it.
+pub(crate) fn limit(pid: i32, resource: &str, soft: Option<usize>) {
+    const SCRIPT: &str = "\
+import resource, sys
+pid, kind = int(sys.argv[1]), getattr(resource, 'RLIMIT_' + sys.argv[2])
+_, hard = resource.prlimit(pid, kind)
+resource.prlimit(pid, kind, (int(sys.argv[3]) if sys.argv[3] else hard, hard))
+";
+    let soft = soft.map(|soft| soft.to_string()).unwrap_or_default();
+    let mut command = std::process::Command::new(super::python::interpreter());
+    let status = command.args(["-c", SCRIPT, &pid.to_string(), resource, &soft]).status();
+    assert!(status.is_ok_and(|status| status.success()), "{resource} of {pid} can't be set");
+}
+
 /// Raises our own limit of open files to what the system allows, for servers started from now on too, and returns how
 /// many connections one test may have: half of that, because others run beside it.
 pub(crate) fn most_connections() -> usize {

@@ -65,6 +65,7 @@ pub(crate) struct Counters {
     pub(crate) killed: u64,
     pub(crate) template_restarts: u64,
     pub(crate) reloads: u64,
+    pub(crate) timed_out: u64,
 }
 
 #[derive(Debug, Deserialize)]
