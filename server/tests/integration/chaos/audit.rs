@@ -163,7 +163,7 @@ pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status:
     // Who was to leave already when it was killed counts as retired.
     let ours: BTreeSet<i32> = deaths.iter().map(|death| death.pid).collect();
     let victims = deaths.iter().filter(|death| death.cause != Cause::Template).count() as u64;
-    let died: Vec<&str> = log.lines().filter(|line| line.contains("worker") && line.contains(") died")).collect();
+    let died: Vec<&str> = log.lines().filter(|line| line.contains(" worker ") && line.contains(" died: ")).collect();
     for line in &died {
         let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(')')).map(|(pid, _)| pid);
         let pid: i32 = pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no pid in {line:?}"));

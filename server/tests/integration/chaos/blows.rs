@@ -11,6 +11,9 @@ use super::question::{Kind, LONGEST, Question};
 use super::witnesses::Connection;
 use crate::support::{Client, processes, wait};
 
+/// The access log's name in the server's folder.
+pub(super) const ACCESS_LOG: &str = "access.log";
+
 /// One blow. `pick`: which worker, of as many as there are when it falls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blow {
@@ -30,6 +33,12 @@ pub(super) enum Blow {
     Connections { count: u64 },
     /// So many clients leave in the middle of large answers.
     Leave { count: u64 },
+    /// `ctl scale`; where the number is fixed, `least` is the number.
+    Scale { least: u64, most: u64 },
+    /// `ctl reload`.
+    Reload,
+    /// The access log is moved away, then `ctl reopen-logs`.
+    Rotate,
 }
 
 impl Blow {
@@ -44,6 +53,9 @@ impl Blow {
             Blow::Ask(kind) => kind.name(),
             Blow::Connections { .. } => "many connections at once",
             Blow::Leave { .. } => "clients leave",
+            Blow::Scale { .. } => "ctl scale",
+            Blow::Reload => "ctl reload",
+            Blow::Rotate => "ctl reopen-logs",
         }
     }
 
@@ -54,7 +66,12 @@ impl Blow {
                 true
             }
             Blow::Ask(kind) => kind.is_deadly(),
-            Blow::StopWorker { .. } | Blow::Connections { .. } | Blow::Leave { .. } => false,
+            Blow::StopWorker { .. }
+            | Blow::Connections { .. }
+            | Blow::Leave { .. }
+            | Blow::Scale { .. }
+            | Blow::Reload
+            | Blow::Rotate => false,
         }
     }
 
@@ -88,6 +105,25 @@ impl Blow {
                 scope.spawn(move || {
                     let _end = field.ledger().fails_with_us();
                     connections(field, count);
+                });
+            }
+            Blow::Scale { least, most } => {
+                let most = if field.status().mpm == "static" { least } else { most };
+                field.command(&format!("{{\"command\":\"scale\",\"min\":{least},\"max\":{most}}}"));
+            }
+            Blow::Reload => {
+                scope.spawn(move || {
+                    let _end = field.ledger().fails_with_us();
+                    field.command("{\"command\":\"reload\",\"timeout_seconds\":20}");
+                });
+            }
+            Blow::Rotate => {
+                let log = field.server().folder().join(ACCESS_LOG);
+                // With no request since the last time there may be none.
+                let _ = std::fs::rename(&log, log.with_extension("old"));
+                scope.spawn(move || {
+                    let _end = field.ledger().fails_with_us();
+                    field.command("{\"command\":\"reopen-logs\"}");
                 });
             }
             Blow::Leave { count } => {

@@ -31,14 +31,29 @@ impl<'a> Field<'a> {
 
     /// What `ctl status` would say, without a process for each time it is asked.
     pub(super) fn status(&self) -> Status {
-        let mut control = UnixStream::connect(self.server.control()).expect("the supervisor lives");
-        control.set_read_timeout(Some(wait::PATIENCE)).expect("a time-out can be set");
-        control.write_all(b"{\"command\":\"status\"}\n").expect("the supervisor lives");
-        let mut text = String::new();
-        control.read_to_string(&mut text).expect("the supervisor answers");
+        let text = self.ask("{\"command\":\"status\"}");
         let reply: Reply = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
         reply.ok.check();
         reply.ok
+    }
+
+    /// Gives an order, and notes whether it was obeyed: amid a storm it may not be.
+    pub(super) fn command(&self, order: &str) {
+        let text = self.ask(order);
+        let reply: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"));
+        let obeyed = reply.get("ok").is_some();
+        assert_ne!(obeyed, reply.get("error").is_some(), "{order}: {text}");
+        self.ledger.note_order(obeyed);
+    }
+
+    fn ask(&self, order: &str) -> String {
+        let mut control = UnixStream::connect(self.server.control()).expect("the supervisor lives");
+        control.set_read_timeout(Some(wait::PATIENCE)).expect("a time-out can be set");
+        control.write_all(format!("{order}\n").as_bytes()).expect("the supervisor lives");
+        let mut text = String::new();
+        control.read_to_string(&mut text).expect("the supervisor answers");
+        text
     }
 
     /// The pids of the workers that there are now.

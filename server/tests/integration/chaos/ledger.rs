@@ -96,6 +96,8 @@ pub(super) struct Ledger {
     deadly: Mutex<Vec<(u64, Duration)>>,
     open: AtomicUsize,
     most_open: AtomicUsize,
+    obeyed: AtomicUsize,
+    refused: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -130,6 +132,16 @@ impl Ledger {
     pub(super) fn end_deadly(&self, number: u64) {
         self.settle(number, Fate::Deadly);
         lock(&self.deadly).push((number, now()));
+    }
+
+    /// An order was obeyed, or not.
+    pub(super) fn note_order(&self, obeyed: bool) {
+        if obeyed { &self.obeyed } else { &self.refused }.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Orders that were obeyed, and others.
+    pub(super) fn orders(&self) -> [usize; 2] {
+        [&self.obeyed, &self.refused].map(|count| count.load(Ordering::Relaxed))
     }
 
     /// One more connection is open, until this is dropped.
@@ -228,9 +240,11 @@ fn only_a_death_at_the_right_time_in_the_right_place_explains_a_loss() {
         |pid, cause, earliest, latest| Death { pid, cause, earliest: seconds(earliest), latest: seconds(latest) };
     let worker = |pid, earliest, latest| vec![death(pid, Cause::Worker, earliest, latest)];
     let template = |pid| vec![death(pid, Cause::Template, 11, 11)];
-    let rows: [(&str, Option<i32>, Vec<Death>, bool, bool); 12] = [
-        ("nobody has died", None, vec![], false, false),
-        ("nobody has died", Some(7), vec![], true, false),
+    let nobody: Vec<Death> = Vec::new();
+    // (what, who had the request, who has died, did the server kill strays, is it explained)
+    let rows = [
+        ("nobody has died", None, nobody.clone(), false, false),
+        ("nobody has died", Some(7), nobody, true, false),
         ("somebody has, in time", None, worker(7, 11, 11), false, true),
         ("long before", None, worker(7, 8, 9), false, false),
         ("long after", None, worker(7, 13, 14), false, false),

@@ -87,6 +87,8 @@ fn outlasts_a_storm(shape: &Shape) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (seed, span) = (seed(), span() * shape.quarters / 4);
     let launch = Launch::new("storm:app").args(OPTIONS).args(shape.options);
+    let log = launch.folder().join(blows::ACCESS_LOG);
+    let launch = launch.arg("--access-log=common").arg("--access-log-file").arg(&log);
     let folders = Folders { journal: launch.folder().join("journal"), spool: launch.folder().join("spool") };
     for folder in [&folders.journal, &folders.spool] {
         std::fs::create_dir(folder).expect("a folder can be made");
@@ -108,6 +110,7 @@ fn outlasts_a_storm(shape: &Shape) {
             fates: field.ledger().fates(),
             verdict,
             counters: status.counters,
+            orders: field.ledger().orders(),
             worst_recovery: seen.worst_recovery,
         };
         (seen, totals)

@@ -38,6 +38,12 @@ const LOOP: Draw = |_| Blow::Ask(Kind::Loops);
 const ALLOCATE: Draw = |_| Blow::Ask(Kind::Allocates);
 const CONNECTIONS: Draw = |chance| Blow::Connections { count: chance.within(20, 100) };
 const LEAVE: Draw = |chance| Blow::Leave { count: chance.within(1, 10) };
+const SCALE: Draw = |chance| {
+    let least = chance.within(3, 5);
+    Blow::Scale { least, most: chance.within(least, 6) }
+};
+const RELOAD: Draw = |_| Blow::Reload;
+const ROTATE: Draw = |_| Blow::Rotate;
 
 /// What falls in a deadly round besides all of a gentle one.
 const DEADLY: &[Draw] = &[
@@ -54,8 +60,22 @@ const DEADLY: &[Draw] = &[
 ];
 
 /// What falls in every round.
-const GENTLE: &[Draw] =
-    &[STOP_WORKER, STOP_WORKER, STOP_WORKER, RAISE, BREAK, BREAK, LOOP, ALLOCATE, CONNECTIONS, LEAVE, LEAVE];
+const GENTLE: &[Draw] = &[
+    STOP_WORKER,
+    STOP_WORKER,
+    STOP_WORKER,
+    RAISE,
+    BREAK,
+    BREAK,
+    LOOP,
+    ALLOCATE,
+    CONNECTIONS,
+    LEAVE,
+    LEAVE,
+    SCALE,
+    RELOAD,
+    ROTATE,
+];
 
 /// The storm that this seed makes within `span`.
 pub(super) fn plan(seed: u64, span: Duration) -> Vec<Strike> {
@@ -141,7 +161,7 @@ fn every_kind_falls_in_a_deadly_round_and_no_process_ends_in_a_gentle_one() {
         let mut kinds: Vec<&str> = rounds[..deadly].iter().map(|strike| strike.blow.name()).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        assert_eq!(kinds.len(), 13, "{kinds:?}");
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
         assert_eq!(rounds[..deadly].iter().filter(|strike| strike.blow.is_deadly()).count(), DEADLY.len());
         assert!(!rounds[deadly..].iter().any(|strike| strike.blow.is_deadly()), "{rounds:?}");
     }

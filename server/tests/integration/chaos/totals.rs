@@ -14,6 +14,8 @@ pub(super) struct Totals {
     pub(super) fates: Vec<Fate>,
     pub(super) verdict: Verdict,
     pub(super) counters: Counters,
+    /// Orders that were obeyed, and others.
+    pub(super) orders: [usize; 2],
     /// The worst recovery.
     pub(super) worst_recovery: Duration,
 }
@@ -24,7 +26,7 @@ impl Totals {
         let of = |fate: Fate| self.fates.iter().filter(|other| **other == fate).count().to_string();
         let by = |cause: Cause| self.verdict.deaths.iter().filter(|death| death.cause == cause).count().to_string();
         let without_a_byte = self.verdict.losses.iter().filter(|loss| loss.broken == Broken::Nothing).count();
-        let Counters { spawned, retired, died, killed, template_restarts } = self.counters;
+        let Counters { spawned, retired, died, killed, template_restarts, reloads } = self.counters;
         let mut rows: Vec<(&str, String)> = vec![
             ("requests", self.fates.len().to_string()),
             ("  whole", of(Fate::Whole)),
@@ -45,7 +47,10 @@ impl Totals {
             ("  retired", retired.to_string()),
             ("  died", died.to_string()),
             ("  killed by the server", killed.to_string()),
-            ("templates", (1 + template_restarts).to_string()),
+            ("templates", (1 + template_restarts + reloads).to_string()),
+            ("reloads", reloads.to_string()),
+            ("orders obeyed", self.orders[0].to_string()),
+            ("orders refused", self.orders[1].to_string()),
             ("worst recovery", format!("{:.2?}", self.worst_recovery)),
             ("blows", fallen.len().to_string()),
         ];
