@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::belongings::{self, Belongings, await_same, without};
 use super::field::Field;
 use super::journal::Journal;
-use super::ledger::{Cause, Death, Fate, Loss, is_explained, now};
+use super::ledger::{Cause, Deadly, Death, Fate, Loss, is_explained, now};
 use super::watch::Seen;
 use crate::support::{Status, processes, wait};
 
@@ -133,9 +133,10 @@ pub(super) struct Verdict {
 pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status: &Status) -> Verdict {
     let (ledger, log) = (field.ledger(), field.server().log());
     let mut deaths = ledger.deaths();
-    for (number, latest) in ledger.deadly() {
+    for Deadly { number, ended, connections } in ledger.deadly() {
         if let (Some(earliest), Some(pid)) = (journal.deadly.get(&number), journal.inside.get(&number)) {
-            deaths.push(Death { pid: *pid, cause: Cause::Application, earliest: *earliest, latest });
+            let (cause, earliest, latest) = (Cause::Application, *earliest, ended);
+            deaths.push(Death { pid: *pid, cause, earliest, latest, connections });
         }
     }
     let strays = log.matches("could not report any more was killed").count();
@@ -150,7 +151,7 @@ pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status:
             "nothing explains {loss:?}, which was inside {inside:?}"
         );
     }
-    let bound = deaths.len() * ledger.most_open();
+    let bound: usize = deaths.iter().map(|death| death.connections).sum();
     assert!(losses.len() <= bound, "{} connections lost in {} deaths", losses.len(), deaths.len());
 
     for (number, fate) in ledger.fates().into_iter().enumerate() {

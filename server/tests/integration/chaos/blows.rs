@@ -146,11 +146,12 @@ fn chosen(pids: &[i32], pick: u64) -> Option<i32> {
 /// Kills these processes and waits until they are gone.
 fn kill(field: &Field<'_>, pids: impl IntoIterator<Item = i32>, cause: Cause) {
     let pids: Vec<i32> = pids.into_iter().collect();
-    let earliest = now();
+    let (before, earliest) = (field.ledger().count(), now());
     pids.iter().for_each(|pid| processes::send(*pid, Signal::SIGKILL));
     for pid in pids {
         wait::until_true("the end of a killed process", || processes::has_ended(pid));
-        field.ledger().bury(Death { pid, cause, earliest, latest: now() });
+        let connections = field.ledger().open_since(before);
+        field.ledger().bury(Death { pid, cause, earliest, latest: now(), connections });
     }
 }
 

@@ -64,6 +64,25 @@ pub(super) struct Death {
     pub(super) cause: Cause,
     pub(super) earliest: Duration,
     pub(super) latest: Duration,
+    /// Connections that were open at some time meanwhile: it can't have taken more along.
+    pub(super) connections: usize,
+}
+
+/// A request that was to end its process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadly {
+    pub(super) number: u64,
+    /// When its connection ended.
+    pub(super) ended: Duration,
+    /// Connections that were open at some time while it was.
+    pub(super) connections: usize,
+}
+
+/// How many connections there were when somebody looked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    open: usize,
+    opened: usize,
 }
 
 impl Death {
@@ -92,10 +111,10 @@ pub(super) struct Ledger {
     fates: Mutex<Vec<Fate>>,
     losses: Mutex<Vec<Loss>>,
     deaths: Mutex<Vec<Death>>,
-    /// Deadly requests: their number, and when their connection ended.
-    deadly: Mutex<Vec<(u64, Duration)>>,
+    deadly: Mutex<Vec<Deadly>>,
     open: AtomicUsize,
-    most_open: AtomicUsize,
+    /// Ever.
+    opened: AtomicUsize,
     obeyed: AtomicUsize,
     refused: AtomicUsize,
     over: AtomicBool,
@@ -129,9 +148,9 @@ impl Ledger {
     }
 
     /// The connection of a deadly request has ended.
-    pub(super) fn end_deadly(&self, number: u64) {
-        self.settle(number, Fate::Deadly);
-        lock(&self.deadly).push((number, now()));
+    pub(super) fn end_deadly(&self, deadly: Deadly) {
+        self.settle(deadly.number, Fate::Deadly);
+        lock(&self.deadly).push(deadly);
     }
 
     /// An order was obeyed, or not.
@@ -146,14 +165,21 @@ impl Ledger {
 
     /// One more connection is open, until this is dropped.
     pub(super) fn open(&self) -> Open<'_> {
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most_open.fetch_max(open, Ordering::Relaxed);
+        // In this order, so that `count`, which reads in the other one, may count it twice, but never misses it.
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.opened.fetch_add(1, Ordering::SeqCst);
         Open(&self.open)
     }
 
-    /// Connections that were open at once.
-    pub(super) fn most_open(&self) -> usize {
-        self.most_open.load(Ordering::Relaxed)
+    /// How many connections there are.
+    pub(super) fn count(&self) -> Count {
+        let opened = self.opened.load(Ordering::SeqCst);
+        Count { open: self.open.load(Ordering::SeqCst), opened }
+    }
+
+    /// Connections that were open then, or have been since.
+    pub(super) fn open_since(&self, then: Count) -> usize {
+        then.open + self.opened.load(Ordering::SeqCst) - then.opened
     }
 
     /// No further request is to be made.
@@ -191,8 +217,8 @@ impl Ledger {
         lock(&self.deaths).clone()
     }
 
-    /// Deadly requests: their number, and when their connection ended.
-    pub(super) fn deadly(&self) -> Vec<(u64, Duration)> {
+    /// The requests that were to end their process.
+    pub(super) fn deadly(&self) -> Vec<Deadly> {
         lock(&self.deadly).clone()
     }
 }
@@ -203,7 +229,7 @@ pub(super) struct Open<'a>(&'a AtomicUsize);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -236,8 +262,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn only_a_death_at_the_right_time_in_the_right_place_explains_a_loss() {
     let seconds = Duration::from_secs;
     let loss = Loss { numbers: vec![1], pid: None, since: seconds(10), at: seconds(12), broken: Broken::Nothing };
-    let death =
-        |pid, cause, earliest, latest| Death { pid, cause, earliest: seconds(earliest), latest: seconds(latest) };
+    let death = |pid, cause, earliest, latest| Death {
+        pid,
+        cause,
+        earliest: seconds(earliest),
+        latest: seconds(latest),
+        connections: 1,
+    };
     let worker = |pid, earliest, latest| vec![death(pid, Cause::Worker, earliest, latest)];
     let template = |pid| vec![death(pid, Cause::Template, 11, 11)];
     let nobody: Vec<Death> = Vec::new();

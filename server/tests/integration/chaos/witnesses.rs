@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::field::Field;
-use super::ledger::{Fate, Loss, Open, now};
+use super::ledger::{Count, Deadly, Fate, Loss, Open, now};
 use super::question::{Kind, LONGEST, Question};
 use super::storm::Chance;
 use crate::support::{Broken, Client, wait};
@@ -88,16 +88,18 @@ pub(super) struct Connection<'a> {
     client: Client,
     /// See [`Loss::since`].
     since: Duration,
+    /// When it was made.
+    others: Count,
     _open: Open<'a>,
 }
 
 impl<'a> Connection<'a> {
     /// A new one. The listener belongs to all processes, so nobody is ever refused.
     pub(super) fn open(field: &'a Field<'a>) -> Connection<'a> {
-        let since = now();
+        let (since, others) = (now(), field.ledger().count());
         let open = field.ledger().open();
         let client = Client::connect(field.server().address()).expect("no connection is refused");
-        Connection { field, client, since, _open: open }
+        Connection { field, client, since, others, _open: open }
     }
 
     /// Asks, all at once, and waits for the answers. False when the connection has ended.
@@ -160,7 +162,11 @@ impl<'a> Connection<'a> {
     fn lose(&self, questions: &[Question], pid: Option<i32>, broken: Broken) {
         let ledger = self.field.ledger();
         match questions {
-            [question] if question.kind.is_deadly() => ledger.end_deadly(question.number),
+            [question] if question.kind.is_deadly() => ledger.end_deadly(Deadly {
+                number: question.number,
+                ended: now(),
+                connections: ledger.open_since(self.others),
+            }),
             [question] if question.kind == Kind::Breaks => ledger.settle(question.number, Fate::CutAsAsked),
             _ => ledger.lose(Loss {
                 numbers: questions.iter().map(|question| question.number).collect(),
