@@ -120,7 +120,15 @@ impl Link {
 
     /// The next message and its descriptors; `None` when the other end is closed; `WouldBlock` when there is none yet.
     pub(crate) fn receive<M: for<'a> Deserialize<'a>>(&mut self) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
-        let (length, descriptors) = message::receive(self.socket.as_fd(), &mut self.buffer)?;
+        let received = match message::receive(self.socket.as_fd(), &mut self.buffer) {
+            // The kernel says once, and first, that the other end has gone with words of ours unread. What it had said
+            // before still waits behind that.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                message::receive(self.socket.as_fd(), &mut self.buffer)
+            }
+            received => received,
+        };
+        let (length, descriptors) = received?;
         if length == 0 {
             return Ok(None);
         }
@@ -174,6 +182,18 @@ mod tests {
         let silence = a.receive::<FromTemplate>().expect_err("nothing was sent");
         assert_eq!(silence.kind(), io::ErrorKind::WouldBlock);
         drop(b);
+        assert!(a.receive::<FromTemplate>().expect("closed").is_none());
+    }
+
+    #[test]
+    fn last_words_are_heard_also_from_an_end_that_died_with_orders_unread() {
+        let (a, b) = message::pair().expect("pair");
+        let (mut a, b) = (Link::new(a), Link::new(b));
+        b.send(&FromTemplate::Exited { slot: 1, generation: 5, ending: Ending::Exited(0) }, &[]).expect("send");
+        a.send(&ToTemplate::Spawn { slot: 1, generation: 6 }, &[]).expect("send");
+        drop(b);
+        let (message, _) = a.receive::<FromTemplate>().expect("what was said").expect("before the end");
+        assert!(matches!(message, FromTemplate::Exited { slot: 1, generation: 5, .. }));
         assert!(a.receive::<FromTemplate>().expect("closed").is_none());
     }
 }

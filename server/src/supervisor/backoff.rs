@@ -5,7 +5,8 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Doubles its pause with each failure in a row.
+/// Doubles its pause with each failure in a row. What fails within a pause was tried before it, and so is part of the same
+/// failure: ten workers that are killed at once say no more than one.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
@@ -14,8 +15,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// It failed at `now`; the pause that follows.
+    /// It failed at `now`; the pause that follows, or what is left of the one that is on.
     pub(super) fn failed(&mut self, now: Duration) -> Duration {
+        if let Some(until) = self.ends(now) {
+            return until - now;
+        }
         let pause = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures += 1;
         self.until = Some(now + pause);
@@ -50,9 +54,18 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_bound_and_start_over() {
         let mut backoff = Backoff::default();
-        let now = Duration::from_secs(5);
-        let pauses: Vec<u128> = (0..9).map(|_| backoff.failed(now).as_millis()).collect();
+        let mut now = Duration::from_secs(5);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            let pause = backoff.failed(now);
+            // Whatever else fails before the next try changes nothing.
+            assert_eq!(backoff.failed(now), pause);
+            assert_eq!(backoff.failed(now + pause / 4), pause - pause / 4);
+            pauses.push(pause.as_millis());
+            now += pause;
+        }
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        let now = now - Duration::from_secs(10);
         assert!(backoff.holds(now + Duration::from_secs(9)));
         assert!(!backoff.holds(now + Duration::from_secs(10)));
         assert!(!backoff.has_ended(now + Duration::from_secs(9)));

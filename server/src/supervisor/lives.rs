@@ -292,10 +292,7 @@ impl Supervisor {
         let Some(worker) = self.roster.release(slot, generation) else { return };
         let Worker { pid, retired, killed, was_ready, template, .. } = worker;
         self.take_over_tasks(slot, pid, tasks);
-        // A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the
-        // application made them.
-        let left = ending == Ending::Exited(0) && matches!(seen.phase, Published::Draining | Published::Dead);
-        if retired || killed || left {
+        if retired || killed || has_left(seen.phase, ending) {
             self.counters.retired += 1;
             if !killed {
                 tracing::debug!("worker {slot} (pid {pid}) has left");
@@ -372,10 +369,45 @@ pub(super) fn spawn_from(template: &Template, roster: &mut Roster, count: u32) {
     }
 }
 
+/// A worker that has had its requests leaves by itself, and says so before. Others end with 0 because the application made
+/// them. How one ended is not known if its template was killed between reaping and reporting it; what it has said is.
+fn has_left(said: Published, ending: Ending) -> bool {
+    match ending {
+        Ending::Exited(0) => matches!(said, Published::Draining | Published::Dead),
+        Ending::Unknown => said == Published::Dead,
+        Ending::Exited(_) | Ending::Signaled(_) => false,
+    }
+}
+
 /// Ends a worker that a dying template forked but could not report: nobody could ever ask it to leave.
 fn end_stray(pid: i32) {
     // It is our child now and not reaped, so the pid is still its own.
     if process::open(pid).is_ok_and(|pidfd| process::kill(pidfd.as_fd()).is_ok()) {
         tracing::warn!("a worker (pid {pid}) that the template could not report any more was killed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_left_has_not_died() {
+        let rows = [
+            (Published::Draining, Ending::Exited(0), true),
+            (Published::Dead, Ending::Exited(0), true),
+            // The application has called exit.
+            (Published::Ready, Ending::Exited(0), false),
+            (Published::Starting, Ending::Exited(0), false),
+            (Published::Draining, Ending::Exited(3), false),
+            (Published::Dead, Ending::Signaled(9), false),
+            // Nobody knows how, but it had served everybody.
+            (Published::Dead, Ending::Unknown, true),
+            (Published::Draining, Ending::Unknown, false),
+            (Published::Ready, Ending::Unknown, false),
+        ];
+        for (said, ending, left) in rows {
+            assert_eq!(has_left(said, ending), left, "{said:?}, {ending:?}");
+        }
     }
 }

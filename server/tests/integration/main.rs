@@ -4,6 +4,7 @@
 //! pass; upper bounds on times are generous because the machine may be busy.
 
 mod bottle;
+mod chaos;
 mod cli;
 mod django;
 mod falcon;

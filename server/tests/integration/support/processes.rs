@@ -74,6 +74,34 @@ pub(crate) fn status_field(pid: i32, field: &str) -> Option<String> {
     Some(line?.trim().to_owned())
 }
 
+/// The process and all its threads have ended, whether or not it was reaped.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    // A leader that has ended is a zombie also while its threads go on.
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat_field(pid, 3).is_none_or(|state| state == "X" || (state == "Z" && threads() <= 1))
+}
+
+/// When the process was born, by the system's clock: with the pid, what tells it from all others. `None`: it is gone.
+pub(crate) fn born(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// The processes that have ended and that `parent` has not reaped.
+pub(crate) fn zombies(parent: i32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").expect("/proc is there");
+    let pids = pids.filter_map(|process| process.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let parent = parent.to_string();
+    pids.filter(|pid| stat_field(*pid, 4).as_ref() == Some(&parent) && stat_field(*pid, 3).as_deref() == Some("Z"))
+        .collect()
+}
+
+/// A field of `/proc/PID/stat`, as proc_pid_stat(5) numbers those after the name: from 3 on.
+fn stat_field(pid: i32, number: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(number - 3).map(str::to_owned)
+}
+
 /// Memory that is the process's own, in bytes: what its sockets' buffers take is the kernel's and not in it.
 pub(crate) fn memory(pid: i32) -> u64 {
     let field = status_field(pid, "RssAnon").unwrap_or_else(|| panic!("process {pid} is gone"));

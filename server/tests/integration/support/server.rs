@@ -116,12 +116,13 @@ impl Server {
     /// The template's pid: the only process of ours whose parent is the supervisor, and that is no worker.
     pub(crate) fn template(&self) -> i32 {
         let workers = self.status().pids();
-        wait::until("a template", || {
-            let parent = self.pid().to_string();
-            self.processes()
-                .into_iter()
-                .find(|pid| !workers.contains(pid) && processes::status_field(*pid, "PPid").as_ref() == Some(&parent))
-        })
+        wait::until("a template", || self.children_of(self.pid()).into_iter().find(|pid| !workers.contains(pid)))
+    }
+
+    /// The living processes of this server whose parent is `parent`.
+    pub(crate) fn children_of(&self, parent: i32) -> Vec<i32> {
+        let parent = Some(parent.to_string());
+        self.processes().into_iter().filter(|pid| processes::status_field(*pid, "PPid") == parent).collect()
     }
 
     /// Every living process of this server.

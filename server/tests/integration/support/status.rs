@@ -44,6 +44,7 @@ pub(crate) struct Worker {
     pub(crate) threads: u32,
     pub(crate) requests: u64,
     pub(crate) errors: u64,
+    pub(crate) age_seconds: f64,
     pub(crate) tasks: Tasks,
 }
 

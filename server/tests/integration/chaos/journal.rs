@@ -1,0 +1,62 @@
+//! What the application has written down: which process had which request, and when one ended itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// One process's calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) pid: i32,
+    /// Its first call.
+    pub(super) opened: Duration,
+    pub(super) calls: u64,
+}
+
+/// All processes' calls.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub(super) parts: Vec<Part>,
+    /// Which process had a request.
+    pub(super) inside: BTreeMap<u64, i32>,
+    /// Requests that ended their process, and when.
+    pub(super) deadly: BTreeMap<u64, Duration>,
+}
+
+impl Journal {
+    /// Reads the folder. Panics when a request reached the application twice.
+    pub(super) fn read(folder: &Path) -> Journal {
+        let mut journal = Journal::default();
+        let mut twice = BTreeSet::new();
+        for file in fs::read_dir(folder).expect("the journal is there") {
+            let file = file.expect("the journal can be read");
+            let name = file.file_name().into_string().expect("a name is ASCII");
+            let (pid, opened) = name.split_once('-').expect("PID-TIME");
+            let pid: i32 = pid.parse().expect("a pid");
+            let opened = Duration::from_nanos(opened.parse().expect("nanoseconds"));
+            let mut calls = 0;
+            for line in fs::read_to_string(file.path()).expect("lines").lines() {
+                let (number, death) = line.split_once(" dies ").map_or((line, None), |(left, at)| (left, Some(at)));
+                let number = u64::from_str_radix(number, 16).expect("a number");
+                if let Some(at) = death {
+                    journal.deadly.insert(number, Duration::from_nanos(at.parse().expect("nanoseconds")));
+                    continue;
+                }
+                calls += 1;
+                if journal.inside.insert(number, pid).is_some() {
+                    twice.insert(number);
+                }
+            }
+            journal.parts.push(Part { pid, opened, calls });
+        }
+        assert!(twice.is_empty(), "these requests reached the application twice: {twice:?}");
+        journal
+    }
+
+    /// How many calls the process `pid` has had that was born after `not_before`.
+    pub(super) fn calls(&self, pid: i32, not_before: Duration) -> u64 {
+        let parts = self.parts.iter().filter(|part| part.pid == pid && part.opened >= not_before);
+        parts.map(|part| part.calls).sum()
+    }
+}
