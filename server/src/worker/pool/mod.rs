@@ -215,7 +215,7 @@ impl Pool {
                 Err(error) => tracing::error!("no monitor thread: {error}; long calls will hold up other connections"),
             }
         }
-        self.slot.set_phase(Phase::Ready);
+        self.slot.set_ready(clock::monotonic_ns());
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));
         self.slot.set_phase(Phase::Dead);
