@@ -336,7 +336,7 @@ impl Measuring<'_> {
             base: &ready.base,
             root: ready.server.pid(),
             generator: &session.pinning.generator,
-            cpus: self.circumstances.cpu_count(id.scenario),
+            server: self.circumstances.cpus(id.scenario),
             account: &ready.account,
             ticks_per_second: machine::ticks_per_second(),
             timeout_s: session.lengths.timeout_s,

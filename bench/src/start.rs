@@ -53,12 +53,12 @@ pub(crate) struct Ready {
 
 impl Circumstances<'_> {
     /// The CPUs of a server in `scenario`; empty: not pinned.
-    fn cpus(&self, scenario: Scenario) -> &[usize] {
+    pub(crate) fn cpus(&self, scenario: Scenario) -> &[usize] {
         if scenario.shares_cpus() { self.all_cpus } else { self.cpus }
     }
 
     /// How many these are.
-    pub(crate) fn cpu_count(&self, scenario: Scenario) -> usize {
+    fn cpu_count(&self, scenario: Scenario) -> usize {
         if scenario.shares_cpus() { self.all_cpus.len().max(1) } else { self.cpu_count }
     }
 

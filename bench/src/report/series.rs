@@ -71,7 +71,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                     _ => None,
                 })
             };
-            let end = stages::end(&stepped.stages);
+            let end = stages::end(stepped.stages);
             let first = step().next();
             Ok(Series {
                 name: entrant.name.clone(),

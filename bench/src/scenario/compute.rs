@@ -1,14 +1,16 @@
 //! Computing calls: how many processes a server has for them, and how many threads.
 //!
-//! The server may use every CPU of the machine here; the generator, which has little to do, shares one of them, and says
-//! itself whether it was held up.
+//! The server may use every CPU of the machine here, and so may the generator, which has little to do: the scheduler
+//! finds it the one that is free. It says itself whether it was held up all the same.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use loadgen::{Arrivals, Load};
 use serde::{Deserialize, Serialize};
 
 use super::{Pace, Subject, Watched};
+use crate::machine;
 use crate::observe::tree;
 
 /// How long and how hard.
@@ -60,8 +62,20 @@ pub(crate) struct Observation {
 /// # Errors
 /// The load generator's reason, in a sentence.
 pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
+    // A thread of its own, which everything below inherits its CPUs from.
+    let everywhere = || {
+        if !subject.server.is_empty() {
+            machine::confine(subject.server).map_err(|error| format!("the generator's CPUs: {error}"))?;
+        }
+        load(Subject { generator: &[], ..subject }, settings)
+    };
+    thread::scope(|scope| scope.spawn(everywhere).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
+
+fn load(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
     let at_rest = tree::most_threads(&tree::members(subject.root));
-    let rate = settings.rate(subject.cpus);
+    let cpus = subject.server.len().max(1);
+    let rate = settings.rate(cpus);
     let plan = |seconds, seed| {
         let stages = vec![Pace { seconds, rate }.into()];
         subject.plan(&settings.path, Load::Open { stages, arrivals: Arrivals::Poisson, seed })
@@ -70,7 +84,7 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let before = ticks(subject.root);
     let load = subject.watched(&plan(settings.measured_s, 2)?)?;
     let shares = shares(&before, &ticks(subject.root), subject.ticks_per_second);
-    Ok(Observation { cpus: subject.cpus, at_rest, load, shares })
+    Ok(Observation { cpus, at_rest, load, shares })
 }
 
 /// Clock ticks that each process of the tree has used itself; by pid and start time, which name it for good.

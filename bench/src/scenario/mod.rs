@@ -328,8 +328,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) root: i32,
     /// CPUs of the generator's threads; empty: not pinned.
     pub(crate) generator: &'a [usize],
-    /// How many CPUs the server may use.
-    pub(crate) cpus: usize,
+    /// The server's CPUs; empty: not pinned.
+    pub(crate) server: &'a [usize],
     /// The command that asks the server for its workers; empty where it has none.
     pub(crate) account: &'a [String],
     pub(crate) ticks_per_second: f64,

@@ -82,7 +82,7 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
             (
                 "Calls that compute",
                 format!(
-                    "GET {}, a handler that uses {} ms of CPU, in an open loop with Poisson arrivals, the same for all: {} s, in which the server finds its size, then {} s that are measured, at a rate that needs {} % of all CPUs. The server is not pinned here and may use every CPU; the generator, whose work is small, stays on its own and is held up where the server takes that one too, which its own verdict would say.",
+                    "GET {}, a handler that uses {} ms of CPU, in an open loop with Poisson arrivals, the same for all: {} s, in which the server finds its size, then {} s that are measured, at a rate that needs {} % of all CPUs. Neither server nor generator is kept to CPUs of its own here: the server may use every one, and the generator, whose work is small, has the one that is free; where it was held up, its own verdict says so.",
                     s.path,
                     s.call_ms,
                     s.settle_s,
