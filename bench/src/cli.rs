@@ -92,8 +92,8 @@ pub(crate) struct SessionArguments {
     /// process-manager: one and a half), figures without intervals
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Start each contender so many times for each scenario, whatever the scenario's own number is; intervals need 3,
-    /// and more starts narrow them
+    /// Start each contender so many times for each scenario but search, whatever the scenario's own number is; intervals
+    /// need 3, and more starts narrow them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) starts: Option<u32>,
     /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept

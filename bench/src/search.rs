@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn the_best_lose_nothing_and_are_fast() {
         let found = |rows: &[(&str, u64, u64)]| rows.iter().map(|(n, f, p)| ((*n).to_owned(), *f, *p)).collect();
-        let rows: [(&[(&str, u64, u64)], usize, &[&str]); 4] = [
+        // (name, failures, p99), how many are wanted, who they are
+        type Row<'a> = (&'a [(&'a str, u64, u64)], usize, &'a [&'a str]);
+        let rows: [Row<'_>; 4] = [
             (&[("a", 0, 300), ("b", 0, 200), ("c", 0, 250)], 2, &["b", "c"]),
             // Fast because most were refused is not fast.
             (&[("a", 9, 1), ("b", 0, 900)], 1, &["b"]),
