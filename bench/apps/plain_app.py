@@ -67,6 +67,14 @@ def spin(environ, start_response, milliseconds):
     return answer(start_response, b"spun")
 
 
+def burn(environ, start_response, milliseconds):
+    """Uses so much of the CPU, however long it takes to get it: others may have it meanwhile."""
+    until = time.thread_time() + milliseconds / 1000
+    while time.thread_time() < until:
+        pass
+    return answer(start_response, b"burnt")
+
+
 def compute(environ, start_response, rounds):
     """A fixed amount of work on the CPU."""
     total = 0
@@ -93,6 +101,7 @@ ROUTES = {
     "file": file,
     "sleep": sleep,
     "spin": spin,
+    "burn": burn,
     "compute": compute,
     "about": about,
 }

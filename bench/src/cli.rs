@@ -33,7 +33,7 @@ pub(crate) enum Command {
     /// Run chosen scenarios with chosen contenders
     #[command(after_help = EXIT_CODES)]
     Run {
-        /// Scenarios, see `bench list`; request-path stands for all of that group [default: steady step]
+        /// Scenarios, see `bench list`; request-path and process-manager stand for all of theirs [default: steady step]
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
         /// A contender, see `bench list`; may be repeated [default: those that the list marks]
@@ -88,12 +88,12 @@ pub(crate) struct SimulateArguments {
 /// Options of a session.
 #[derive(Debug, Args)]
 pub(crate) struct SessionArguments {
-    /// Shorter stages and one start per contender: at most a minute (request-path: two and a half), figures without
-    /// intervals
+    /// Shorter stages and one start per contender: at most a minute (request-path: two and a half;
+    /// process-manager: one and a half), figures without intervals
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Start each contender so many times for each scenario, whatever the scenario's own number is; intervals need 3,
-    /// and more starts narrow them
+    /// Start each contender so many times for each scenario but search, whatever the scenario's own number is; intervals
+    /// need 3, and more starts narrow them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) starts: Option<u32>,
     /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept

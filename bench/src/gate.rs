@@ -66,11 +66,13 @@ fn download(length: usize) -> Expected {
 fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
     let plain = || get("/", TEXT, "Hello, World!");
     match scenario {
-        Scenario::Steady | Scenario::Step | Scenario::Flask => vec![
-            get("/", HTML, "Hello, World!"),
-            get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),
-            get("/sleep50", HTML, "slept"),
-        ],
+        Scenario::Steady | Scenario::Step | Scenario::Flask | Scenario::Burst | Scenario::Spawn | Scenario::Memory => {
+            vec![
+                get("/", HTML, "Hello, World!"),
+                get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),
+                get("/sleep50", HTML, "slept"),
+            ]
+        }
         Scenario::Hello | Scenario::Syscalls | Scenario::Idle => vec![plain()],
         Scenario::Bodies => {
             let bodies = &lengths.request_path.bodies;
@@ -81,6 +83,8 @@ fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
             vec![Expected { body: Body::File(length), ..get("/file", BYTES, "") }]
         }
         Scenario::Isolation => vec![plain(), get("/sleep/1", TEXT, "slept"), get("/spin/1", TEXT, "spun")],
+        Scenario::Compute => vec![get("/burn/5", TEXT, "burnt")],
+        Scenario::Search | Scenario::Mixed => vec![get("/burn/2", TEXT, "burnt"), get("/sleep/200", TEXT, "slept")],
         Scenario::Threads => vec![get("/sleep/50", TEXT, "slept"), get("/compute/20000", TEXT, "199990000")],
     }
 }

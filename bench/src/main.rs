@@ -3,7 +3,8 @@
 //! ```text
 //! cli ─▶ session ─▶ start ─▶ contender (what to start)     ─▶ results (raw data, as it happens)
 //!                     │       process   (how it is started and stopped), probe, gate
-//!                     └─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
+//!                     ├─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
+//!                     └─────▶ search    (which of many sizes go on)
 //!                             floor (a contender of our own)
 //!        report ◀── results (nothing else): figures, tables, pictures, html
 //!
@@ -28,6 +29,7 @@ mod progress;
 mod report;
 mod results;
 mod scenario;
+mod search;
 mod session;
 mod simulate;
 mod stage;
@@ -123,7 +125,9 @@ fn shown(path: &Path) -> String {
 
 fn list() -> Result<(), Failure> {
     let places = session::places(&Workspace::find()?);
-    println!("scenarios (* in the default comparison; the others together are request-path):");
+    println!(
+        "scenarios (* in the default comparison; of the others, those up to idle together are request-path, the rest process-manager):"
+    );
     for scenario in Scenario::ALL {
         let mark = if scenario.is_comparison() { '*' } else { ' ' };
         println!("{mark} {:<20} {}", scenario.name(), scenario.about());

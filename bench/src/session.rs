@@ -14,6 +14,7 @@ use crate::results::calendar;
 use crate::results::schema::{Outcome, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
 use crate::scenario::{Lengths, Scenario, Subject, file};
+use crate::search;
 use crate::stage::Stage;
 use crate::start::Circumstances;
 use crate::stats::Generator;
@@ -66,13 +67,15 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
         scratch: prepared.stage.path(),
         cpus: &pinning.server,
         cpu_count: pinning.server_cpus(),
+        all_cpus: if pinning.server.is_empty() { &[] } else { &cpus },
         lengths: &lengths,
         environment: &prepared.environment,
     };
 
     let mut entrants = Vec::new();
     let mut present = Vec::new();
-    for contender in &wish.contenders {
+    let contenders = search::expanded(&wish.contenders, &lengths.process_manager.mixed);
+    for contender in &contenders {
         let refused = prepared.refused.iter().find(|(name, _)| *name == contender.name);
         let missing = match refused {
             Some((_, reason)) => Some(reason.clone()),
@@ -96,7 +99,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let started = calendar::now();
     let seed = wish.seed.unwrap_or(started);
     let machine = Machine::here(cpus.len());
-    let session = Session {
+    let mut session = Session {
         schema: SCHEMA,
         started: calendar::timestamp(started),
         quick: wish.quick,
@@ -106,7 +109,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
             None => "cargo build --release -p smarthttpd".into(),
             Some(_) => "a binary given with --smarthttpd".into(),
         },
-        order: order(&wish.scenarios, &present, &lengths, seed),
+        order: order(&before_the_search_ends(&wish.scenarios), &present, &lengths, seed),
         lengths: lengths.clone(),
         contenders: entrants,
         pinning: pinning.clone(),
@@ -127,7 +130,21 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
             return Err(Failure::Prepare { what: "pinning the generator".into(), reason: error.to_string() });
         }
     }
-    measure(&session, &present, &circumstances, &probe, &store, wish.retries)?;
+    let measuring = Measuring { circumstances: &circumstances, probe: &probe, store: &store, retries: wish.retries };
+    let runs = measuring.runs(&session, &session.order, &present)?;
+    let rest = after_the_search(&wish.scenarios);
+    if !rest.is_empty() {
+        let best = search::best(&runs, lengths.process_manager.mixed.finalists);
+        let finalists: Vec<&Contender> =
+            present.iter().copied().filter(|c| !search::is_sized(c) || best.contains(&c.name)).collect();
+        let order = order(&rest, &finalists, &lengths, seed);
+        session.order.extend(order.iter().cloned());
+        for entrant in session.contenders.iter_mut().filter(|e| search::is_beaten(e, &best)) {
+            entrant.scenarios.retain(|scenario| !rest.contains(scenario));
+        }
+        store.write_json("session.json", &session)?;
+        measuring.runs(&session, &order, &present)?;
+    }
     Ok(store)
 }
 
@@ -139,6 +156,16 @@ struct Prepared {
     environment: Vec<(&'static str, String)>,
     /// Contenders whose package could not be installed, and why.
     refused: Vec<(String, String)>,
+}
+
+/// The scenarios whose contenders are known at the start.
+fn before_the_search_ends(scenarios: &[Scenario]) -> Vec<Scenario> {
+    scenarios.iter().copied().filter(|scenario| *scenario != Scenario::Mixed).collect()
+}
+
+/// The scenarios in which those take part that came out best of the search.
+fn after_the_search(scenarios: &[Scenario]) -> Vec<Scenario> {
+    scenarios.iter().copied().filter(|scenario| *scenario == Scenario::Mixed).collect()
 }
 
 /// Builds and installs what the contenders need.
@@ -244,74 +271,80 @@ fn order(scenarios: &[Scenario], contenders: &[&Contender], lengths: &Lengths, s
     order
 }
 
-fn measure(
-    session: &Session,
-    contenders: &[&Contender],
-    circumstances: &Circumstances<'_>,
-    probe: &Probe,
-    store: &Store,
+/// What every run of a session needs.
+struct Measuring<'a> {
+    circumstances: &'a Circumstances<'a>,
+    probe: &'a Probe,
+    store: &'a Store,
+    /// How often an INVALID run is made again.
     retries: u32,
-) -> Result<(), Failure> {
-    let estimate = |id: &RunId| session.lengths.seconds(id.scenario) + AROUND;
-    let mut progress = Progress::begin(session.order.iter().map(estimate).sum());
-    let total = session.order.len();
-    for (number, id) in (1..).zip(&session.order) {
-        let Some(contender) = contenders.iter().find(|c| c.name == id.contender) else {
-            continue;
-        };
-        progress.step(&format!(
-            "{number}/{total} {} · {} · start {}",
-            id.scenario.name(),
-            contender.title,
-            id.replicate
-        ));
+}
+
+impl Measuring<'_> {
+    /// Makes the runs of `order` and stores each.
+    fn runs(&self, session: &Session, order: &[RunId], contenders: &[&Contender]) -> Result<Vec<Run>, Failure> {
+        let estimate = |id: &RunId| session.lengths.seconds(id.scenario) + AROUND;
+        let mut progress = Progress::begin(order.iter().map(estimate).sum());
+        let total = order.len();
+        let mut runs = Vec::new();
+        for (number, id) in (1..).zip(order) {
+            let Some(contender) = contenders.iter().find(|c| c.name == id.contender) else {
+                continue;
+            };
+            progress.step(&format!(
+                "{number}/{total} {} · {} · start {}",
+                id.scenario.name(),
+                contender.title,
+                id.replicate
+            ));
+            runs.push(self.run(session, id, contender, &progress)?);
+            progress.done(estimate(id));
+        }
+        progress.end();
+        Ok(runs)
+    }
+
+    /// Makes one run, again where it is INVALID and that may help, and stores it.
+    fn run(&self, session: &Session, id: &RunId, contender: &Contender, progress: &Progress) -> Result<Run, Failure> {
         let mut invalid = Vec::new();
         loop {
             let started = calendar::timestamp(calendar::now());
-            let outcome = match observe(session, id, invalid.len(), contender, circumstances, probe) {
+            let outcome = match self.observe(session, id, invalid.len(), contender) {
                 Ok(outcome) => outcome,
                 Err(reason) => {
                     progress.note(&format!("{}: {reason}", id.label()));
-                    Outcome::Failed { reason: without_places(&reason, circumstances) }
+                    Outcome::Failed { reason: without_places(&reason, self.circumstances) }
                 }
             };
             let run = Run { schema: SCHEMA, id: id.clone(), started, invalid: invalid.clone(), outcome };
             let reasons = run.outcome.invalid();
-            if !run.outcome.failed_for_the_generator() || invalid.len() >= retries as usize {
-                store.write_run(&run)?;
-                break;
+            if !run.outcome.failed_for_the_generator() || invalid.len() >= self.retries as usize {
+                self.store.write_run(&run)?;
+                return Ok(run);
             }
             progress.note(&format!("{} is INVALID and made again: {}", id.label(), reasons.join("; ")));
-            store.write_attempt(&run)?;
+            self.store.write_attempt(&run)?;
             invalid.push(reasons.join("; "));
         }
-        progress.done(estimate(id));
     }
-    progress.end();
-    Ok(())
-}
 
-/// One attempt at a run, after so many `earlier` ones, whose scratch folders are still there.
-fn observe(
-    session: &Session,
-    id: &RunId,
-    earlier: usize,
-    contender: &Contender,
-    circumstances: &Circumstances<'_>,
-    probe: &Probe,
-) -> Result<Outcome, String> {
-    let scratch = if earlier == 0 { id.label() } else { format!("{}-again-{earlier}", id.label()) };
-    let ready = circumstances.start(contender, id.scenario, &scratch, probe)?;
-    let subject = Subject {
-        base: &ready.base,
-        root: ready.server.pid(),
-        generator: &session.pinning.generator,
-        ticks_per_second: machine::ticks_per_second(),
-        timeout_s: session.lengths.timeout_s,
-        scratch: &ready.scratch,
-    };
-    let observation = id.scenario.observe(subject, &session.lengths)?;
-    Ok(Outcome::Measured { about: ready.about, observation, ending: ready.server.stop() })
+    /// One attempt at a run, after so many `earlier` ones, whose scratch folders are still there.
+    fn observe(&self, session: &Session, id: &RunId, earlier: usize, contender: &Contender) -> Result<Outcome, String> {
+        let scratch = if earlier == 0 { id.label() } else { format!("{}-again-{earlier}", id.label()) };
+        let ready = self.circumstances.start(contender, id.scenario, &scratch, self.probe)?;
+        let subject = Subject {
+            base: &ready.base,
+            root: ready.server.pid(),
+            generator: &session.pinning.generator,
+            server: self.circumstances.cpus(id.scenario),
+            account: &ready.account,
+            ticks_per_second: machine::ticks_per_second(),
+            timeout_s: session.lengths.timeout_s,
+            scratch: &ready.scratch,
+        };
+        let observation = id.scenario.observe(subject, &session.lengths)?;
+        Ok(Outcome::Measured { about: ready.about, observation, ending: ready.server.stop() })
+    }
 }
 
 /// A reason as the results tell it: a log's tail may name folders of this machine.

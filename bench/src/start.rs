@@ -31,6 +31,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) cpus: &'a [usize],
     /// How many CPUs that are.
     pub(crate) cpu_count: usize,
+    /// Every CPU, for the scenarios in which the server may use them all; empty: not pinned.
+    pub(crate) all_cpus: &'a [usize],
     pub(crate) lengths: &'a Lengths,
     /// What the application needs to know, see `bench/apps`.
     pub(crate) environment: &'a [(&'static str, String)],
@@ -45,16 +47,33 @@ pub(crate) struct Ready {
     pub(crate) scratch: PathBuf,
     /// What the application says that it runs on.
     pub(crate) about: BTreeMap<String, String>,
+    /// The command that has it tell of its workers; empty where it has none.
+    pub(crate) account: Vec<String>,
 }
 
 impl Circumstances<'_> {
+    /// The CPUs of a server in `scenario`; empty: not pinned.
+    pub(crate) fn cpus(&self, scenario: Scenario) -> &[usize] {
+        if scenario.shares_cpus() { self.all_cpus } else { self.cpus }
+    }
+
+    /// How many these are.
+    fn cpu_count(&self, scenario: Scenario) -> usize {
+        if scenario.shares_cpus() { self.all_cpus.len().max(1) } else { self.cpu_count }
+    }
+
     fn places(&self, contender: &Contender) -> Places {
         let places = match contender.packages {
             Packages::Venv => self.places.clone(),
             Packages::ModWsgi => self.published.clone(),
         };
         match contender.workers {
-            Some(workers) => places.with_value("workers", &workers.on(self.cpu_count)),
+            // A contender of its own where all CPUs are the server's: its command is told once.
+            Some(workers) => {
+                let scenarios = contender.scenarios.iter();
+                let least = scenarios.map(|scenario| self.cpu_count(*scenario)).min().unwrap_or(self.cpu_count);
+                places.with_value("workers", &workers.on(least))
+            }
             None => places,
         }
     }
@@ -131,7 +150,7 @@ impl Circumstances<'_> {
             command: &command,
             folder: &scratch,
             log: scratch.join("log"),
-            cpus: self.cpus,
+            cpus: self.cpus(scenario),
             environment: self.environment,
         })?;
         let port = match (free, &contender.port_after) {
@@ -147,7 +166,8 @@ impl Circumstances<'_> {
         })?;
         let about = gate::pass(probe, &base, scenario, self.lengths)
             .map_err(|reason| format!("{}: {reason}", contender.title))?;
-        Ok(Ready { server, base, scratch, about })
+        let account = contender.account.iter().map(|word| places.fill(word)).collect::<Result<_, _>>()?;
+        Ok(Ready { server, base, scratch, about, account })
     }
 }
 

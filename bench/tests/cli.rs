@@ -53,7 +53,8 @@ fn the_list_names_everything() {
     assert_eq!(done.code, 0, "{}", done.err);
     let names = ["steady", "step", "smarthttpd-adaptive", "apache-prefork", "gunicorn-sync"];
     let path = ["hello", "syscalls", "idle", "request-path", "smarthttpd-one", "bjoern", "floor", "nginx-static"];
-    for name in names.into_iter().chain(path) {
+    let manager = ["burst", "mixed", "memory", "process-manager", "smarthttpd-sized", "uwsgi-busyness"];
+    for name in names.into_iter().chain(path).chain(manager) {
         assert!(done.out.contains(name), "{}", done.out);
     }
 }

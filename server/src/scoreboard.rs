@@ -56,6 +56,8 @@ enum Word {
     TasksDone,
     TasksFailed,
     TasksDropped,
+    // Written once, at the end of that line.
+    ReadyAt,
     // The worker's last line: what rarely changes.
     Worn = 4 * LINE as isize,
     TimedOut,
@@ -209,6 +211,8 @@ pub(crate) struct Seen {
     pub(crate) timed_out: u64,
     /// Since when one call keeps the lock that all of its calls need, on the monotonic clock; 0: none does.
     pub(crate) locked_out_ns: u64,
+    /// When it was ready to serve, on the monotonic clock; `None` before.
+    pub(crate) ready_at_ns: Option<u64>,
 }
 
 impl Seen {
@@ -223,6 +227,11 @@ impl Seen {
     /// Time since the worker was asked for.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_nanos(clock::monotonic_ns().saturating_sub(self.spawned_at_ns))
+    }
+
+    /// Time from asking for the worker until it was ready to serve.
+    pub(crate) fn birth(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.ready_at_ns?.saturating_sub(self.spawned_at_ns)))
     }
 }
 
@@ -331,6 +340,12 @@ impl Slot {
     /// Worker: publishes a phase that is already true.
     pub(crate) fn set_phase(self, phase: Phase) {
         self.words[Word::Phase as usize].store(phase.word(), Ordering::Release);
+    }
+
+    /// Worker: serves from now on.
+    pub(crate) fn set_ready(self, now_ns: u64) {
+        self.store(Word::ReadyAt, now_ns);
+        self.set_phase(Phase::Ready);
     }
 
     /// Where the worker is in its life.
@@ -485,6 +500,7 @@ impl Slot {
             worn: self.load(Word::Worn) != 0,
             timed_out: self.load(Word::TimedOut),
             locked_out_ns: self.load(Word::LockedOut),
+            ready_at_ns: Some(self.load(Word::ReadyAt)).filter(|at| *at > 0),
         }
     }
 }
@@ -526,6 +542,19 @@ mod tests {
         let seen = board.slot(0).look();
         assert_eq!((seen.phase, seen.connections), (Phase::Starting, 0));
         assert!(!board.slot(0).kill_pending());
+    }
+
+    #[test]
+    fn a_birth_lasts_from_the_order_until_the_worker_serves() {
+        let (_fd, board) = board(1);
+        let slot = board.slot(0);
+        slot.begin(1, 1000);
+        assert_eq!(slot.look().birth(), None);
+        slot.set_ready(4500);
+        let seen = slot.look();
+        assert_eq!((seen.phase, seen.birth()), (Phase::Ready, Some(Duration::from_nanos(3500))));
+        slot.begin(2, 9000);
+        assert_eq!(slot.look().birth(), None, "the next life has its own");
     }
 
     #[test]

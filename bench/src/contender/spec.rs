@@ -20,6 +20,9 @@ pub(crate) struct Contender {
     pub(crate) title: String,
     /// Whether it takes part in its scenarios when no contender is named.
     pub(crate) default: bool,
+    /// Scenarios in which it does so whatever `default` says.
+    #[serde(default)]
+    pub(crate) default_in: Vec<Scenario>,
     /// The scenarios that it can take part in; without them, those of the default comparison.
     #[serde(default = "Scenario::comparison")]
     pub(crate) scenarios: Vec<Scenario>,
@@ -36,6 +39,10 @@ pub(crate) struct Contender {
     /// The value of `{workers}`.
     #[serde(default)]
     pub(crate) workers: Option<Workers>,
+    /// It stands for one contender per size, a number of workers with a number of threads, see [`Contender::sized`]:
+    /// all are in the search, and the best of them in the scenario that the search is for.
+    #[serde(default)]
+    pub(crate) grid: bool,
     /// Program and arguments.
     pub(crate) command: Vec<String>,
     /// The file (beside this one) whose text, filled in, becomes `{config}`.
@@ -44,6 +51,9 @@ pub(crate) struct Contender {
     /// The server chooses its port and prints it behind this text; without it the harness finds a free one.
     #[serde(default)]
     pub(crate) port_after: Option<String>,
+    /// The command that has the server tell of its workers, as JSON with the names of `smarthttpd ctl status --json`.
+    #[serde(default)]
+    pub(crate) account: Vec<String>,
     #[serde(default)]
     pub(crate) needs: Vec<Need>,
     #[serde(default)]
@@ -132,13 +142,24 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
             able.join(", ")
         )));
     }
-    Ok(all
-        .into_iter()
-        .filter(|c| if names.is_empty() { c.default && !idle(c) } else { names.contains(&c.name) })
-        .collect())
+    let wanted =
+        |c: &Contender| (c.default && !idle(c)) || c.default_in.iter().any(|scenario| scenarios.contains(scenario));
+    Ok(all.into_iter().filter(|c| if names.is_empty() { wanted(c) } else { names.contains(&c.name) }).collect())
 }
 
 impl Contender {
+    /// The one of these workers and threads that a grid stands for.
+    pub(crate) fn sized(&self, workers: u32, threads: u32) -> Self {
+        let mut one = self.clone();
+        one.grid = false;
+        one.name = format!("{}-{workers}x{threads}", self.name);
+        one.title = format!("{} {workers} × {threads}", self.title);
+        for word in &mut one.command {
+            *word = word.replace("{workers}", &workers.to_string()).replace("{threads}", &threads.to_string());
+        }
+        one
+    }
+
     /// The template of its configuration file.
     pub(crate) fn config_template(&self) -> Option<&'static str> {
         let wanted = self.config.as_deref()?;
@@ -168,11 +189,23 @@ mod tests {
             let mut texts = contender.command.join(" ");
             texts.push_str(contender.config_template().unwrap_or_default());
             assert_ne!(texts.contains("{port}"), contender.port_after.is_some(), "{name}");
-            assert_eq!(texts.contains("{workers}"), contender.workers.is_some(), "{name}");
+            assert_eq!(texts.contains("{workers}"), contender.workers.is_some() || contender.grid, "{name}");
+            assert_eq!(texts.contains("{threads}"), contender.grid, "{name}");
+            let in_default = contender.default_in.iter().all(|scenario| contender.scenarios.contains(scenario));
+            assert!(in_default, "{name}");
         }
         let mut orders: Vec<u32> = all.iter().map(|c| c.order).collect();
         orders.dedup();
         assert_eq!(orders.len(), all.len(), "two contenders with the same place");
+    }
+
+    #[test]
+    fn a_grid_stands_for_many() {
+        let grid = all().unwrap().into_iter().find(|contender| contender.grid).unwrap();
+        let one = grid.sized(2, 16);
+        assert_eq!((one.name, one.grid), (format!("{}-2x16", grid.name), false));
+        let command = one.command.join(" ");
+        assert!(command.contains("--workers 2 --threads 16"), "{command}");
     }
 
     #[test]
@@ -186,6 +219,10 @@ mod tests {
             ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-sync"]
         );
         assert_eq!(default(&[Scenario::File]), ["smarthttpd-one", "nginx-static"]);
+        assert_eq!(
+            default(&[Scenario::Burst]),
+            ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-gthread", "uwsgi-busyness"]
+        );
         assert_eq!(default(&[Scenario::Threads]), ["smarthttpd-one"]);
         let one = chosen(&["gunicorn-gthread".into()], &comparison).unwrap();
         assert_eq!(one[0].title, "gunicorn gthread");

@@ -3,9 +3,9 @@
 use hdrhistogram::Histogram;
 use loadgen::Distribution;
 
-use super::metrics::{Terms, stages_end};
+use super::metrics::stages;
 use crate::results::schema::{Outcome, Run, Session};
-use crate::scenario::Observation;
+use crate::scenario::{Observation, Pace, Scenario};
 
 /// A contender's curves; those of scenarios in which it was not measured are empty.
 pub(crate) struct Series {
@@ -23,11 +23,31 @@ pub(crate) struct Series {
     pub(crate) workers: Vec<(f64, f64)>,
 }
 
+/// The step whose course is drawn: that of the comparison, or else the one with the longer end.
+pub(crate) struct Stepped<'a> {
+    pub(crate) scenario: Scenario,
+    pub(crate) stages: &'a [Pace],
+    pub(crate) objective_ms: f64,
+}
+
+impl<'a> Stepped<'a> {
+    pub(crate) fn of(session: &'a Session) -> Self {
+        let has_step = session.order.iter().any(|id| id.scenario == Scenario::Step);
+        let (scenario, settings) = if has_step {
+            (Scenario::Step, &session.lengths.step)
+        } else {
+            (Scenario::Burst, &session.lengths.process_manager.burst)
+        };
+        Self { scenario, stages: &settings.stages, objective_ms: settings.objective_ms }
+    }
+}
+
 /// One per contender, in the session's order.
 ///
 /// # Errors
 /// A damaged histogram.
 pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, String> {
+    let stepped = Stepped::of(session);
     session
         .contenders
         .iter()
@@ -46,12 +66,12 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
             };
             let step = || {
                 observations().filter_map(|observation| match observation {
-                    Observation::Step(step) => Some(&step.step),
+                    Observation::Step(step) if stepped.scenario == Scenario::Step => Some(&step.step),
+                    Observation::Burst(step) if stepped.scenario == Scenario::Burst => Some(&step.step),
                     _ => None,
                 })
             };
-            let terms = Terms { lengths: &session.lengths, managers: entrant.managers };
-            let end = stages_end(&terms);
+            let end = stages::end(stepped.stages);
             let first = step().next();
             Ok(Series {
                 name: entrant.name.clone(),
@@ -78,7 +98,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                         .samples
                         .iter()
                         .filter(|sample| sample.at <= end)
-                        .map(|s| (s.at, f64::from(s.processes.saturating_sub(terms.managers))))
+                        .map(|s| (s.at, f64::from(s.processes.saturating_sub(entrant.managers))))
                         .collect()
                 }),
             })

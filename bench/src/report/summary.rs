@@ -20,7 +20,7 @@ pub(crate) struct Summary {
     /// Judged in the default comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<Claim>,
-    /// Those of the request path that this session looked at.
+    /// Those that this session looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<Target>,
     /// Contenders that are not installed, and how to install them.
@@ -213,8 +213,7 @@ fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant)
         match metric.read(&terms, observation) {
             Ok(reading) => {
                 readings.values.push(reading);
-                let invalid = metric.part.of(observation).is_some_and(|watched| !watched.load.is_valid());
-                readings.invalid += u32::from(invalid);
+                readings.invalid += u32::from(!metric.is_valid(observation));
             }
             Err(why) => reason = why,
         }

@@ -1,4 +1,5 @@
-//! The targets of the request path: what it is meant to reach, and whether it did in this session.
+//! The targets of the request path and of the process manager: what they are meant to reach, and whether they did in
+//! this session.
 //!
 //! A target against another server is judged by the interval of the ratio over server starts; one by itself by every
 //! single start or, where the starts differ, by the interval of their mean. Where that decides nothing, the target is
@@ -8,10 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{self, number};
 use super::summary::{Figure, Summary};
+use crate::scenario::Group;
+use crate::search;
 use crate::stats::{self, Ratio};
 
-/// Ours, whose targets they are.
-const OURS: &str = "smarthttpd-one";
+/// Ours, whose targets they are: of the request path, and of the process manager.
+const ONE: &str = "smarthttpd-one";
+const ADAPTIVE: &str = "smarthttpd-adaptive";
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,44 +66,59 @@ enum Wanted {
     AtMostTimes(f64, &'static [&'static str]),
     /// At least this many times that of the better of these contenders (the higher figure).
     AtLeastTimes(f64, &'static [&'static str]),
+    /// At most this many times that of the best fixed size (the lowest figure).
+    AtMostTimesBestSize(f64),
     AtMost(f64),
     Between(f64, f64),
 }
 
-/// Every target: a figure's id, and what is wanted of it.
-const TARGETS: &[(&str, Wanted)] = &[
-    ("hello_cpu", Wanted::AtMostTimes(0.85, &["bjoern", "fastpysgi"])),
-    ("hello_p50", Wanted::AtMostTimes(1.15, &["floor"])),
-    ("flask_cpu", Wanted::AtMostTimes(0.97, &["bjoern"])),
-    ("small_up_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
-    ("large_up_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
-    ("small_down_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
-    ("large_down_per_cpu", Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
-    ("file_rate", Wanted::AtLeastTimes(0.9, &["nginx-static"])),
-    ("calls", Wanted::AtMost(2.2)),
-    ("calls_traced", Wanted::AtMost(2.2)),
-    ("blocked_p99", Wanted::AtMost(5.0)),
+/// Every target: a figure's id, whose figure is meant, and what is wanted of it.
+const TARGETS: &[(&str, &str, Wanted)] = &[
+    ("hello_cpu", ONE, Wanted::AtMostTimes(0.85, &["bjoern", "fastpysgi"])),
+    ("hello_p50", ONE, Wanted::AtMostTimes(1.15, &["floor"])),
+    ("flask_cpu", ONE, Wanted::AtMostTimes(0.97, &["bjoern"])),
+    ("small_up_per_cpu", ONE, Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("large_up_per_cpu", ONE, Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("small_down_per_cpu", ONE, Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("large_down_per_cpu", ONE, Wanted::AtLeastTimes(1.0, &["bjoern", "granian"])),
+    ("file_rate", ONE, Wanted::AtLeastTimes(0.9, &["nginx-static"])),
+    ("calls", ONE, Wanted::AtMost(2.2)),
+    ("calls_traced", ONE, Wanted::AtMost(2.2)),
+    ("blocked_p99", ONE, Wanted::AtMost(5.0)),
     // The call takes a second: who waited for it would have waited about that long.
-    ("spinning_longest", Wanted::AtMost(500.0)),
-    ("accepting_longest", Wanted::AtMost(500.0)),
-    ("computing_threads", Wanted::Between(0.0, 1.0)),
+    ("spinning_longest", ONE, Wanted::AtMost(500.0)),
+    ("accepting_longest", ONE, Wanted::AtMost(500.0)),
+    ("computing_threads", ONE, Wanted::Between(0.0, 1.0)),
     // 400/s × 50 ms keep 20 calls in progress; about 25 threads carry them.
-    ("blocking_threads", Wanted::Between(19.0, 31.0)),
-    ("idle_memory", Wanted::AtMost(4.0)),
+    ("blocking_threads", ONE, Wanted::Between(19.0, 31.0)),
+    ("idle_memory", ONE, Wanted::AtMost(4.0)),
     // A clock tick more or less in five seconds is 2 ms/s.
-    ("idle_cpu", Wanted::AtMost(2.1)),
-    ("busy_p50_ratio", Wanted::AtMost(1.1)),
-    ("busy_p99_ratio", Wanted::AtMost(1.25)),
+    ("idle_cpu", ONE, Wanted::AtMost(2.1)),
+    ("busy_p50_ratio", ONE, Wanted::AtMost(1.1)),
+    ("busy_p99_ratio", ONE, Wanted::AtMost(1.25)),
+    ("manager_burst_p99", ADAPTIVE, Wanted::AtMost(100.0)),
+    // The seconds of the burst are looked at one by one: only the first may be a bad one.
+    ("manager_recovery", ADAPTIVE, Wanted::AtMost(1.0)),
+    ("manager_worker_seconds", ADAPTIVE, Wanted::AtMostTimes(0.2, &["apache-prefork"])),
+    ("manager_settling", ADAPTIVE, Wanted::AtMost(10.0)),
+    ("manager_turns", ADAPTIVE, Wanted::AtMost(1.0)),
+    ("compute_workers", ADAPTIVE, Wanted::Between(1.0, 1.0)),
+    // A worker has one thread for calls when it is at rest, so that it may have two.
+    ("compute_threads", ADAPTIVE, Wanted::Between(0.0, 1.0)),
+    ("mixed_p99", ADAPTIVE, Wanted::AtMostTimesBestSize(1.1)),
+    ("spawn_p99", "smarthttpd-spawning", Wanted::AtMost(10.0)),
+    ("memory_fresh", "smarthttpd-shrinking", Wanted::AtMost(3.0)),
+    ("memory_used", "smarthttpd-shrinking", Wanted::AtMost(3.0)),
 ];
 
 /// Judges every target whose figure is in one of the tables.
 pub(crate) fn judge(summary: &Summary, seed: u64) -> Vec<Target> {
     TARGETS
         .iter()
-        .filter_map(|(id, wanted)| {
+        .filter_map(|(id, of, wanted)| {
             let (table, row) =
                 summary.tables.iter().find_map(|table| Some((table, table.rows.iter().find(|row| row.id == *id)?)))?;
-            let ours = summary.figure(id, OURS)?;
+            let ours = summary.figure(id, of)?;
             let mut target = Target {
                 id: (*id).into(),
                 figure: format!("{}: {}", table.scenario.name(), row.label),
@@ -119,10 +138,28 @@ pub(crate) fn judge(summary: &Summary, seed: u64) -> Vec<Target> {
                         rivals.iter().filter_map(|name| Some((*name, summary.figure(id, name)?))).collect();
                     against(&mut target, ours, &figures, lower, *factor, (&row.unit, seed));
                 }
+                Wanted::AtMostTimesBestSize(factor) => {
+                    let sizes = table.contenders.iter().zip(&row.figures);
+                    let figures: Vec<(&str, &Figure)> = sizes
+                        .filter(|(column, _)| column.name.starts_with(search::GRID))
+                        .map(|(column, figure)| (column.name.as_str(), figure))
+                        .collect();
+                    against(&mut target, ours, &figures, true, *factor, (&row.unit, seed));
+                }
             }
             Some(target)
         })
         .collect()
+}
+
+/// Of what these are the targets, in words.
+pub(crate) fn of_what(summary: &Summary) -> &'static str {
+    let has = |group| summary.tables.iter().any(|table| table.scenario.group() == group);
+    match (has(Group::RequestPath), has(Group::ProcessManager)) {
+        (true, true) => "the request path and the process manager",
+        (false, true) => "the process manager",
+        _ => "the request path",
+    }
 }
 
 /// What is wanted, in words.
@@ -135,6 +172,7 @@ fn told(wanted: Wanted, unit: &str) -> String {
     match wanted {
         Wanted::AtMostTimes(factor, rivals) => times("≤", factor, rivals),
         Wanted::AtLeastTimes(factor, rivals) => times("≥", factor, rivals),
+        Wanted::AtMostTimesBestSize(factor) => format!("≤ {} × the best fixed size", number(factor)),
         Wanted::AtMost(most) => format!("≤ {}{unit}", number(most)),
         Wanted::Between(least, most) => format!("{} to {}{unit}", number(least), number(most)),
     }
@@ -142,8 +180,8 @@ fn told(wanted: Wanted, unit: &str) -> String {
 
 /// Judges a target by itself: every start within the bounds, or the whole interval of the mean.
 fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64, seed: u64) {
-    let (replicates, invalid) = match ours {
-        Figure::Measured { replicates, invalid, .. } => (replicates, *invalid),
+    let (replicates, invalid, beyond) = match ours {
+        Figure::Measured { replicates, invalid, beyond, .. } => (replicates, *invalid, *beyond),
         Figure::NotMeasured { reason } => {
             target.because = reason.clone();
             return;
@@ -155,6 +193,9 @@ fn alone(target: &mut Target, ours: &Figure, least: f64, most: f64, seed: u64) {
         (Verdict::Undecided, format!("{invalid} of {all} runs INVALID"))
     } else if all < stats::FEWEST {
         (Verdict::Undecided, format!("{within} of {all} within, and {} starts are needed", stats::FEWEST))
+    } else if beyond && within > 0 {
+        // Some are only bounds: what is below the line now may have gone above it.
+        (Verdict::Undecided, "a run ended before it happened".into())
     } else if within == all {
         (Verdict::Met, String::new())
     } else if within == 0 {
@@ -268,11 +309,11 @@ mod tests {
     #[test]
     fn targets_name_what_there_is() {
         let contenders = spec::all().unwrap();
-        for (id, wanted) in TARGETS {
+        for (id, of, wanted) in TARGETS {
             let metric = metrics::all().find(|metric| metric.id == *id).unwrap_or_else(|| panic!("no figure {id}"));
             let takes_part =
                 |name: &str| contenders.iter().any(|c| c.name == name && c.scenarios.contains(&metric.part.scenario()));
-            assert!(takes_part(OURS), "{id}");
+            assert!(takes_part(of), "{id}");
             if let Wanted::AtMostTimes(_, rivals) | Wanted::AtLeastTimes(_, rivals) = wanted {
                 assert!(rivals.iter().all(|name| takes_part(name)), "{id}: {rivals:?}");
             }
@@ -298,6 +339,27 @@ mod tests {
         for (ours, expected) in rows {
             let mut target = blank();
             alone(&mut target, &ours, 0.0, 2.2, 1);
+            assert_eq!(target.verdict, expected, "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_below_the_line_decides_nothing() {
+        let bounds = |replicates: &[f64]| Figure::Measured {
+            value: replicates[0],
+            beyond: true,
+            replicates: replicates.to_vec(),
+            invalid: 0,
+            ratio: None,
+        };
+        let rows = [
+            (bounds(&[3.0, 3.0, 3.0]), Verdict::Undecided),
+            (bounds(&[2.0, 12.0, 12.0]), Verdict::Undecided),
+            (bounds(&[12.0, 12.0, 12.0]), Verdict::Missed),
+        ];
+        for (ours, expected) in rows {
+            let mut target = blank();
+            alone(&mut target, &ours, f64::NEG_INFINITY, 10.0, 1);
             assert_eq!(target.verdict, expected, "{ours:?}");
         }
     }
@@ -333,6 +395,7 @@ mod tests {
     fn what_is_wanted_is_told() {
         assert_eq!(told(Wanted::AtMostTimes(0.85, &["a", "b"]), "µs"), "≤ 0.850 × the better of a, b");
         assert_eq!(told(Wanted::AtLeastTimes(0.9, &["a"]), "MiB"), "≥ 0.900 × a");
+        assert_eq!(told(Wanted::AtMostTimesBestSize(1.1), "ms"), "≤ 1.10 × the best fixed size");
         assert_eq!(told(Wanted::AtMost(2.2), ""), "≤ 2.20");
         assert_eq!(told(Wanted::Between(19.0, 31.0), ""), "19 to 31");
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::format;
 use super::summary::{Figure, Summary, Table};
-use super::targets::Target;
+use super::targets::{self, Target};
 
 /// Behind a figure with INVALID runs among its replicates.
 const INVALID: &str = " !";
@@ -27,7 +27,7 @@ pub(crate) fn tables(summary: &Summary) -> String {
         };
     }
     if !summary.targets.is_empty() {
-        let _ = writeln!(text, "targets of the request path:\n{}", targets(&summary.targets));
+        let _ = writeln!(text, "targets of {}:\n{}", targets::of_what(summary), targets(&summary.targets));
     }
     for (what, lines) in [("missing", &summary.missing), ("failed", &summary.failures), ("warning", &summary.warnings)]
     {

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scenario, bodies, calls, file, idle, isolation, small, steady, step, threads};
+use super::{
+    Scenario, bodies, calls, compute, file, idle, isolation, memory, mixed, small, spawn, steady, step, threads,
+};
 
 /// Lengths and loads of a session, all in the results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub(crate) struct Lengths {
     /// Absent from folders that are older than these scenarios, which have no run of them.
     #[serde(default)]
     pub(crate) request_path: RequestPath,
+    /// The same.
+    #[serde(default)]
+    pub(crate) process_manager: ProcessManager,
 }
 
 /// Those of the request path.
@@ -50,21 +55,53 @@ impl RequestPath {
     }
 }
 
+/// Those of the process manager.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ProcessManager {
+    pub(crate) burst: step::Settings,
+    pub(crate) compute: compute::Settings,
+    /// Of the search as well.
+    pub(crate) mixed: mixed::Settings,
+    pub(crate) spawn: spawn::Settings,
+    pub(crate) memory: memory::Settings,
+}
+
+impl Default for ProcessManager {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
+impl ProcessManager {
+    fn of(quick: bool) -> Self {
+        Self {
+            burst: step::Settings::with_end(quick),
+            compute: compute::Settings::of(quick),
+            mixed: mixed::Settings::of(quick),
+            spawn: spawn::Settings::of(quick),
+            memory: memory::Settings::of(quick),
+        }
+    }
+}
+
 impl Lengths {
     /// Those of a full session (the comparison: at most four minutes for four contenders; the request path: at most a
-    /// quarter of an hour) or of a quick one (at most one minute; two and a half).
+    /// quarter of an hour; the process manager: twelve minutes) or of a quick one (at most one minute; two and a half;
+    /// one and a half).
     pub(crate) fn of(quick: bool) -> Self {
         Self {
             timeout_s: if quick { 2.0 } else { 6.0 },
             steady: steady::Settings::of(quick),
             step: step::Settings::of(quick),
             request_path: RequestPath::of(quick),
+            process_manager: ProcessManager::of(quick),
         }
     }
 
     /// How often each contender is started for `scenario`.
     pub(crate) fn replicates(&self, scenario: Scenario) -> u32 {
         let path = &self.request_path;
+        let manager = &self.process_manager;
         match scenario {
             Scenario::Steady => self.steady.replicates,
             Scenario::Step => self.step.replicates,
@@ -75,12 +112,20 @@ impl Lengths {
             Scenario::Isolation => path.isolation.replicates,
             Scenario::Threads => path.threads.replicates,
             Scenario::Idle => path.idle.replicates,
+            Scenario::Burst => manager.burst.replicates,
+            Scenario::Compute => manager.compute.replicates,
+            // What it is for is made sure of by `mixed`.
+            Scenario::Search => 1,
+            Scenario::Mixed => manager.mixed.replicates,
+            Scenario::Spawn => manager.spawn.replicates,
+            Scenario::Memory => manager.memory.replicates,
         }
     }
 
-    /// Makes it `starts` for every scenario.
+    /// Makes it `starts` for every scenario but the search.
     pub(crate) fn start_each(&mut self, starts: u32) {
         let path = &mut self.request_path;
+        let manager = &mut self.process_manager;
         for replicates in [
             &mut self.steady.replicates,
             &mut self.step.replicates,
@@ -91,6 +136,11 @@ impl Lengths {
             &mut path.isolation.replicates,
             &mut path.threads.replicates,
             &mut path.idle.replicates,
+            &mut manager.burst.replicates,
+            &mut manager.compute.replicates,
+            &mut manager.mixed.replicates,
+            &mut manager.spawn.replicates,
+            &mut manager.memory.replicates,
         ] {
             *replicates = starts;
         }
@@ -99,9 +149,10 @@ impl Lengths {
     /// Seconds of load in one run of `scenario`.
     pub(crate) fn seconds(&self, scenario: Scenario) -> f64 {
         let path = &self.request_path;
+        let manager = &self.process_manager;
         match scenario {
             Scenario::Steady => self.steady.seconds(),
-            Scenario::Step => self.step.stages.iter().map(|stage| stage.seconds).sum(),
+            Scenario::Step => self.step.seconds(),
             Scenario::Hello | Scenario::Flask => path.small.seconds(),
             Scenario::Bodies => path.bodies.seconds(),
             Scenario::File => path.file.seconds(),
@@ -109,6 +160,12 @@ impl Lengths {
             Scenario::Isolation => path.isolation.seconds(),
             Scenario::Threads => path.threads.seconds(),
             Scenario::Idle => path.idle.seconds(),
+            Scenario::Burst => manager.burst.seconds(),
+            Scenario::Compute => manager.compute.seconds(),
+            Scenario::Search => manager.mixed.search_seconds(),
+            Scenario::Mixed => manager.mixed.seconds(),
+            Scenario::Spawn => manager.spawn.seconds(),
+            Scenario::Memory => manager.memory.seconds(),
         }
     }
 }
@@ -126,7 +183,16 @@ mod tests {
         scenarios
             .iter()
             .map(|scenario| {
-                let runs = contenders.iter().filter(|c| c.scenarios.contains(scenario)).count();
+                let mixed = &lengths.process_manager.mixed;
+                let runs: usize = contenders
+                    .iter()
+                    .filter(|c| c.scenarios.contains(scenario))
+                    .map(|contender| match (contender.grid, scenario) {
+                        (true, Scenario::Mixed) => mixed.finalists,
+                        (true, _) => mixed.workers.len() * mixed.threads.len(),
+                        (false, _) => 1,
+                    })
+                    .sum();
                 runs as f64 * f64::from(lengths.replicates(*scenario)) * (lengths.seconds(*scenario) + 1.7)
             })
             .sum()
@@ -138,8 +204,10 @@ mod tests {
         let rows = [
             (&Scenario::ALL[..2], true, 54.0),
             (&Scenario::ALL[..2], false, 212.0),
-            (&Scenario::ALL[2..], true, 140.0),
-            (&Scenario::ALL[2..], false, 820.0),
+            (&Scenario::ALL[2..10], true, 140.0),
+            (&Scenario::ALL[2..10], false, 820.0),
+            (&Scenario::ALL[10..], true, 90.0),
+            (&Scenario::ALL[10..], false, 720.0),
         ];
         for (scenarios, quick, most) in rows {
             let total = total(scenarios, quick);
@@ -151,13 +219,15 @@ mod tests {
     fn a_number_of_starts_is_that_of_every_scenario() {
         let mut lengths = Lengths::of(true);
         lengths.start_each(9);
-        assert_eq!(Scenario::ALL.map(|scenario| lengths.replicates(scenario)), Scenario::ALL.map(|_| 9));
+        let expected = |scenario| if scenario == Scenario::Search { 1 } else { 9 };
+        assert_eq!(Scenario::ALL.map(|scenario| lengths.replicates(scenario)), Scenario::ALL.map(expected));
     }
 
     #[test]
-    fn older_folders_have_no_lengths_of_the_request_path() {
+    fn older_folders_have_no_lengths_of_later_scenarios() {
         let mut json = serde_json::to_value(Lengths::of(true)).unwrap();
         json.as_object_mut().unwrap().remove("request_path");
+        json.as_object_mut().unwrap().remove("process_manager");
         assert!(serde_json::from_value::<Lengths>(json).is_ok());
     }
 }

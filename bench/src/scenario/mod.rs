@@ -1,16 +1,22 @@
 //! What is done to a running server, and what is observed meanwhile. Raw observations only: `report` computes.
 //!
 //! A scenario knows the server's address and its tree's root, never which server it is. Two of them are the default
-//! comparison; the others, the *request path*, are run on request and look at one worker from several sides.
+//! comparison; the others are run on request: the *request path* looks at one worker from several sides, the *process
+//! manager* at how many processes and threads there are.
 
+mod account;
 pub(crate) mod bodies;
 pub(crate) mod calls;
+pub(crate) mod compute;
 mod crowd;
 pub(crate) mod file;
 pub(crate) mod idle;
 pub(crate) mod isolation;
 pub(crate) mod lengths;
+pub(crate) mod memory;
+pub(crate) mod mixed;
 pub(crate) mod small;
+pub(crate) mod spawn;
 pub(crate) mod steady;
 pub(crate) mod step;
 pub(crate) mod threads;
@@ -40,6 +46,12 @@ pub(crate) enum Scenario {
     Isolation,
     Threads,
     Idle,
+    Burst,
+    Compute,
+    Search,
+    Mixed,
+    Spawn,
+    Memory,
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -59,11 +71,27 @@ impl Application {
     }
 }
 
-/// The name that stands for every scenario of the request path.
-const REQUEST_PATH: &str = "request-path";
+/// Scenarios that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Comparison,
+    RequestPath,
+    ProcessManager,
+}
+
+impl Group {
+    /// What the command line calls all of its scenarios; the default comparison is what runs without a name.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Comparison => None,
+            Self::RequestPath => Some("request-path"),
+            Self::ProcessManager => Some("process-manager"),
+        }
+    }
+}
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Steady,
         Self::Step,
         Self::Hello,
@@ -74,6 +102,12 @@ impl Scenario {
         Self::Isolation,
         Self::Threads,
         Self::Idle,
+        Self::Burst,
+        Self::Compute,
+        Self::Search,
+        Self::Mixed,
+        Self::Spawn,
+        Self::Memory,
     ];
 
     /// What the command line calls it.
@@ -89,6 +123,12 @@ impl Scenario {
             Self::Isolation => "isolation",
             Self::Threads => "threads",
             Self::Idle => "idle",
+            Self::Burst => "burst",
+            Self::Compute => "compute",
+            Self::Search => "search",
+            Self::Mixed => "mixed",
+            Self::Spawn => "spawn",
+            Self::Memory => "memory",
         }
     }
 
@@ -109,12 +149,43 @@ impl Scenario {
             Self::Isolation => "how long others wait while one call blocks, or computes, for a second",
             Self::Threads => "how many threads one worker has for calls that compute, and for calls that block",
             Self::Idle => "thousands of idle connections: their memory and CPU, and a busy one among them",
+            Self::Burst => {
+                "step with a longer end: how many processes come and go, and what becomes of them afterwards"
+            }
+            Self::Compute => "calls of 5 ms of CPU at 70 % of all CPUs: processes and threads that bear them",
+            Self::Search => "fixed sizes, workers × threads, under the load of mixed: which are the best",
+            Self::Mixed => "of ten calls nine compute 2 ms and one blocks 200 ms: p99 beside the best fixed sizes",
+            Self::Spawn => "workers are killed: time from the order to replace one until it can serve",
+            Self::Memory => "what one more idle worker costs, before and after its first request",
         }
     }
 
-    /// Whether it is part of the default comparison; the others are the request path.
+    /// What it belongs to.
+    pub(crate) fn group(self) -> Group {
+        match self {
+            Self::Steady | Self::Step => Group::Comparison,
+            Self::Hello
+            | Self::Flask
+            | Self::Bodies
+            | Self::File
+            | Self::Syscalls
+            | Self::Isolation
+            | Self::Threads
+            | Self::Idle => Group::RequestPath,
+            Self::Burst | Self::Compute | Self::Search | Self::Mixed | Self::Spawn | Self::Memory => {
+                Group::ProcessManager
+            }
+        }
+    }
+
+    /// Whether it is part of the default comparison.
     pub(crate) fn is_comparison(self) -> bool {
-        matches!(self, Self::Steady | Self::Step)
+        self.group() == Group::Comparison
+    }
+
+    /// Whether the server may use every CPU, also the generator's.
+    pub(crate) fn shares_cpus(self) -> bool {
+        self == Self::Compute
     }
 
     /// The scenarios of the default comparison.
@@ -125,32 +196,40 @@ impl Scenario {
     /// What has to be served.
     pub(crate) fn application(self) -> Application {
         match self {
-            Self::Steady | Self::Step | Self::Flask => Application::Flask,
-            Self::Hello | Self::Bodies | Self::File | Self::Syscalls | Self::Isolation | Self::Threads | Self::Idle => {
-                Application::Plain
-            }
+            Self::Steady | Self::Step | Self::Flask | Self::Burst | Self::Spawn | Self::Memory => Application::Flask,
+            Self::Hello
+            | Self::Bodies
+            | Self::File
+            | Self::Syscalls
+            | Self::Isolation
+            | Self::Threads
+            | Self::Idle
+            | Self::Compute
+            | Self::Search
+            | Self::Mixed => Application::Plain,
         }
     }
 
     /// The scenarios of these names, or of the group that a name stands for; those of the default comparison when there
-    /// is no name.
+    /// is no name. Whoever asks for `mixed` needs the search before it.
     ///
     /// # Errors
     /// A name that is not known.
     pub(crate) fn chosen(names: &[String]) -> Result<Vec<Self>, Failure> {
-        let named =
-            |scenario: Self, name: &str| name == scenario.name() || (name == REQUEST_PATH && !scenario.is_comparison());
+        let named = |scenario: Self, name: &str| name == scenario.name() || scenario.group().name() == Some(name);
         if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
             let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
             return Err(Failure::Usage(format!(
-                "unknown scenario {unknown:?}; known are {}, and {REQUEST_PATH} for all but the first two",
+                "unknown scenario {unknown:?}; known are {}, and the groups request-path and process-manager",
                 known.join(", ")
             )));
         }
         if names.is_empty() {
             return Ok(Self::comparison());
         }
-        Ok(Self::ALL.into_iter().filter(|scenario| names.iter().any(|name| named(*scenario, name))).collect())
+        let asked = |scenario: Self| names.iter().any(|name| named(scenario, name));
+        let needed = |scenario: Self| scenario == Self::Search && asked(Self::Mixed);
+        Ok(Self::ALL.into_iter().filter(|scenario| asked(*scenario) || needed(*scenario)).collect())
     }
 
     /// Carries it out against a server that is ready for it.
@@ -159,6 +238,7 @@ impl Scenario {
     /// The load generator's reason, or another tool's, in a sentence.
     pub(crate) fn observe(self, subject: Subject<'_>, lengths: &Lengths) -> Result<Observation, String> {
         let path = &lengths.request_path;
+        let manager = &lengths.process_manager;
         Ok(match self {
             Self::Steady => Observation::Steady(Box::new(steady::run(subject, &lengths.steady)?)),
             Self::Step => Observation::Step(Box::new(step::run(subject, &lengths.step)?)),
@@ -170,6 +250,12 @@ impl Scenario {
             Self::Isolation => Observation::Isolation(Box::new(isolation::run(subject, &path.isolation)?)),
             Self::Threads => Observation::Threads(Box::new(threads::run(subject, &path.threads)?)),
             Self::Idle => Observation::Idle(Box::new(idle::run(subject, &path.idle)?)),
+            Self::Burst => Observation::Burst(Box::new(step::run(subject, &manager.burst)?)),
+            Self::Compute => Observation::Compute(Box::new(compute::run(subject, &manager.compute)?)),
+            Self::Search => Observation::Search(Box::new(mixed::search(subject, &manager.mixed)?)),
+            Self::Mixed => Observation::Mixed(Box::new(mixed::run(subject, &manager.mixed)?)),
+            Self::Spawn => Observation::Spawn(Box::new(spawn::run(subject, &manager.spawn)?)),
+            Self::Memory => Observation::Memory(Box::new(memory::run(subject, &manager.memory)?)),
         })
     }
 }
@@ -188,6 +274,12 @@ pub(crate) enum Observation {
     Isolation(Box<isolation::Observation>),
     Threads(Box<threads::Observation>),
     Idle(Box<idle::Observation>),
+    Burst(Box<step::Observation>),
+    Compute(Box<compute::Observation>),
+    Search(Box<mixed::Observation>),
+    Mixed(Box<mixed::Observation>),
+    Spawn(Box<spawn::Observation>),
+    Memory(Box<memory::Observation>),
 }
 
 impl Observation {
@@ -195,7 +287,7 @@ impl Observation {
     pub(crate) fn loads(&self) -> Vec<(&'static str, &Watched)> {
         match self {
             Self::Steady(steady) => vec![("closed loop", &steady.closed), ("equal load", &steady.paced)],
-            Self::Step(step) => vec![("step", &step.step)],
+            Self::Step(step) | Self::Burst(step) => vec![("step", &step.step)],
             Self::Hello(small) | Self::Flask(small) => {
                 vec![("many connections", &small.many), ("one connection", &small.one)]
             }
@@ -217,6 +309,12 @@ impl Observation {
             Self::Idle(idle) => {
                 vec![("alone", &idle.alone), ("among idle connections", &idle.among), ("alone again", &idle.after)]
             }
+            Self::Compute(compute) => vec![("computing", &compute.load)],
+            Self::Search(mixed) | Self::Mixed(mixed) => {
+                vec![("calls that compute", &mixed.short), ("calls that block", &mixed.blocking)]
+            }
+            // No load: the server's own doings.
+            Self::Spawn(_) | Self::Memory(_) => Vec::new(),
         }
     }
 }
@@ -230,6 +328,10 @@ pub(crate) struct Subject<'a> {
     pub(crate) root: i32,
     /// CPUs of the generator's threads; empty: not pinned.
     pub(crate) generator: &'a [usize],
+    /// The server's CPUs; empty: not pinned.
+    pub(crate) server: &'a [usize],
+    /// The command that asks the server for its workers; empty where it has none.
+    pub(crate) account: &'a [String],
     pub(crate) ticks_per_second: f64,
     /// Longest wait for an answer, in seconds.
     pub(crate) timeout_s: f64,
@@ -308,11 +410,13 @@ mod tests {
         assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step]);
         // The order is ours, whatever was asked first.
         assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
-        assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..]);
+        assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..10]);
+        assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..]);
         // A member of a group that was asked for is in it once.
-        assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..]);
+        assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..10]);
+        assert_eq!(chosen(&["mixed"]).unwrap(), [Scenario::Search, Scenario::Mixed]);
         let error = chosen(&["spike"]).unwrap_err().to_string();
         assert!(error.starts_with("unknown scenario \"spike\"; known are steady, step, hello, "), "{error}");
-        assert!(error.ends_with("and request-path for all but the first two"), "{error}");
+        assert!(error.ends_with("and the groups request-path and process-manager"), "{error}");
     }
 }

@@ -29,6 +29,23 @@ impl Settings {
             objective_ms: 100.0,
         }
     }
+
+    /// Longer after the burst, so that it shows when the last process that came for it has left, and with as many starts
+    /// as an interval needs.
+    pub(crate) fn with_end(quick: bool) -> Self {
+        let (replicates, lengths) = if quick { (1, [1.0, 2.5, 3.0]) } else { (3, [2.0, 10.0, 12.0]) };
+        let mut settings = Self::of(quick);
+        settings.replicates = replicates;
+        for (stage, seconds) in settings.stages.iter_mut().zip(lengths) {
+            stage.seconds = seconds;
+        }
+        settings
+    }
+
+    /// Seconds of load in one run.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.seconds).sum()
+    }
 }
 
 /// What one run observed.

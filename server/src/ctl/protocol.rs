@@ -209,6 +209,8 @@ pub(crate) struct Worker {
     pub(crate) errors: u64,
     /// Since it was forked.
     pub(crate) age_seconds: f64,
+    /// From the order to start it until it could serve, in milliseconds; `None` before.
+    pub(crate) ready_ms: Option<f64>,
     /// Resident memory, where known.
     pub(crate) rss_bytes: Option<u64>,
     /// Mean time in the application per request, in milliseconds; `None` before the first.

@@ -20,6 +20,7 @@ pub(super) fn sample() -> Status {
         requests: 10_500,
         errors: 2,
         age_seconds: 185.0,
+        ready_ms: Some(4.5),
         rss_bytes: Some(32_000_000),
         mean_ms: Some(50.5),
         tasks: Tasks::default(),
@@ -35,6 +36,7 @@ pub(super) fn sample() -> Status {
         threads: 1,
         requests: 0,
         errors: 0,
+        ready_ms: None,
         rss_bytes: None,
         mean_ms: None,
         ..worker

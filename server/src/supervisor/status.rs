@@ -82,6 +82,7 @@ pub(super) fn workers(roster: &Roster, rows: &[Row]) -> Vec<protocol::Worker> {
                 requests,
                 errors: seen.errors,
                 age_seconds: view.age.as_secs_f64(),
+                ready_ms: seen.birth().map(|birth| birth.as_secs_f64() * 1e3),
                 rss_bytes: resident_bytes(pid),
                 mean_ms: (requests > 0).then(|| seen.wall.as_secs_f64() * 1e3 / requests as f64),
                 tasks: told(*tasks),

@@ -74,7 +74,9 @@ fn adaptive_meets_computing_calls_with_processes() {
 #[test]
 fn adaptive_keeps_to_its_bounds() {
     let server = Launch::new("plain:app").args("--min-workers 2 --max-workers 2 --max-threads 3").start();
-    server.await_status("the minimum", |status| status.settled(2));
+    let born = server.await_status("the minimum", |status| status.settled(2));
+    let told = |ready_ms: f64, age_seconds: f64| ready_ms > 0.0 && ready_ms <= age_seconds * 1e3;
+    assert!(born.workers.iter().all(|w| w.ready_ms.is_some_and(|ms| told(ms, w.age_seconds))), "{born:#?}");
     let mut gate = Gate::new(server.folder(), "gate");
     let clients = waiting(&server, &gate, 20);
     let full = server.await_status("every thread has a call", |status| status.in_flight() == 6);

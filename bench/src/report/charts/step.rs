@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use super::look::{self, Area, FAMILY, GREY, LABEL, SHADE, Stroke};
 use super::{Draw, Series};
 use crate::report::format::number;
+use crate::report::series::Stepped;
 use crate::results::schema::Session;
 use crate::scenario::Pace;
 
@@ -30,11 +31,8 @@ impl<'a> Chart<'a> {
             .filter(|(_, one)| !one.workers.is_empty())
             .map(|(place, one)| (one, look::stroke(place)))
             .collect();
-        (!series.is_empty()).then_some(Self {
-            stages: &session.lengths.step.stages,
-            objective_ms: session.lengths.step.objective_ms,
-            series,
-        })
+        let stepped = Stepped::of(session);
+        (!series.is_empty()).then_some(Self { stages: stepped.stages, objective_ms: stepped.objective_ms, series })
     }
 
     fn end(&self) -> f64 {

@@ -1,10 +1,12 @@
 //! What each scenario does, in a heading and a paragraph with the lengths and loads of the session.
 
-use crate::scenario::{Lengths, Pace, Scenario};
+use crate::report::format::number;
+use crate::scenario::{Lengths, Pace, Scenario, step};
 
 /// Heading and paragraph.
 pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, String) {
     let path = &lengths.request_path;
+    let manager = &lengths.process_manager;
     let replicates = lengths.replicates(scenario);
     let starts = format!("{replicates} start{} each.", if replicates == 1 { "" } else { "s" });
     let (title, about) = match scenario {
@@ -18,19 +20,7 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
                 ),
             )
         }
-        Scenario::Step => {
-            let s = &lengths.step;
-            let stages: Vec<String> = s.stages.iter().map(pace).collect();
-            (
-                "A step of load",
-                format!(
-                    "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms.",
-                    s.path,
-                    stages.join(", then "),
-                    s.objective_ms,
-                ),
-            )
-        }
+        Scenario::Step => ("A step of load", step(&lengths.step)),
         Scenario::Hello => ("The smallest application", small(lengths, "a WSGI callable of three lines")),
         Scenario::Flask => ("The smallest Flask application", small(lengths, "one Flask view")),
         Scenario::Bodies => (
@@ -86,8 +76,72 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
                 path.idle.connections, path.idle.idle_s, path.idle.busy_s
             ),
         ),
+        Scenario::Burst => ("A burst, and what becomes of the processes that came for it", step(&manager.burst)),
+        Scenario::Compute => {
+            let s = &manager.compute;
+            (
+                "Calls that compute",
+                format!(
+                    "GET {}, a handler that uses {} ms of CPU, in an open loop with Poisson arrivals, the same for all: {} s, in which the server finds its size, then {} s that are measured, at a rate that needs {} % of all CPUs. Neither server nor generator is kept to CPUs of its own here: the server may use every one, and the generator, whose work is small, has the one that is free; where it was held up, its own verdict says so.",
+                    s.path,
+                    s.call_ms,
+                    s.settle_s,
+                    s.measured_s,
+                    s.utilisation * 100.0
+                ),
+            )
+        }
+        Scenario::Search => (
+            "Fixed sizes, searched",
+            format!(
+                "Every number of workers among {:?} with every number of threads among {:?}, each started once. {} The {} with the fewest errors and the shortest p99 take part in the next scenario; no target is judged by these runs.",
+                manager.mixed.workers,
+                manager.mixed.threads,
+                mixed(lengths, manager.mixed.search_settle_s, manager.mixed.search_s),
+                manager.mixed.finalists
+            ),
+        ),
+        Scenario::Mixed => (
+            "Calls that compute and calls that block",
+            mixed(lengths, manager.mixed.settle_s, manager.mixed.measured_s),
+        ),
+        Scenario::Spawn => (
+            "Spawning",
+            format!(
+                "Workers that are at least a second old are killed one after the other, {} in all; each time the server starts another one in its place, from the application as it was imported once, and says how long that took.",
+                manager.spawn.spawns
+            ),
+        ),
+        Scenario::Memory => (
+            "What one more idle worker costs",
+            format!(
+                "{} workers, of which the server lets go what it does not need, one in a second: what its whole tree frees each time one has left, {} times after the start and {} times after every worker has answered a request of its own.",
+                manager.memory.workers, manager.memory.departures, manager.memory.departures
+            ),
+        ),
     };
     (title, format!("{about} {starts}"))
+}
+
+fn step(settings: &step::Settings) -> String {
+    let stages: Vec<String> = settings.stages.iter().map(pace).collect();
+    format!(
+        "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms.",
+        settings.path,
+        stages.join(", then "),
+        settings.objective_ms,
+    )
+}
+
+fn mixed(lengths: &Lengths, settle_s: f64, seconds: f64) -> String {
+    let s = &lengths.process_manager.mixed;
+    format!(
+        "Two open loops side by side with Poisson arrivals, the same for all: GET {} at {}/s, which uses 2 ms of CPU, and GET {} at {}/s, which blocks 200 ms off it; {settle_s} s, then {seconds} s that are measured.",
+        s.short.path,
+        number(s.short.rate),
+        s.blocking.path,
+        number(s.blocking.rate),
+    )
 }
 
 fn small(lengths: &Lengths, what: &str) -> String {

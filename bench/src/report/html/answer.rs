@@ -52,7 +52,7 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     sentences
 }
 
-/// How many targets of the request path were reached, and which were not.
+/// How many targets were reached, and which were not.
 fn targets(summary: &Summary) -> String {
     let of = |verdict: Verdict| -> Vec<&str> {
         summary.targets.iter().filter(|target| target.verdict == verdict).map(|target| target.figure.as_str()).collect()

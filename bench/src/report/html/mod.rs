@@ -9,6 +9,7 @@ use super::charts::{DARK, Picture};
 use super::claims::Verdict;
 use super::format::{self, Standing};
 use super::metrics::Better;
+use super::series::Stepped;
 use super::summary::{Figure, Row, Summary, Table};
 use super::targets;
 use crate::results::schema::{Outcome, Run, Session};
@@ -41,7 +42,7 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
     for table in &summary.tables {
         scenario(&mut page, session, table);
         for picture in pictures {
-            if shows(picture, table.scenario) {
+            if shows(session, picture, table.scenario) {
                 let _ = writeln!(
                     page,
                     "<figure>{}<figcaption>{}</figcaption></figure>",
@@ -64,11 +65,13 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
     page
 }
 
-fn shows(picture: &Picture, scenario: Scenario) -> bool {
+fn shows(session: &Session, picture: &Picture, scenario: Scenario) -> bool {
     match scenario {
         Scenario::Steady => !picture.name.starts_with("step"),
-        Scenario::Step => picture.name.starts_with("step"),
-        // The request path has tables only.
+        Scenario::Step | Scenario::Burst => {
+            picture.name.starts_with("step") && Stepped::of(session).scenario == scenario
+        }
+        // The others have tables only.
         _ => false,
     }
 }
@@ -179,9 +182,10 @@ fn claims(page: &mut String, summary: &Summary) {
 }
 
 fn goals(page: &mut String, summary: &Summary) {
+    put(page, "h2", &format!("Targets of {}", targets::of_what(summary)));
     page.push_str(
-        "<h2>Targets of the request path</h2>\n<p>What one worker is meant to reach. A target against another server is judged by the 95 % interval of the ratio over server starts, ours over theirs; one by itself by every start or, where they differ, by the 95 % interval of their geometric mean. A figure marked INVALID decides nothing.</p>\n\
-         <div class=\"wide\"><table class=\"claims\">\n<thead><tr><th>figure</th><th>smarthttpd, one worker</th><th>against</th><th>ratio</th><th>wanted</th><th>verdict</th></tr></thead>\n<tbody>\n",
+        "<p>What the server is meant to reach. A target against another server is judged by the 95 % interval of the ratio over server starts, ours over theirs; one by itself by every start or, where they differ, by the 95 % interval of their geometric mean. A figure marked INVALID decides nothing.</p>\n\
+         <div class=\"wide\"><table class=\"claims\">\n<thead><tr><th>figure</th><th>smarthttpd</th><th>against</th><th>ratio</th><th>wanted</th><th>verdict</th></tr></thead>\n<tbody>\n",
     );
     for target in &summary.targets {
         let class = match target.verdict {

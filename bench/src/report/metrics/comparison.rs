@@ -1,10 +1,7 @@
 //! The figures of the default comparison.
 
-use loadgen::{Distribution, Interval};
-
-use super::{Better, Metric, Of, Part, Reading, Terms, largest_pss, most_processes, per_answer, quantile_ms};
-use crate::observe::sampler::{Sample, integral};
-use crate::scenario::Watched;
+use super::{Better, Metric, Of, Part, Reading, largest_pss, most_processes, per_answer, quantile_ms, stages};
+use crate::observe::sampler::integral;
 
 const GENERATOR: &str = "load generator";
 const HISTOGRAM: &str = "load generator: HdrHistogram of latencies from the intended send time";
@@ -122,12 +119,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "ms",
         better: Better::Lower,
         source: HISTOGRAM,
-        of: Of::Load(|terms, watched| {
-            let burst = burst(terms, watched)?;
-            let merged = Distribution::merged(burst.iter().map(|interval| &interval.latency))
-                .map_err(|error| error.to_string())?;
-            quantile_ms(&merged, 0.99)
-        }),
+        of: Of::Load(|terms, watched| stages::burst_p99(&terms.lengths.step.stages, watched)),
     },
     Metric {
         id: "recovery",
@@ -137,8 +129,8 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         source: "load generator, second by second: from the step to the last second of the burst with a p99 above the objective, an error, or no answer",
         of: Of::Load(|terms, watched| {
-            let objective = terms.lengths.step.objective_ms;
-            Ok(recovery(&seconds(&burst(terms, watched)?), objective))
+            let step = &terms.lengths.step;
+            Ok(stages::recovery(&stages::burst(&step.stages, watched)?, step.objective_ms))
         }),
     },
     Metric {
@@ -150,7 +142,7 @@ pub(super) const METRICS: &[Metric] = &[
         source: "load generator: Σ max(0, p99 − objective) over the seconds of the burst that had answers",
         of: Of::Load(|terms, watched| {
             let objective = terms.lengths.step.objective_ms;
-            let excess = seconds(&burst(terms, watched)?)
+            let excess = stages::burst(&terms.lengths.step.stages, watched)?
                 .iter()
                 .filter_map(|second| second.p99_ms)
                 .fold(0.0, |sum, p99| sum + (p99 - objective).max(0.0));
@@ -173,7 +165,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: Of::Load(|terms, watched| most_processes(during(terms, watched))),
+        of: Of::Load(|terms, watched| most_processes(stages::during(&terms.lengths.step.stages, watched))),
     },
     Metric {
         id: "final_processes",
@@ -182,7 +174,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "",
         better: Better::Lower,
         source: TREE,
-        of: Of::Load(|terms, watched| match during(terms, watched).last() {
+        of: Of::Load(|terms, watched| match stages::during(&terms.lengths.step.stages, watched).last() {
             Some(sample) => Ok(Reading::Value(f64::from(sample.processes))),
             None => Err("no sample of the tree".into()),
         }),
@@ -195,11 +187,8 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         source: "integral over the stages of (processes of the tree − managers), sampled every 100 ms",
         of: Of::Load(|terms, watched| {
-            let points: Vec<(f64, f64)> = during(terms, watched)
-                .iter()
-                .map(|s| (s.at, f64::from(s.processes.saturating_sub(terms.managers))))
-                .collect();
-            Ok(Reading::Value(integral(&points, stages_end(terms))))
+            let stages = &terms.lengths.step.stages;
+            Ok(Reading::Value(integral(&stages::workers(stages, terms.managers, watched), stages::end(stages))))
         }),
     },
     Metric {
@@ -210,10 +199,11 @@ pub(super) const METRICS: &[Metric] = &[
         better: Better::Lower,
         source: PSS,
         of: Of::Load(|terms, watched| {
-            let points: Vec<(f64, f64)> =
-                during(terms, watched).iter().filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
+            let stages = &terms.lengths.step.stages;
+            let samples = stages::during(stages, watched).iter();
+            let points: Vec<(f64, f64)> = samples.filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
             match (&watched.watch.pss_missing, points.is_empty()) {
-                (None, false) => Ok(Reading::Value(integral(&points, stages_end(terms)))),
+                (None, false) => Ok(Reading::Value(integral(&points, stages::end(stages)))),
                 (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
             }
         }),
@@ -228,94 +218,3 @@ pub(super) const METRICS: &[Metric] = &[
         of: Of::Load(|_, watched| largest_pss(&watched.watch)),
     },
 ];
-
-/// When the last stage ends, in seconds.
-pub(crate) fn stages_end(terms: &Terms<'_>) -> f64 {
-    terms.lengths.step.stages.iter().map(|stage| stage.seconds).sum()
-}
-
-/// The samples within the stages: afterwards the generator only waits for what is outstanding.
-fn during<'a>(terms: &Terms<'_>, watched: &'a Watched) -> &'a [Sample] {
-    let end = stages_end(terms);
-    let samples = &watched.watch.samples;
-    &samples[..samples.partition_point(|sample| sample.at <= end)]
-}
-
-/// The intervals of the stage with the highest rate.
-fn burst<'a>(terms: &Terms<'_>, watched: &'a Watched) -> Result<Vec<&'a Interval>, String> {
-    let stages = &terms.lengths.step.stages;
-    let (mut at, mut high) = (0.0, (0.0, 0.0, 0.0));
-    for stage in stages {
-        if stage.rate > high.2 {
-            high = (at, at + stage.seconds, stage.rate);
-        }
-        at += stage.seconds;
-    }
-    let inside: Vec<&Interval> = watched
-        .load
-        .intervals
-        .iter()
-        .filter(|i| !i.drain && i.start_s >= high.0 - 1e-6 && i.start_s < high.1 - 1e-6)
-        .collect();
-    if inside.is_empty() {
-        return Err("the run ended before the burst".into());
-    }
-    Ok(inside)
-}
-
-/// One second of a run as the recovery sees it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Second {
-    length: f64,
-    /// `None`: nothing was answered.
-    p99_ms: Option<f64>,
-    errors: u64,
-}
-
-fn seconds(intervals: &[&Interval]) -> Vec<Second> {
-    intervals
-        .iter()
-        .map(|interval| Second {
-            length: interval.duration_s,
-            p99_ms: (interval.latency.count > 0).then(|| interval.latency.p99_ns as f64 / 1e6),
-            errors: interval.errors_total(),
-        })
-        .collect()
-}
-
-/// From the step to the end of the last bad second.
-fn recovery(burst: &[Second], objective_ms: f64) -> Reading {
-    let bad = |second: &Second| second.errors > 0 || second.p99_ms.is_none_or(|p99| p99 > objective_ms);
-    let good_at_the_end = burst.iter().rev().take_while(|second| !bad(second)).count();
-    // From a positive zero: the sum of nothing is a negative one.
-    let until = burst[..burst.len() - good_at_the_end].iter().fold(0.0, |sum, s| sum + s.length);
-    if good_at_the_end == 0 { Reading::Beyond(until) } else { Reading::Value(until) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recovery_is_the_end_of_the_last_bad_second() {
-        let second = |p99: Option<f64>, errors| Second { length: 1.0, p99_ms: p99, errors };
-        let good = second(Some(55.0), 0);
-        let slow = second(Some(900.0), 0);
-        let rows = [
-            (vec![good, good], Reading::Value(0.0)),
-            (vec![slow, good, good], Reading::Value(1.0)),
-            // A relapse counts: it has not recovered before it stays so.
-            (vec![slow, good, slow, good], Reading::Value(3.0)),
-            (vec![good, slow], Reading::Beyond(2.0)),
-            // Fast answers beside errors are no recovery.
-            (vec![second(Some(1.0), 3), good], Reading::Value(1.0)),
-            // Nor is silence.
-            (vec![second(None, 0), good], Reading::Value(1.0)),
-            // Exactly at the objective is within it.
-            (vec![second(Some(100.0), 0)], Reading::Value(0.0)),
-        ];
-        for (burst, expected) in rows {
-            assert_eq!(recovery(&burst, 100.0), expected, "{burst:?}");
-        }
-    }
-}

@@ -1,14 +1,17 @@
 //! The figures: what each is, where it comes from, and how it is computed from one run.
 
 mod comparison;
+mod process_manager;
 mod request_path;
+pub(crate) mod stages;
 
 use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::sampler::{Sample, Watch};
-use crate::scenario::{Lengths, Observation, Scenario, Watched, calls, idle, threads};
-pub(crate) use comparison::stages_end;
+use crate::scenario::{
+    Lengths, Observation, Scenario, Watched, calls, compute, idle, memory, mixed, spawn, step, threads,
+};
 
 /// One figure of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,11 +56,18 @@ enum Of {
     Calls(fn(&calls::Observation) -> Result<Reading, String>),
     Threads(fn(&threads::Observation) -> Result<Reading, String>),
     Idle(fn(&idle::Observation) -> Result<Reading, String>),
+    /// The settings of the burst, the number of managers, the load and the tree meanwhile.
+    Burst(fn(&step::Settings, u32, &Watched) -> Result<Reading, String>),
+    Compute(fn(&compute::Observation) -> Result<Reading, String>),
+    /// Both loads.
+    Mixed(fn(&mixed::Observation) -> Result<Reading, String>),
+    Spawn(fn(&spawn::Observation) -> Result<Reading, String>),
+    Memory(fn(&memory::Observation) -> Result<Reading, String>),
 }
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
-    comparison::METRICS.iter().chain(request_path::METRICS)
+    comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -87,6 +97,13 @@ pub(crate) enum Part {
     Blocking,
     BusyAlone,
     BusyAmong,
+    Burst,
+    /// Computing calls on CPUs that the server shares with the generator.
+    Shared,
+    Search,
+    Mixed,
+    Spawn,
+    Memory,
 }
 
 impl Part {
@@ -103,11 +120,17 @@ impl Part {
             Self::Undisturbed | Self::Blocked | Self::Spinning | Self::Accepting => Scenario::Isolation,
             Self::Computing | Self::Blocking => Scenario::Threads,
             Self::BusyAlone | Self::BusyAmong => Scenario::Idle,
+            Self::Burst => Scenario::Burst,
+            Self::Shared => Scenario::Compute,
+            Self::Search => Scenario::Search,
+            Self::Mixed => Scenario::Mixed,
+            Self::Spawn => Scenario::Spawn,
+            Self::Memory => Scenario::Memory,
         }
     }
 
-    /// It, when the observation is of its scenario.
-    pub(crate) fn of(self, observation: &Observation) -> Option<&Watched> {
+    /// It, when the observation is of its scenario and the part is one load.
+    fn of(self, observation: &Observation) -> Option<&Watched> {
         match (self, observation) {
             (Self::Closed, Observation::Steady(steady)) => Some(&steady.closed),
             (Self::Paced, Observation::Steady(steady)) => Some(&steady.paced),
@@ -133,6 +156,8 @@ impl Part {
             (Self::Blocking, Observation::Threads(threads)) => Some(&threads.blocking),
             (Self::BusyAlone, Observation::Idle(idle)) => Some(&idle.alone),
             (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
+            (Self::Burst, Observation::Burst(step)) => Some(&step.step),
+            (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
             _ => None,
         }
     }
@@ -152,7 +177,32 @@ impl Metric {
                 Err(format!("the server closed {} of {} idle connections", idle.made - idle.left, idle.made))
             }
             (Of::Idle(of), Observation::Idle(idle)) => of(idle),
-            (Of::Calls(_) | Of::Threads(_) | Of::Idle(_), _) => Err("the run is of another scenario".into()),
+            (Of::Burst(of), Observation::Burst(step)) => {
+                of(process_manager::settings(terms), terms.managers, &step.step)
+            }
+            (Of::Compute(of), Observation::Compute(compute)) => of(compute),
+            (Of::Mixed(of), Observation::Search(mixed) | Observation::Mixed(mixed)) => of(mixed),
+            (Of::Spawn(of), Observation::Spawn(spawn)) => of(spawn),
+            (Of::Memory(of), Observation::Memory(memory)) => of(memory),
+            (
+                Of::Calls(_)
+                | Of::Threads(_)
+                | Of::Idle(_)
+                | Of::Burst(_)
+                | Of::Compute(_)
+                | Of::Mixed(_)
+                | Of::Spawn(_)
+                | Of::Memory(_),
+                _,
+            ) => Err("the run is of another scenario".into()),
+        }
+    }
+
+    /// Whether the load generator vouches for what the figure was read from.
+    pub(crate) fn is_valid(&self, observation: &Observation) -> bool {
+        match (self.of, observation) {
+            (Of::Mixed(_), _) => observation.loads().iter().all(|(_, watched)| watched.load.is_valid()),
+            _ => self.part.of(observation).is_none_or(|watched| watched.load.is_valid()),
         }
     }
 }

@@ -235,7 +235,7 @@ impl Pool {
             }
         }
         self.start_timekeeper();
-        self.slot.set_phase(Phase::Ready);
+        self.slot.set_ready(clock::monotonic_ns());
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));
         self.slot.set_phase(Phase::Dead);
