@@ -46,7 +46,6 @@ pub(crate) struct Worker {
     pub(crate) errors: u64,
     pub(crate) age_seconds: f64,
     pub(crate) tasks: Tasks,
-    pub(crate) age_seconds: f64,
     pub(crate) ready_ms: Option<f64>,
 }
 
