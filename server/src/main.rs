@@ -3,6 +3,7 @@
 //! One program, three roles: the supervisor starts the template by executing this program again, the template forks the
 //! workers. `ARCHITECTURE.md` has the picture.
 
+mod admin;
 mod config;
 mod connection;
 mod ctl;

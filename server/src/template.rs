@@ -76,7 +76,7 @@ fn run(mut link: Link) -> Exit {
             return Exit::Failure;
         }
     };
-    log::init(inheritance.config.error_log, "template");
+    log::init(inheritance.config.error_log, inheritance.config.log_format, "template");
     let source = match prepare(&inheritance.config) {
         Ok(source) => source,
         Err(message) => {

@@ -9,6 +9,8 @@
 //! ← {"error":"unknown command"}
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A question to the server.
@@ -84,6 +86,12 @@ pub(crate) struct Status {
     pub(crate) counters: Counters,
     /// Background tasks of all workers, also of those that are gone.
     pub(crate) tasks: Tasks,
+    /// What happened to requests since the start, also in workers that are gone.
+    pub(crate) served: Served,
+    /// Connections that wait in the kernel's queues, all addresses together.
+    pub(crate) backlog: u32,
+    /// Where the admin page is, if there is one.
+    pub(crate) admin: Option<String>,
     /// The latest decisions of the process manager, oldest first.
     pub(crate) decisions: Vec<Decision>,
 }
@@ -175,6 +183,84 @@ pub(crate) struct Counters {
     pub(crate) template_restarts: u64,
 }
 
+/// What happened to requests since the server's start. Every figure only grows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Served {
+    /// Requests that the application has answered, by class of status.
+    pub(crate) answered: Answered,
+    /// Requests that the server itself has refused: malformed, too large, too slow.
+    pub(crate) refused: u64,
+    /// How long the answered ones took: from when a request was complete until the application had answered it.
+    pub(crate) latency: Latency,
+    /// Time in the application, all calls added up.
+    pub(crate) call_seconds: f64,
+    /// Of it, time spent waiting for the interpreter lock.
+    pub(crate) lock_wait_seconds: f64,
+    /// CPU time of all workers.
+    pub(crate) cpu_seconds: f64,
+    /// Times a worker had no room for one more call.
+    pub(crate) saturated: u64,
+    /// Decisions that were made to start workers.
+    pub(crate) decided_to_spawn: u64,
+    /// Decisions that were made to let workers go.
+    pub(crate) decided_to_retire: u64,
+    /// Decisions that nothing could be done.
+    pub(crate) decided_in_vain: u64,
+}
+
+/// Answers by class of status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    /// Cut off before there was a status.
+    pub(crate) cut: u64,
+    /// Interim.
+    #[serde(rename = "1xx")]
+    pub(crate) informational: u64,
+    /// Success.
+    #[serde(rename = "2xx")]
+    pub(crate) success: u64,
+    /// Elsewhere, or unchanged.
+    #[serde(rename = "3xx")]
+    pub(crate) redirection: u64,
+    /// The client's fault.
+    #[serde(rename = "4xx")]
+    pub(crate) client_error: u64,
+    /// The application's fault.
+    #[serde(rename = "5xx")]
+    pub(crate) server_error: u64,
+}
+
+impl Answered {
+    /// With the names that the classes have in JSON and in metrics.
+    pub(crate) fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("cut", self.cut),
+            ("1xx", self.informational),
+            ("2xx", self.success),
+            ("3xx", self.redirection),
+            ("4xx", self.client_error),
+            ("5xx", self.server_error),
+        ]
+    }
+
+    /// All of them.
+    pub(crate) fn total(&self) -> u64 {
+        self.by_name().iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// A histogram of times.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    /// How many there are.
+    pub(crate) count: u64,
+    /// All times added up.
+    pub(crate) sum_seconds: f64,
+    /// Each bucket's upper bound in seconds (`None`: no bound) and how many times lie below it and not below the one
+    /// before. Always the same bounds, in ascending order.
+    pub(crate) buckets: Vec<(Option<f64>, u64)>,
+}
+
 /// One decision of the process manager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Decision {
@@ -186,6 +272,8 @@ pub(crate) struct Decision {
     pub(crate) reason: String,
     /// What was done, e.g. `spawn 1`, `retire slot 3`.
     pub(crate) actions: Vec<String>,
+    /// These figures by name, where the policy has them.
+    pub(crate) inputs: BTreeMap<String, f64>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use super::protocol::{Counters, Decision, Status, Tasks, Totals, Worker};
+use super::protocol::{Counters, Decision, Served, Status, Tasks, Totals, Worker};
 use super::*;
 
 pub(super) fn sample() -> Status {
@@ -50,11 +50,15 @@ pub(super) fn sample() -> Status {
         workers: vec![worker, leaving],
         counters: Counters { spawned: 3, died: 1, ..Counters::default() },
         tasks: Tasks::default(),
+        served: Served::default(),
+        backlog: 0,
+        admin: None,
         decisions: vec![Decision {
             seconds_ago: 2.0,
             at_seconds: 183.2,
             reason: "λ=400/s W=50 ms → 29 slots, have 16 → +1 worker".to_owned(),
             actions: vec!["spawn 1".to_owned()],
+            inputs: Default::default(),
         }],
     }
 }
@@ -120,7 +124,8 @@ fn every_failure_has_its_message_and_exit_code() {
     assert!(text.contains("gave an answer that this version does not understand: "), "{text}");
     assert_eq!(exit, Exit::Failure);
 
-    let nowhere = Invocation { command: Verb::Status, socket: Some("/nowhere/1.sock".into()), json: false };
+    let nowhere =
+        Invocation { command: Verb::Status, socket: Some("/nowhere/1.sock".into()), json: false };
     let error = run_in(&nowhere, &[]).unwrap_err();
     let expected = "no server answers at /nowhere/1.sock: No such file or directory (os error 2); is it running?";
     assert_eq!((error.to_string().as_str(), error.exit()), (expected, Exit::NoServer));

@@ -12,6 +12,7 @@ mod policy;
 mod roster;
 mod status;
 mod stopping;
+mod watching;
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,9 +29,11 @@ use self::backoff::Backoff;
 use self::control::Control;
 use self::nursery::Template;
 use self::roster::Roster;
+use self::status::Decided;
+use crate::admin::{self, Admin, Readiness};
 use crate::config::{AppSource, Config, Exit, passed};
 use crate::ctl;
-use crate::ctl::protocol::{Counters, Reply, Request, Status, Tasks};
+use crate::ctl::protocol::{Counters, Reply, Request, Tasks};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::{self, Listener};
@@ -43,8 +46,10 @@ const WAKE: Token = Token(1);
 const LINK: Token = Token(2);
 const TEMPLATE: Token = Token(3);
 const CONTROL: Token = Token(4);
+const ADMIN: Token = Token(5);
 const FIRST_CLIENT: Token = Token(16);
-const FIRST_WORKER: usize = FIRST_CLIENT.0 + control::MOST;
+const FIRST_WATCHER: Token = Token(FIRST_CLIENT.0 + control::MOST);
+const FIRST_WORKER: usize = FIRST_WATCHER.0 + admin::MOST;
 
 /// What one message can carry, less what every template gets.
 const MOST_LISTENERS: usize = MOST_DESCRIPTORS - 5;
@@ -74,6 +79,10 @@ enum Event {
     ControlKnock,
     /// A control client is ready.
     ControlClient(usize),
+    /// Somebody connects to the admin listener.
+    AdminKnock,
+    /// A client of the admin listener is ready.
+    AdminClient(usize, Readiness),
 }
 
 /// Where the server is in its life.
@@ -104,6 +113,7 @@ struct Supervisor {
     listeners: Vec<Listener>,
     listening: Vec<String>,
     control: Option<Control>,
+    admin: Option<Admin>,
     policy: Box<dyn Policy>,
     roster: Roster,
     template: Option<Template>,
@@ -115,6 +125,7 @@ struct Supervisor {
     verdict: Option<Exit>,
     next_tick: Duration,
     decisions: VecDeque<Decision>,
+    decided: Decided,
     counters: Counters,
     /// Background tasks of workers that are gone.
     tasks: Tasks,
@@ -123,12 +134,20 @@ struct Supervisor {
 
 /// Serves `config` until told to stop.
 pub(crate) fn run(config: Config) -> Exit {
-    crate::log::init(config.error_log, "supervisor");
+    crate::log::init(config.error_log, config.log_format, "supervisor");
     let mut supervisor = match Supervisor::new(config) {
         Ok(supervisor) => supervisor,
         Err(StartError::Address(error)) => {
             eprintln!("smarthttpd: {error}");
             return Exit::Address;
+        }
+        Err(StartError::Admin(error)) => {
+            eprintln!("smarthttpd: {error}");
+            return match error {
+                admin::OpenError::Address(_) => Exit::Address,
+                admin::OpenError::Token { .. } => Exit::Usage,
+                admin::OpenError::System(_) => Exit::Failure,
+            };
         }
         Err(StartError::System(what, error)) => {
             eprintln!("smarthttpd: {what}: {error}");
@@ -142,7 +161,14 @@ pub(crate) fn run(config: Config) -> Exit {
 #[derive(Debug)]
 enum StartError {
     Address(listener::BindError),
+    Admin(admin::OpenError),
     System(String, io::Error),
+}
+
+impl From<admin::OpenError> for StartError {
+    fn from(error: admin::OpenError) -> StartError {
+        StartError::Admin(error)
+    }
 }
 
 fn system(what: &str) -> impl Fn(io::Error) -> StartError {
@@ -150,7 +176,7 @@ fn system(what: &str) -> impl Fn(io::Error) -> StartError {
 }
 
 impl Supervisor {
-    fn new(config: Config) -> Result<Supervisor, StartError> {
+    fn new(mut config: Config) -> Result<Supervisor, StartError> {
         // First of all, while no descriptor is ours yet.
         let passed = passed(|name| std::env::var(name).ok(), std::process::id());
         let listeners = listener::open(&config.bind, config.backlog, config.unix_socket_mode, &passed)
@@ -180,6 +206,10 @@ impl Supervisor {
                 StartError::System(format!("the control socket {path} (choose another with --control-socket)"), error)
             })?),
         };
+        // The configuration goes on to the processes that run the application, which has no business with the token.
+        let wanted = config.admin.take();
+        let admin =
+            wanted.as_ref().map(|wanted| Admin::open(wanted, poll.registry(), ADMIN, FIRST_WATCHER)).transpose()?;
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
             roster: Roster::new(scoreboard),
@@ -195,6 +225,7 @@ impl Supervisor {
             listeners,
             listening,
             control,
+            admin,
             template: None,
             templates: 0,
             template_backoff: Backoff::default(),
@@ -203,6 +234,7 @@ impl Supervisor {
             verdict: None,
             next_tick: Duration::ZERO,
             decisions: VecDeque::new(),
+            decided: Decided::default(),
             counters: Counters::default(),
             tasks: Tasks::default(),
             started: Instant::now(),
@@ -259,7 +291,11 @@ impl Supervisor {
                 }
                 TEMPLATE => happened.push(Event::TemplateEnded),
                 CONTROL => happened.push(Event::ControlKnock),
+                ADMIN => happened.push(Event::AdminKnock),
                 Token(token) if token >= FIRST_WORKER => happened.push(Event::OrphanEnded),
+                Token(token) if token >= FIRST_WATCHER.0 => {
+                    happened.push(Event::AdminClient(token - FIRST_WATCHER.0, Readiness::of(event)));
+                }
                 Token(token) => happened.push(Event::ControlClient(token - FIRST_CLIENT.0)),
             }
         }
@@ -288,6 +324,8 @@ impl Supervisor {
                 }
             }
             Event::ControlClient(index) => self.obey(index),
+            Event::AdminKnock => self.admit(),
+            Event::AdminClient(index, readiness) => self.show(index, readiness),
         }
     }
 
@@ -300,7 +338,8 @@ impl Supervisor {
         };
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
-        [overdue, template, tick, worker].into_iter().flatten().min()
+        let admin = self.admin.as_ref().and_then(Admin::next_deadline);
+        [overdue, template, tick, worker, admin].into_iter().flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -309,6 +348,9 @@ impl Supervisor {
         for (slot, pid) in self.roster.kill_overdue(now, self.config.timeouts.graceful) {
             self.counters.killed += 1;
             tracing::warn!("worker {slot} (pid {pid}) did not finish within the graceful timeout and was killed");
+        }
+        if let Some(admin) = &mut self.admin {
+            admin.expire(self.poll.registry(), now);
         }
         if self.worker_backoff.has_ended(now) {
             self.decide(Cause::Exited);
@@ -358,7 +400,8 @@ impl Supervisor {
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
         let Some(decision) = self.policy.decide(&snapshot) else { return };
-        tracing::info!("{}", decision.reason);
+        watching::log(&decision, self.config.log_format);
+        self.decided.count(&decision);
         for action in &decision.actions {
             match *action {
                 Action::Spawn { count } => self.spawn(count),
@@ -387,29 +430,6 @@ impl Supervisor {
         }
         if request == Request::Stop {
             self.stop("ctl stop");
-        }
-    }
-
-    fn status(&self) -> Status {
-        let one_connection_each = self.config.mpm.one_connection_each();
-        let rows = status::rows(self.roster.views(), &self.roster, one_connection_each);
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            mpm: self.policy.name().to_owned(),
-            uptime_seconds: self.now().as_secs_f64(),
-            listening: self.listening.clone(),
-            phase: match self.phase {
-                Phase::Starting => "starting",
-                Phase::Serving => "serving",
-                Phase::Stopping { .. } | Phase::Draining => "draining",
-            }
-            .to_owned(),
-            totals: status::totals(&rows),
-            workers: status::workers(&self.roster, &rows),
-            counters: self.counters,
-            tasks: status::tasks(&rows, self.tasks),
-            decisions: status::decisions(self.decisions.iter(), self.now()),
         }
     }
 }

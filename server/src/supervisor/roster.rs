@@ -3,13 +3,14 @@
 //! Owns what only the supervisor may hold (pidfds, wake-ups, who was asked to leave and when) and puts it together with
 //! what the workers publish. It performs no policy: it says what is, and does to one slot what it is told.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use mpm::{Totals, WorkerView};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::scoreboard::{Phase, Scoreboard, Seen, TaskCounts};
+use crate::scoreboard::{Phase, Scoreboard, Seen, Tally, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -31,6 +32,8 @@ pub(super) struct Worker {
     /// It has said that it serves.
     pub(super) was_ready: bool,
     saturated: u64,
+    /// The CPU time that its process had used when somebody last looked: once it has ended nobody can tell.
+    cpu_ns: Cell<u64>,
 }
 
 /// What the supervisor knows of a slot.
@@ -58,13 +61,16 @@ pub(super) struct Roster {
     scoreboard: Scoreboard,
     places: Vec<Place>,
     generation: u64,
+    /// What those have counted that are gone.
+    departed: Tally,
+    departed_cpu_ns: u64,
 }
 
 impl Roster {
     /// Nobody yet.
     pub(super) fn new(scoreboard: Scoreboard) -> Roster {
         let places = (0..scoreboard.slots()).map(|_| Place::Free).collect();
-        Roster { scoreboard, places, generation: 0 }
+        Roster { scoreboard, places, generation: 0, departed: Tally::default(), departed_cpu_ns: 0 }
     }
 
     /// Takes the first free slot for a worker to come: the slot and the life that begins in it.
@@ -97,6 +103,7 @@ impl Roster {
             killed: false,
             was_ready: false,
             saturated: 0,
+            cpu_ns: Cell::new(0),
         });
     }
 
@@ -111,9 +118,14 @@ impl Roster {
         if !matches {
             return None;
         }
+        let place = std::mem::replace(place, Place::Free);
+        self.departed.add(&self.scoreboard.slot(slot).tally());
         self.scoreboard.slot(slot).clear();
-        match std::mem::replace(place, Place::Free) {
-            Place::Taken(worker) => Some(worker),
+        match place {
+            Place::Taken(worker) => {
+                self.departed_cpu_ns += worker.cpu_ns.get();
+                Some(worker)
+            }
             Place::Free | Place::Asked { .. } => None,
         }
     }
@@ -124,6 +136,7 @@ impl Roster {
         for (slot, place) in self.places.iter_mut().enumerate() {
             if matches!(place, Place::Asked { .. }) {
                 *place = Place::Free;
+                self.departed.add(&self.scoreboard.slot(slot).tally());
                 strays.extend(self.scoreboard.slot(slot).disown());
             }
         }
@@ -243,7 +256,7 @@ impl Roster {
                 let tasks = u32::try_from(self.tasks(slot).open()).unwrap_or(u32::MAX);
                 // The whole process's: a worker with short calls spends most of its core in the event loop.
                 let cpu = match place {
-                    Place::Taken(worker) => clock::cpu_ns_of(worker.pid).map_or(seen.cpu, Duration::from_nanos),
+                    Place::Taken(worker) => worker.cpu().unwrap_or(seen.cpu),
                     Place::Free | Place::Asked { .. } => Duration::ZERO,
                 };
                 WorkerView {
@@ -270,6 +283,29 @@ impl Roster {
         self.scoreboard.slot(slot).tasks()
     }
 
+    /// What all workers have counted since the server's start, also those that are gone. No field ever goes down.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = self.departed.clone();
+        for (slot, place) in self.places.iter().enumerate() {
+            if !matches!(place, Place::Free) {
+                tally.add(&self.scoreboard.slot(slot).tally());
+            }
+        }
+        tally
+    }
+
+    /// CPU time that all workers have used since the server's start; of those that are gone, as of the last look at them.
+    pub(super) fn cpu(&self) -> Duration {
+        let living: u64 = self
+            .workers()
+            .map(|(_, worker)| {
+                worker.cpu();
+                worker.cpu_ns.get()
+            })
+            .sum();
+        Duration::from_nanos(self.departed_cpu_ns + living)
+    }
+
     /// What the worker in `slot` publishes.
     pub(super) fn look(&self, slot: usize) -> Seen {
         self.scoreboard.slot(slot).look()
@@ -277,6 +313,13 @@ impl Roster {
 }
 
 impl Worker {
+    /// CPU time that its process has used; `None` once it is gone.
+    fn cpu(&self) -> Option<Duration> {
+        let cpu_ns = clock::cpu_ns_of(self.pid)?;
+        self.cpu_ns.set(self.cpu_ns.get().max(cpu_ns));
+        Some(Duration::from_nanos(cpu_ns))
+    }
+
     fn rouse(&self) {
         self.wake.ring();
     }

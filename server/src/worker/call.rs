@@ -13,6 +13,7 @@ use super::access::AccessLog;
 use super::reactor::{Done, Job};
 use crate::connection::{Outgoing, Responder, Scratch, Surroundings, Transport};
 use crate::exchange::{Application, CallCost, Failed, Task};
+use crate::scoreboard::Cost;
 use crate::sys::{clock, threads};
 
 /// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's
@@ -33,13 +34,11 @@ impl Tools {
     }
 }
 
-/// What a call cost, in nanoseconds.
+/// What came of a call.
 pub(super) struct Measured {
-    /// Answered with a server error, or cut.
-    pub(super) failed: bool,
-    pub(super) wall_ns: u64,
-    pub(super) cpu_ns: u64,
-    pub(super) lock_wait_ns: u64,
+    /// The status that was sent; 0 if none was.
+    pub(super) status: u16,
+    pub(super) cost: Cost,
 }
 
 /// What a call asks of the pool.
@@ -134,7 +133,7 @@ impl Caller {
         now_ns: u64,
         alone: bool,
     ) -> (Done, Measured) {
-        let Job { key, mut request, transport } = job;
+        let Job { key, mut request, transport, complete_ns } = job;
         let facts = RequestFacts {
             head: request.head.is_head(),
             version: request.head.version(),
@@ -178,8 +177,9 @@ impl Caller {
             Err(Failed) => responder.fail(),
         };
         self.access.answered(&request, sent, wall_ns);
-        let failed = sent.status >= 500 || sent.status == 0;
         let done = Done { key, verdict, request, ended_ns };
-        (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns })
+        let took_ns = ended_ns.saturating_sub(complete_ns);
+        let cost = Cost { took_ns, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns };
+        (done, Measured { status: sent.status, cost })
     }
 }

@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 17] = [
+    let table: [&[&str]; 18] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -31,6 +31,7 @@ fn the_printed_configuration_is_read_back() {
             "--static-follow-links",
         ],
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
+        &["a", "--admin=:0", "--admin-token=@/run/t", "--log-format=json"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
         &["a", "--tasks-concurrency=4", "--tasks-queue=9"],
         &["a", "--tasks-concurrency=off"],
@@ -89,6 +90,7 @@ fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
         "Background tasks:",
         "Limits and timeouts:",
         "Logging:",
+        "Watching:",
         "Configuration:",
     ];
     for expected in headings.iter().chain(&["Usage: smarthttpd [OPTIONS] MODULE:CALLABLE", "Examples:", "Exit codes:"])

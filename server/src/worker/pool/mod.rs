@@ -333,6 +333,7 @@ impl Pool {
         let now_ns = clock::monotonic_ns();
         self.review(now_ns);
         self.slot.beat(now_ns);
+        self.slot.set_refused(reactor.refused());
         let spent = reactor.is_spent() || self.is_worn();
         let stopping = self.scoreboard.stopping();
         if (spent || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
@@ -460,10 +461,9 @@ impl Pool {
     fn call(self: &Arc<Pool>, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
         desk.began.store(now_ns, Ordering::Relaxed);
         let alone = self.slot.in_flight() <= 1;
-        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
-            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone);
+        let (done, Measured { status, cost }) = self.caller.call(job, &mut desk.tools, &**self, now_ns, alone);
         desk.began.store(0, Ordering::Relaxed);
-        self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
+        self.slot.count_request(status, cost);
         self.slot.end_call();
         if self.tasks.are_held() {
             self.release_tasks(&desk.began);
