@@ -55,6 +55,9 @@ fn run() -> Exit {
 
 /// Prints the answer. A reader that has seen enough (`smarthttpd --help | head`) is no failure.
 fn print(text: &str) -> Exit {
+    if text.is_empty() {
+        return Exit::Ok;
+    }
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     Exit::Ok

@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use super::activation::passed;
 use super::app::AppSource;
 use super::error::{CliError, one_line};
-use super::invocation::Invocation;
+use super::invocation::{Invocation, Verb};
 use super::layers::{self, Origin, Settings};
 use super::machine::Machine;
 use super::options::{CONFIGURATION, Options};
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 const USAGE: &str = "\
 smarthttpd [OPTIONS] MODULE:CALLABLE
-       smarthttpd ctl [--socket PATH] [--json] status|stop";
+       smarthttpd ctl [--socket PATH] [--json] status|top|stop";
 
 const AFTER_HELP: &str = "\
 TIME is in seconds, or a number with ms, s, m or h: 500ms, 30s, 2m.
@@ -144,6 +144,9 @@ pub(super) fn parse_in(
         Some(Role::Ctl(_)) if cli.application.is_some() || cli.options != Options::default() => {
             let problem = "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)";
             return Err(CliError::Usage(problem.to_owned()));
+        }
+        Some(Role::Ctl(invocation)) if invocation.once && invocation.command != Verb::Top => {
+            return Err(CliError::Usage("--once belongs to `smarthttpd ctl top`; leave it out".to_owned()));
         }
         Some(Role::Ctl(invocation)) => {
             let variable = surroundings.variables.get(&layers::variable("control-socket"));

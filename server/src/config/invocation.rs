@@ -17,6 +17,9 @@ pub(crate) struct Invocation {
     /// Answer with the server's JSON as it is
     #[arg(long)]
     pub(crate) json: bool,
+    /// top: print one frame of 80 by 24 characters instead of a live one
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// What can be asked for.
@@ -24,6 +27,8 @@ pub(crate) struct Invocation {
 pub(crate) enum Verb {
     /// How many workers there are, what they do, and why
     Status,
+    /// The same in a terminal, live; q quits
+    Top,
     /// Finish the requests under way, then leave
     Stop,
 }

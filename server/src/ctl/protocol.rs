@@ -261,6 +261,40 @@ pub(crate) struct Latency {
     pub(crate) buckets: Vec<(Option<f64>, u64)>,
 }
 
+impl Latency {
+    /// What has come since `before`, an earlier look at the same server.
+    pub(crate) fn since(&self, before: &Latency) -> Latency {
+        let earlier = |index: usize| before.buckets.get(index).map_or(0, |(_, count)| *count);
+        let buckets = self.buckets.iter().enumerate();
+        Latency {
+            count: self.count.saturating_sub(before.count),
+            sum_seconds: (self.sum_seconds - before.sum_seconds).max(0.0),
+            buckets: buckets.map(|(index, (bound, count))| (*bound, count.saturating_sub(earlier(index)))).collect(),
+        }
+    }
+
+    /// The time in seconds that this share of all lies below, taken to be spread evenly within a bucket; `None` of none.
+    pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
+        let count: u64 = self.buckets.iter().map(|(_, count)| count).sum();
+        if count == 0 {
+            return None;
+        }
+        let rank = share * count as f64;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for (bound, inside) in &self.buckets {
+            let inside = *inside as f64;
+            // Nobody knows how far beyond the last bound the rest is.
+            let Some(upper) = *bound else { return Some(lower) };
+            if inside > 0.0 && below + inside >= rank {
+                return Some(lower + (upper - lower) * ((rank - below) / inside).clamp(0.0, 1.0));
+            }
+            below += inside;
+            lower = upper;
+        }
+        Some(lower)
+    }
+}
+
 /// One decision of the process manager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Decision {
@@ -289,5 +323,34 @@ mod tests {
         assert_eq!(json(&Reply::stopping()), r#"{"ok":"stopping"}"#);
         assert_eq!(serde_json::from_str::<Reply>(r#"{"ok":"stopping"}"#).unwrap(), Reply::stopping());
         assert_eq!(json(&Reply::Error("no".to_owned())), r#"{"error":"no"}"#);
+    }
+
+    #[test]
+    fn quantiles_lie_where_the_counts_say() {
+        let latency = |counts: [u64; 4]| {
+            let bounds = [Some(0.1), Some(0.2), Some(0.4), None];
+            Latency { count: counts.iter().sum(), sum_seconds: 0.0, buckets: bounds.into_iter().zip(counts).collect() }
+        };
+        let table = [
+            ([0, 0, 0, 0], 0.5, None),
+            ([10, 0, 0, 0], 0.5, Some(0.05)),
+            ([0, 10, 0, 0], 0.5, Some(0.15)),
+            ([0, 10, 0, 0], 1.0, Some(0.2)),
+            ([50, 0, 50, 0], 0.5, Some(0.1)),
+            ([98, 0, 2, 0], 0.99, Some(0.3)),
+            // Beyond all bounds: at least the last one.
+            ([0, 0, 0, 5], 0.99, Some(0.4)),
+        ];
+        for (counts, share, expected) in table {
+            let found = latency(counts).quantile(share);
+            let close = match (found, expected) {
+                (Some(found), Some(expected)) => f64::abs(found - expected) < 1e-9,
+                (found, expected) => found == expected,
+            };
+            assert!(close, "{counts:?} {share}: {found:?} instead of {expected:?}");
+        }
+        let before = latency([1, 2, 3, 4]);
+        assert_eq!(latency([1, 5, 3, 4]).since(&before), latency([0, 3, 0, 0]));
+        assert_eq!(before.since(&Latency::default()), before);
     }
 }

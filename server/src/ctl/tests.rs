@@ -79,7 +79,7 @@ fn exchange(command: Verb, json: bool, answer: &str) -> (Result<String, CtlError
         reader.into_inner().write_all(answer.as_bytes()).unwrap();
         line
     });
-    let outcome = run_in(&Invocation { command, socket: None, json }, &[directory]);
+    let outcome = run_in(&Invocation { command, socket: None, json, once: false }, &[directory]);
     // If the client never came, this lets the server's thread fail instead of waiting for ever.
     drop(UnixStream::connect(&socket));
     (outcome, server.join().unwrap())
@@ -125,7 +125,7 @@ fn every_failure_has_its_message_and_exit_code() {
     assert_eq!(exit, Exit::Failure);
 
     let nowhere =
-        Invocation { command: Verb::Status, socket: Some("/nowhere/1.sock".into()), json: false };
+        Invocation { command: Verb::Status, socket: Some("/nowhere/1.sock".into()), json: false, once: false };
     let error = run_in(&nowhere, &[]).unwrap_err();
     let expected = "no server answers at /nowhere/1.sock: No such file or directory (os error 2); is it running?";
     assert_eq!((error.to_string().as_str(), error.exit()), (expected, Exit::NoServer));

@@ -64,7 +64,7 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--tasks-queue=0"], "--tasks-queue: '0' is not a whole number from 1 to 65536".into()),
         (&["--config", "/nowhere.toml"], "--config: /nowhere.toml: No such file or directory (os error 2); give a readable TOML file".into()),
         (&["--backlog=5", "ctl", "status"], "`smarthttpd ctl` takes none of the server's options (smarthttpd ctl --help lists its own)".into()),
-        (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, stop".into()),
+        (&["ctl", "dance"], "<COMMAND>: 'dance' is not a value it takes; it takes status, top, stop".into()),
     ];
     for (arguments, expected) in table {
         assert_eq!(complaint(arguments, &[]), expected, "{arguments:?}");

@@ -105,7 +105,7 @@ fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
 }
 
 fn invocation(command: Verb, socket: &str, json: bool) -> Invocation {
-    Invocation { command, socket: Some(socket.into()), json }
+    Invocation { command, socket: Some(socket.into()), json, once: false }
 }
 
 #[test]

@@ -4,3 +4,4 @@ mod listener;
 mod logs;
 mod metrics;
 mod page;
+mod top;
