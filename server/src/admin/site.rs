@@ -93,9 +93,11 @@ impl Site<'_> {
     /// Whether requests can be served now.
     fn health(&self) -> Answer {
         let totals = self.status.totals;
+        // Policies that start workers only for connections may have none: these wait for it, and are served.
+        let on_demand = matches!(&*self.status.mpm, "ondemand" | "unit");
         let ready = totals.total - totals.kill_pending - totals.starting;
         match (&*self.status.phase, ready) {
-            ("serving", 0) => Answer::text("503 Service Unavailable", "no worker is ready"),
+            ("serving", 0) if !on_demand => Answer::text("503 Service Unavailable", "no worker is ready"),
             ("serving", _) => Answer::text("200 OK", "ok"),
             (phase, _) => Answer::text("503 Service Unavailable", phase),
         }
