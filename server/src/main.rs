@@ -3,6 +3,7 @@
 //! One program, three roles: the supervisor starts the template by executing this program again, the template forks the
 //! workers. `ARCHITECTURE.md` has the picture.
 
+mod admin;
 mod config;
 mod connection;
 mod ctl;
@@ -54,6 +55,9 @@ fn run() -> Exit {
 
 /// Prints the answer. A reader that has seen enough (`smarthttpd --help | head`) is no failure.
 fn print(text: &str) -> Exit {
+    if text.is_empty() {
+        return Exit::Ok;
+    }
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     Exit::Ok

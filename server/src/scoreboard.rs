@@ -4,9 +4,13 @@
 //! process: the supervisor, or the worker in the slot. Readers take what they see; nobody locks. A worker that is killed
 //! leaves its slot as it was, and the supervisor clears it, so no counter drifts.
 
+mod latency;
+
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, time::Duration};
+
+pub(crate) use latency::upper_ns;
 
 use crate::sys::{clock, shared};
 
@@ -14,8 +18,12 @@ use crate::sys::{clock, shared};
 const LINE: usize = 8;
 /// Words before the first slot: one line.
 const HEADER: usize = LINE;
-/// Words per slot: the supervisor's line, then the worker's.
-const SLOT: usize = 5 * LINE;
+/// Words per slot: the supervisor's line, then the worker's, then its histogram.
+const SLOT: usize = LATENCY + latency::BUCKETS.next_multiple_of(LINE);
+/// Where the histogram begins.
+const LATENCY: usize = 6 * LINE;
+/// Classes of answers: cut off before there was a status, then 1xx to 5xx.
+pub(crate) const CLASSES: usize = 6;
 
 /// The header's words. Written by the supervisor.
 #[derive(Clone, Copy)]
@@ -42,9 +50,7 @@ enum Word {
     Threads,
     Saturated,
     Beat,
-    Requests = 2 * LINE as isize,
-    Errors,
-    Wall,
+    Wall = 2 * LINE as isize,
     Cpu,
     LockWait,
     /// For which of the log generations it has opened its log, and whether that failed: see [`LogState`].
@@ -58,8 +64,12 @@ enum Word {
     TasksDropped,
     // Written once, at the end of that line.
     ReadyAt,
-    // The worker's last line: what rarely changes.
-    Worn = 4 * LINE as isize,
+    // A line of counts: the first of CLASSES words, then what else there is to count for every request.
+    Answered = 4 * LINE as isize,
+    Took = 4 * LINE as isize + CLASSES as isize,
+    Refused,
+    // The worker's last line but for the histogram: what rarely changes.
+    Worn = 5 * LINE as isize,
     TimedOut,
     LockedOut,
 }
@@ -197,7 +207,7 @@ pub(crate) struct Seen {
     pub(crate) saturated: u64,
     /// Requests answered.
     pub(crate) requests: u64,
-    /// Of these, with status 500 or cut.
+    /// Of these, with a status from 500 on, or cut.
     pub(crate) errors: u64,
     /// Time inside the application, all calls added up.
     pub(crate) wall: Duration,
@@ -213,6 +223,69 @@ pub(crate) struct Seen {
     pub(crate) locked_out_ns: u64,
     /// When it was ready to serve, on the monotonic clock; `None` before.
     pub(crate) ready_at_ns: Option<u64>,
+}
+
+/// What the workers in a slot, or in many, have counted. Every field only grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Requests answered by the application, by class: none (cut off before there was a status), 1xx, … 5xx.
+    pub(crate) answered: [u64; CLASSES],
+    /// Requests refused by the server itself: malformed, too large, too slow.
+    pub(crate) refused: u64,
+    /// How long the answered ones took, by the buckets that [`upper_ns`] bounds.
+    pub(crate) latency: [u64; latency::BUCKETS],
+    /// The same, all added up.
+    pub(crate) took: Duration,
+    /// Time inside the application, all calls added up.
+    pub(crate) wall: Duration,
+    /// Of it, time spent waiting for the interpreter lock.
+    pub(crate) lock_wait: Duration,
+    /// Times a worker ran out of room.
+    pub(crate) saturated: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            answered: [0; CLASSES],
+            refused: 0,
+            latency: [0; latency::BUCKETS],
+            took: Duration::ZERO,
+            wall: Duration::ZERO,
+            lock_wait: Duration::ZERO,
+            saturated: 0,
+        }
+    }
+}
+
+impl Tally {
+    /// Adds what another one has counted.
+    pub(crate) fn add(&mut self, other: &Tally) {
+        for (mine, more) in self.answered.iter_mut().zip(other.answered) {
+            *mine += more;
+        }
+        for (mine, more) in self.latency.iter_mut().zip(other.latency) {
+            *mine += more;
+        }
+        self.refused += other.refused;
+        self.took += other.took;
+        self.wall += other.wall;
+        self.lock_wait += other.lock_wait;
+        self.saturated += other.saturated;
+    }
+}
+
+/// What one call cost, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// From when the request was complete until the application had answered: waiting for a thread, and the call.
+    pub(crate) took_ns: u64,
+    /// The call.
+    pub(crate) wall_ns: u64,
+    /// Its CPU time.
+    pub(crate) cpu_ns: u64,
+    /// Of the call, waiting for the interpreter lock.
+    pub(crate) lock_wait_ns: u64,
 }
 
 impl Seen {
@@ -401,7 +474,12 @@ impl Slot {
 
     /// Requests answered since the worker started.
     pub(crate) fn requests(self) -> u64 {
-        self.load(Word::Requests)
+        self.answered().iter().sum()
+    }
+
+    /// Requests answered, by class.
+    fn answered(self) -> [u64; CLASSES] {
+        std::array::from_fn(|class| self.words[Word::Answered as usize + class].load(Ordering::Relaxed))
     }
 
     /// Worker: how many requests wait for a thread.
@@ -424,12 +502,13 @@ impl Slot {
         self.store(Word::Beat, now_ns);
     }
 
-    /// Worker: one more request was answered, after a call that took these nanoseconds.
-    pub(crate) fn count_request(self, failed: bool, wall_ns: u64, cpu_ns: u64, lock_wait_ns: u64) {
-        self.add(Word::Requests, 1);
-        if failed {
-            self.add(Word::Errors, 1);
-        }
+    /// Worker: one more request was answered with this status (0: cut off before there was one), at this cost.
+    pub(crate) fn count_request(self, status: u16, cost: Cost) {
+        let Cost { took_ns, wall_ns, cpu_ns, lock_wait_ns } = cost;
+        let class = (usize::from(status) / 100).min(CLASSES - 1);
+        self.words[Word::Answered as usize + class].fetch_add(1, Ordering::Relaxed);
+        self.words[LATENCY + latency::bucket(took_ns)].fetch_add(1, Ordering::Relaxed);
+        self.add(Word::Took, took_ns);
         self.add(Word::Wall, wall_ns);
         self.add(Word::Cpu, cpu_ns);
         if lock_wait_ns > 0 {
@@ -481,8 +560,28 @@ impl Slot {
         self.store(Word::LockedOut, since_ns);
     }
 
+    /// Worker: how many requests it has refused in its life.
+    pub(crate) fn set_refused(self, count: u64) {
+        self.store(Word::Refused, count);
+    }
+
+    /// What the worker has counted so far. A request that is counted while this reads may be in one field and not yet in
+    /// another, but nothing is ever lost and no field goes down.
+    pub(crate) fn tally(self) -> Tally {
+        Tally {
+            answered: self.answered(),
+            refused: self.load(Word::Refused),
+            latency: std::array::from_fn(|bucket| self.words[LATENCY + bucket].load(Ordering::Relaxed)),
+            took: Duration::from_nanos(self.load(Word::Took)),
+            wall: Duration::from_nanos(self.load(Word::Wall)),
+            lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
+            saturated: self.load(Word::Saturated),
+        }
+    }
+
     /// The slot as it is now. Fields are read one by one: each is exact, their combination is a moment's blur.
     pub(crate) fn look(self) -> Seen {
+        let answered = self.answered();
         Seen {
             phase: self.phase(),
             generation: self.load(Word::Generation),
@@ -492,8 +591,8 @@ impl Slot {
             queued: self.load(Word::Queued) as u32,
             threads: self.load(Word::Threads) as u32,
             saturated: self.load(Word::Saturated),
-            requests: self.load(Word::Requests),
-            errors: self.load(Word::Errors),
+            requests: answered.iter().sum(),
+            errors: answered[0] + answered[CLASSES - 1],
             wall: Duration::from_nanos(self.load(Word::Wall)),
             cpu: Duration::from_nanos(self.load(Word::Cpu)),
             lock_wait: Duration::from_nanos(self.load(Word::LockWait)),
@@ -522,7 +621,8 @@ mod tests {
         let theirs = Scoreboard::map(fd.as_fd()).expect("second mapping");
         ours.slot(2).begin(7, 99);
         theirs.slot(2).set_phase(Phase::Ready);
-        theirs.slot(2).count_request(true, 10, 4, 1);
+        let cost = Cost { took_ns: 12, wall_ns: 10, cpu_ns: 4, lock_wait_ns: 1 };
+        theirs.slot(2).count_request(500, cost);
         let seen = ours.slot(2).look();
         assert_eq!((seen.generation, seen.phase, seen.requests, seen.errors), (7, Phase::Ready, 1, 1));
         assert_eq!(
@@ -606,10 +706,37 @@ mod tests {
     #[test]
     fn slots_do_not_overlap() {
         let (_fd, board) = board(2);
-        board.slot(0).count_request(false, 1, 1, 1);
+        board.slot(0).count_request(200, Cost { took_ns: u64::MAX, ..Cost::default() });
         board.slot(0).begin(1, 1);
         assert_eq!(board.slot(1).look().generation, 0);
         assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::LockedOut as usize) < SLOT);
+        assert!((Word::ReadyAt as usize) < Word::Answered as usize);
+        assert!((Word::Refused as usize) < Word::Worn as usize);
+        assert!((Word::LockedOut as usize) < LATENCY);
+    }
+
+    #[test]
+    fn every_answer_is_in_one_class_and_one_bucket() {
+        let (_fd, board) = board(1);
+        let slot = board.slot(0);
+        for (status, took_ns) in
+            [(0, 1), (101, 20_000), (200, 50_000_000), (204, 50_000_000), (404, 1), (599, u64::MAX / 2)]
+        {
+            slot.count_request(status, Cost { took_ns, wall_ns: 7, ..Cost::default() });
+        }
+        slot.set_refused(3);
+        slot.count_saturation();
+        let tally = slot.tally();
+        assert_eq!(tally.answered, [1, 1, 2, 0, 1, 1]);
+        assert_eq!((tally.refused, tally.saturated, tally.wall), (3, 1, Duration::from_nanos(42)));
+        assert_eq!(tally.latency.iter().sum::<u64>(), 6);
+        assert_eq!(tally.latency[latency::bucket(50_000_000)], 2);
+        assert_eq!((slot.look().requests, slot.look().errors), (6, 2));
+
+        let mut sum = Tally::default();
+        sum.add(&tally);
+        sum.add(&tally);
+        assert_eq!((sum.answered, sum.refused), ([2, 2, 4, 0, 2, 2], 6));
+        assert_eq!(sum.took, tally.took * 2);
     }
 }

@@ -93,7 +93,7 @@ fn run(mut link: Link) -> Exit {
             return Exit::Failure;
         }
     };
-    log::init(inheritance.config.error_log, "template");
+    log::init(inheritance.config.error_log, inheritance.config.log_format, "template");
     let prepared = prepare(&inheritance.config);
     report_imports(&link, &inheritance.config);
     let source = match prepared {

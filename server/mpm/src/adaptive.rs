@@ -100,7 +100,8 @@ impl Policy for Adaptive {
         let missing = staffing.wanted.saturating_sub(serving);
         if missing > 0 {
             let count = self.startable(missing, serving, living);
-            return (count > 0 && !self.pause.active(now)).then(|| Decision::spawn(now, count, inputs.summary()));
+            return (count > 0 && !self.pause.active(now))
+                .then(|| Decision::spawn(now, count, inputs.summary()).with_inputs(inputs.figures()));
         }
         let ceiling = staffing::ceiling(&self.limits);
         if self.rescaled {
@@ -114,7 +115,7 @@ impl Policy for Adaptive {
         let slots = self.shrink.retire(snapshot, serving, needed_lately);
         if !slots.is_empty() {
             let reason = format!("{}, needed {needed_lately} at most for {} s", inputs.summary(), PATIENCE.as_secs());
-            return Some(Decision::retire(now, &slots, reason));
+            return Some(Decision::retire(now, &slots, reason).with_inputs(inputs.figures()));
         }
         let reason = self.capped.newly(staffing.needed > ceiling, needed_lately >= ceiling).then(|| {
             format!(
@@ -123,7 +124,7 @@ impl Policy for Adaptive {
                 Workers(ceiling)
             )
         });
-        reason.map(|reason| Decision::note(now, reason))
+        reason.map(|reason| Decision::note(now, reason).with_inputs(inputs.figures()))
     }
 
     fn spawn_failed(&mut self, now: Duration) {

@@ -1,5 +1,6 @@
 //! What a policy may order, and its reason.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -33,13 +34,21 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// One line with the inputs, for an operator: `λ=400/s W=50 ms → 29 slots, have 16 → +1 worker`.
     pub reason: String,
+    /// The same figures by name, for programs: seconds, cores and counts. Empty where a policy has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, f64>,
 }
 
 impl Decision {
+    /// Adds the figures that it follows from.
+    pub(crate) fn with_inputs(self, inputs: BTreeMap<String, f64>) -> Self {
+        Self { inputs, ..self }
+    }
+
     /// Starts `count` workers; the reason gets the arrow and the count.
     pub(crate) fn spawn(at: Duration, count: u32, mut reason: String) -> Self {
         append_outcome(&mut reason, format_args!("+{count} {}", noun(count)));
-        Self { at, actions: vec![Action::Spawn { count }], reason }
+        Self { at, actions: vec![Action::Spawn { count }], reason, inputs: BTreeMap::new() }
     }
 
     /// Starts those that are missing because they ended without an order.
@@ -54,12 +63,17 @@ impl Decision {
             [slot] => append_outcome(&mut reason, format_args!("−1 worker (slot {slot})")),
             _ => append_outcome(&mut reason, format_args!("−{} workers", slots.len())),
         }
-        Self { at, actions: slots.iter().map(|&slot| Action::Retire { slot }).collect(), reason }
+        Self {
+            at,
+            actions: slots.iter().map(|&slot| Action::Retire { slot }).collect(),
+            reason,
+            inputs: BTreeMap::new(),
+        }
     }
 
     /// Says why nothing can be done.
     pub(crate) fn note(at: Duration, reason: String) -> Self {
-        Self { at, actions: Vec::new(), reason }
+        Self { at, actions: Vec::new(), reason, inputs: BTreeMap::new() }
     }
 }
 
@@ -109,6 +123,10 @@ mod tests {
                 r#"{"at":1.5,"actions":[{"retire":{"slot":3}},{"retire":{"slot":4}}],"reason":"idle 9 → −2 workers"}"#,
             ),
             (Decision::note(at, "full".to_owned()), r#"{"at":1.5,"actions":[],"reason":"full"}"#),
+            (
+                Decision::note(at, "full".to_owned()).with_inputs([("rate".to_owned(), 0.5)].into()),
+                r#"{"at":1.5,"actions":[],"reason":"full","inputs":{"rate":0.5}}"#,
+            ),
         ];
         for (decision, json) in rows {
             assert_eq!(serde_json::to_string(&decision).expect("plain data"), json);

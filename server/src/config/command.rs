@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 const USAGE: &str = "\
 smarthttpd [OPTIONS] MODULE:CALLABLE
-       smarthttpd ctl [--socket PATH] [--json] status|reload|reopen-logs|scale|stop";
+       smarthttpd ctl [--socket PATH] [--json] status|top|reload|reopen-logs|scale|stop";
 
 const AFTER_HELP: &str = "\
 TIME is in seconds, or a number with ms, s, m or h: 500ms, 30s, 2m.

@@ -12,6 +12,7 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         unix_socket_mode,
         mpm,
         error_log,
+        log_format,
         control,
         control_off,
         watch,
@@ -32,6 +33,8 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         max_requests_jitter: _,
         max_worker_rss: _,
         max_worker_lifetime: _,
+        // Fixed as well, but no part of the supervisor's configuration any more: it is compared there.
+        admin: _,
     } = new;
     let differences = [
         // The listeners belong to the supervisor, and clients wait in them.
@@ -44,6 +47,7 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("reload-extra", *watch_extra != old.watch_extra),
         // The supervisor's own log was set up once.
         ("log-level", *error_log != old.error_log),
+        ("log-format", *log_format != old.log_format),
         ("control-socket", *control != old.control || *control_off != old.control_off),
     ];
     differences.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

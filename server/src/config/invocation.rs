@@ -27,6 +27,12 @@ pub(crate) struct Invocation {
 pub(crate) enum Verb {
     /// How many workers there are, what they do, and why
     Status,
+    /// The same in a terminal, live; q quits
+    Top {
+        /// Print one frame of 80 by 24 characters instead
+        #[arg(long)]
+        once: bool,
+    },
     /// Take new code and options without losing a request; waits until the new workers serve
     Reload {
         /// Time the new workers have to become ready; after it the old ones go on

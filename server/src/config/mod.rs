@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 mod activation;
+mod admin;
 mod app;
 mod bind;
 mod command;
@@ -40,6 +41,7 @@ mod root_path;
 mod tests;
 
 pub(crate) use activation::{Passed, VARIABLES as ACTIVATION_VARIABLES, passed};
+pub(crate) use admin::{AdminToken, is_token};
 pub(crate) use app::AppSource;
 pub(crate) use command::{Command, parse};
 pub(crate) use exit::Exit;
@@ -88,6 +90,10 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<AccessLog>,
     /// The least severe messages that are still written to standard error.
     pub(crate) error_log: LogLevel,
+    /// How these are written.
+    pub(crate) log_format: LogFormat,
+    /// Where the server can be watched, if anywhere.
+    pub(crate) admin: Option<Admin>,
     /// Path of the control socket; `None`: `<pid>.sock` in the user's own directory for them.
     pub(crate) control: Option<PathBuf>,
     /// No control socket at all.
@@ -343,6 +349,15 @@ pub(crate) struct Timeouts {
     pub(crate) request: Option<Duration>,
 }
 
+/// Where the server can be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Admin {
+    /// TCP or a unix socket.
+    pub(crate) bind: Bind,
+    /// What clients have to know; never `None` where other machines can connect.
+    pub(crate) token: Option<AdminToken>,
+}
+
 /// How and where requests are logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AccessLog {
@@ -386,4 +401,14 @@ pub(crate) enum LogLevel {
     Info,
     /// Why it does it.
     Debug,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
 }

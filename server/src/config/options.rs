@@ -11,7 +11,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use super::LogLevel;
+use super::admin::{AdminSpec, AdminToken};
 use super::app::AppSource;
 use super::bind::BindSpec;
 use super::hook::Hook;
@@ -19,6 +19,7 @@ use super::mount::Mount;
 use super::peer::Peer;
 use super::quantity::{Count, Mode, Size, Span, Switch, one_or_many};
 use super::root_path::RootPath;
+use super::{LogFormat, LogLevel};
 
 const BINDING: &str = "Binding";
 const PROXIES: &str = "Behind a proxy";
@@ -28,6 +29,7 @@ const TASKS: &str = "Background tasks";
 const STATICS: &str = "Static files";
 const LIMITS: &str = "Limits and timeouts";
 const LOGGING: &str = "Logging";
+const WATCHING: &str = "Watching";
 /// Heading of the options that say where options come from.
 pub(super) const CONFIGURATION: &str = "Configuration";
 
@@ -300,6 +302,21 @@ pub(crate) struct Options {
     #[arg(long, value_name = "LEVEL", help_heading = LOGGING)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_level: Option<LogLevel>,
+    /// How they are written: for people, or one JSON object per line [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// Address of the live page, /metrics, /status and /healthz: a port (of 127.0.0.1), HOST:PORT, unix:PATH, or off; one
+    /// that other machines reach needs an --admin-token [default: off]
+    #[arg(long, value_name = "ADDRESS", help_heading = WATCHING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) admin: Option<Switch<AdminSpec>>,
+    /// What clients of --admin have to send (Authorization: Bearer TOKEN) to see more than /healthz: the token, or
+    /// @FILE that has it, which no list of processes shows [default: none]
+    #[arg(long, value_name = "TOKEN", help_heading = WATCHING)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) admin_token: Option<AdminToken>,
 }
 
 /// Names of the process managers.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admin::AdminSpec;
 use super::error::{CliError, one_line};
 use super::options::{AccessLogName, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
@@ -63,6 +64,9 @@ fn options(config: &Config) -> Options {
         graceful_timeout: Some(Span(config.timeouts.graceful)),
         request_timeout: Some(config.timeouts.request.map_or(Switch::Off, |time| Switch::On(Span(time)))),
         log_level: Some(config.error_log),
+        log_format: Some(config.log_format),
+        admin: Some(config.admin.as_ref().map_or(Switch::Off, |admin| Switch::On(AdminSpec::of(&admin.bind)))),
+        admin_token: config.admin.as_ref().and_then(|admin| admin.token.clone()),
         ..Options::default()
     };
     set_mpm(&mut options, &config.mpm);

@@ -13,8 +13,8 @@ use super::machine::Machine;
 use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
 use super::{
-    AccessFormat, AccessLog, Bind, Config, Forwarded, Hooks, Limits, LogLevel, LogTarget, Mount, Mpm, Proxies, Python,
-    Statics, Tasks, Timeouts,
+    AccessFormat, AccessLog, Admin, AdminToken, Bind, Config, Forwarded, Hooks, Limits, LogFormat, LogLevel, LogTarget,
+    Mount, Mpm, Proxies, Python, Statics, Tasks, Timeouts,
 };
 
 const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
@@ -88,6 +88,8 @@ pub(super) fn resolve(
         timeouts: timeouts(settings, &options, default_keep_alive)?,
         access_log: access_log(&options),
         error_log: options.log_level.unwrap_or(LogLevel::Info),
+        log_format: options.log_format.unwrap_or(LogFormat::Text),
+        admin: admin(settings, &options)?,
         control,
         control_off,
         max_requests: match options.max_requests {
@@ -456,4 +458,28 @@ fn access_log(options: &Options) -> Option<AccessLog> {
         _ => LogTarget::Stdout,
     };
     Some(AccessLog { format, target })
+}
+
+fn admin(settings: &Settings, options: &Options) -> Result<Option<Admin>, CliError> {
+    let Some(Switch::On(spec)) = &options.admin else {
+        return match settings.flags().find(|option| *option == "admin-token") {
+            Some(option) => Err(blame(settings, option, "means nothing without --admin; give that an address as well")),
+            None => Ok(None),
+        };
+    };
+    let bind = spec.resolve().map_err(|error| blame(settings, "admin", error))?;
+    let token = options.admin_token.clone().map(|token| match token {
+        AdminToken::File(path) => AdminToken::File(absolute(&path)),
+        literal @ AdminToken::Literal(_) => literal,
+    });
+    match bind {
+        Bind::Tcp(address) if !address.ip().is_loopback() && token.is_none() => {
+            let problem = format!(
+                "{address} can be reached from other machines; give an --admin-token as well, or a port alone, which is \
+                 127.0.0.1's"
+            );
+            Err(blame(settings, "admin", problem))
+        }
+        bind => Ok(Some(Admin { bind, token })),
+    }
 }

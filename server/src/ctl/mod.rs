@@ -1,13 +1,14 @@
 //! `smarthttpd ctl`: asks a running server through its control socket and shows the answer.
 //!
-//! [`protocol`] is what both ends speak; [`discovery`] finds the socket; [`text`] lays a status out for people. The
+//! [`protocol`] is what both ends speak; [`discovery`] finds the socket; [`text`] lays a status out for people, `top` goes on
+//! doing so in a terminal. The
 //! supervisor uses [`protocol`], [`default_directory`] and [`prepare_directory`] for its end.
 //!
 //! It knows nothing about how a server works, only what it says. `main` calls [`run`].
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{Exit, Invocation, Verb};
@@ -15,9 +16,10 @@ use crate::config::{Exit, Invocation, Verb};
 mod discovery;
 pub(crate) mod protocol;
 mod text;
+mod top;
 
 pub(crate) use discovery::{default_directory, prepare_directory};
-use protocol::{Answer, Reply, Request};
+use protocol::{Answer, Reply, Request, Status};
 
 /// A server that is alive answers within its next turn of the loop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,6 +66,9 @@ pub(crate) enum CtlError {
         /// Where it stops making sense.
         source: serde_json::Error,
     },
+    /// There is no terminal to draw on, or it does not do what it is told.
+    #[error("top needs a terminal: {0}; --once prints a single frame anywhere")]
+    Terminal(io::Error),
     /// The server said no.
     #[error("the server refused: {0}")]
     Refused(String),
@@ -78,7 +83,10 @@ impl CtlError {
         match self {
             CtlError::Unreachable { .. } | CtlError::NoServer { .. } | CtlError::Broken { .. } => Exit::NoServer,
             CtlError::Several { .. } => Exit::Usage,
-            CtlError::Unintelligible { .. } | CtlError::Refused(_) | CtlError::NotReloaded(_) => Exit::Failure,
+            CtlError::Unintelligible { .. }
+            | CtlError::Refused(_)
+            | CtlError::NotReloaded(_)
+            | CtlError::Terminal(_) => Exit::Failure,
         }
     }
 }
@@ -96,15 +104,7 @@ pub(crate) fn run(invocation: &Invocation) -> Result<String, CtlError> {
 }
 
 fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, CtlError> {
-    let (path, stream) = match &invocation.socket {
-        Some(path) => match UnixStream::connect(path) {
-            Ok(stream) => (path.clone(), stream),
-            Err(source) => {
-                return Err(CtlError::Unreachable { path: path.clone(), source });
-            }
-        },
-        None => discovery::only_server(directories)?,
-    };
+    let (path, stream) = reach(invocation, directories)?;
     let (request, patience) = match invocation.command {
         Verb::Status => (Request::Status, PATIENCE),
         Verb::Reload { timeout } => {
@@ -113,16 +113,14 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         Verb::ReopenLogs => (Request::ReopenLogs, PATIENCE),
         Verb::Scale { workers, min, max } => (Request::Scale { min: workers.or(min), max: workers.or(max) }, PATIENCE),
         Verb::Stop => (Request::Stop, PATIENCE),
-    };
-    let line = ask(stream, request, patience).map_err(|source| CtlError::Broken { path: path.clone(), source })?;
-    let reply = serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path, source })?;
-    let answer = match reply {
-        Reply::Ok(answer) => answer,
-        Reply::Error(problem) if matches!(request, Request::Reload { .. }) => {
-            return Err(CtlError::NotReloaded(problem));
+        Verb::Top { once } => {
+            // One server from beginning to end, also when others start meanwhile.
+            drop(stream);
+            let look = || look(&path);
+            return if once { top::once(look) } else { top::live(look).map(|()| String::new()) };
         }
-        Reply::Error(problem) => return Err(CtlError::Refused(problem)),
     };
+    let (line, answer) = converse(&path, stream, request, patience)?;
     Ok(match (invocation.json, answer) {
         // The server's own line: fields that this version doesn't know are kept.
         (true, _) => line,
@@ -132,6 +130,43 @@ fn run_in(invocation: &Invocation, directories: &[PathBuf]) -> Result<String, Ct
         (false, Answer::Scaled(scaled)) => text::scaled(&scaled),
         (false, Answer::Stopping(_)) => "the server is stopping\n".to_owned(),
     })
+}
+
+/// A connection to the server that is meant, and its socket.
+fn reach(invocation: &Invocation, directories: &[PathBuf]) -> Result<(PathBuf, UnixStream), CtlError> {
+    match &invocation.socket {
+        Some(path) => connect(path).map(|stream| (path.clone(), stream)),
+        None => discovery::only_server(directories),
+    }
+}
+
+fn connect(path: &Path) -> Result<UnixStream, CtlError> {
+    UnixStream::connect(path).map_err(|source| CtlError::Unreachable { path: path.to_owned(), source })
+}
+
+/// The status of the server at `path`.
+fn look(path: &Path) -> Result<Status, CtlError> {
+    match converse(path, connect(path)?, Request::Status, PATIENCE)?.1 {
+        Answer::Status(status) => Ok(*status),
+        _ => Err(CtlError::Refused("it gave another answer than its status".to_owned())),
+    }
+}
+
+/// What the server at `path` answers: its line, and what that says.
+fn converse(
+    path: &Path,
+    stream: UnixStream,
+    request: Request,
+    patience: Duration,
+) -> Result<(String, Answer), CtlError> {
+    let line = ask(stream, request, patience).map_err(|source| CtlError::Broken { path: path.to_owned(), source })?;
+    let reply =
+        serde_json::from_str(&line).map_err(|source| CtlError::Unintelligible { path: path.to_owned(), source })?;
+    match reply {
+        Reply::Ok(answer) => Ok((line, answer)),
+        Reply::Error(problem) if matches!(request, Request::Reload { .. }) => Err(CtlError::NotReloaded(problem)),
+        Reply::Error(problem) => Err(CtlError::Refused(problem)),
+    }
 }
 
 /// One line there, one line back within `patience`.

@@ -15,6 +15,7 @@
 //! ← {"error":"unknown command"}
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,12 @@ pub(crate) struct Status {
     pub(crate) counters: Counters,
     /// Background tasks of all workers, also of those that are gone.
     pub(crate) tasks: Tasks,
+    /// What happened to requests since the start, also in workers that are gone.
+    pub(crate) served: Served,
+    /// Connections that wait in the kernel's queues, all addresses together.
+    pub(crate) backlog: u32,
+    /// Where the admin page is, if there is one.
+    pub(crate) admin: Option<String>,
     /// The latest decisions of the process manager, oldest first.
     pub(crate) decisions: Vec<Decision>,
 }
@@ -262,6 +269,118 @@ pub(crate) struct Counters {
     pub(crate) timed_out: u64,
 }
 
+/// What happened to requests since the server's start. Every figure only grows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Served {
+    /// Requests that the application has answered, by class of status.
+    pub(crate) answered: Answered,
+    /// Requests that the server itself has refused: malformed, too large, too slow.
+    pub(crate) refused: u64,
+    /// How long the answered ones took: from when a request was complete until the application had answered it.
+    pub(crate) latency: Latency,
+    /// Time in the application, all calls added up.
+    pub(crate) call_seconds: f64,
+    /// Of it, time spent waiting for the interpreter lock.
+    pub(crate) lock_wait_seconds: f64,
+    /// CPU time of all workers.
+    pub(crate) cpu_seconds: f64,
+    /// Times a worker had no room for one more call.
+    pub(crate) saturated: u64,
+    /// Decisions that were made to start workers.
+    pub(crate) decided_to_spawn: u64,
+    /// Decisions that were made to let workers go.
+    pub(crate) decided_to_retire: u64,
+    /// Decisions that nothing could be done.
+    pub(crate) decided_in_vain: u64,
+}
+
+/// Answers by class of status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    /// Cut off before there was a status.
+    pub(crate) cut: u64,
+    /// Interim.
+    #[serde(rename = "1xx")]
+    pub(crate) informational: u64,
+    /// Success.
+    #[serde(rename = "2xx")]
+    pub(crate) success: u64,
+    /// Elsewhere, or unchanged.
+    #[serde(rename = "3xx")]
+    pub(crate) redirection: u64,
+    /// The client's fault.
+    #[serde(rename = "4xx")]
+    pub(crate) client_error: u64,
+    /// The application's fault.
+    #[serde(rename = "5xx")]
+    pub(crate) server_error: u64,
+}
+
+impl Answered {
+    /// With the names that the classes have in JSON and in metrics.
+    pub(crate) fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("cut", self.cut),
+            ("1xx", self.informational),
+            ("2xx", self.success),
+            ("3xx", self.redirection),
+            ("4xx", self.client_error),
+            ("5xx", self.server_error),
+        ]
+    }
+
+    /// All of them.
+    pub(crate) fn total(&self) -> u64 {
+        self.by_name().iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// A histogram of times.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    /// How many there are.
+    pub(crate) count: u64,
+    /// All times added up.
+    pub(crate) sum_seconds: f64,
+    /// Each bucket's upper bound in seconds (`None`: no bound) and how many times lie below it and not below the one
+    /// before. Always the same bounds, in ascending order.
+    pub(crate) buckets: Vec<(Option<f64>, u64)>,
+}
+
+impl Latency {
+    /// What has come since `before`, an earlier look at the same server.
+    pub(crate) fn since(&self, before: &Latency) -> Latency {
+        let earlier = |index: usize| before.buckets.get(index).map_or(0, |(_, count)| *count);
+        let buckets = self.buckets.iter().enumerate();
+        Latency {
+            count: self.count.saturating_sub(before.count),
+            sum_seconds: (self.sum_seconds - before.sum_seconds).max(0.0),
+            buckets: buckets.map(|(index, (bound, count))| (*bound, count.saturating_sub(earlier(index)))).collect(),
+        }
+    }
+
+    /// The time in seconds that this share of all lies below, taken to be spread evenly within a bucket; `None` of none.
+    pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
+        let count: u64 = self.buckets.iter().map(|(_, count)| count).sum();
+        if count == 0 {
+            return None;
+        }
+        let rank = share * count as f64;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for (bound, inside) in &self.buckets {
+            let inside = *inside as f64;
+            // Nobody knows how far beyond the last bound the rest is.
+            let Some(upper) = *bound else { return Some(lower) };
+            if inside > 0.0 && below + inside >= rank {
+                return Some(lower + (upper - lower) * ((rank - below) / inside).clamp(0.0, 1.0));
+            }
+            below += inside;
+            lower = upper;
+        }
+        Some(lower)
+    }
+}
+
 /// One decision of the process manager.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Decision {
@@ -273,6 +392,8 @@ pub(crate) struct Decision {
     pub(crate) reason: String,
     /// What was done, e.g. `spawn 1`, `retire slot 3`.
     pub(crate) actions: Vec<String>,
+    /// These figures by name, where the policy has them.
+    pub(crate) inputs: BTreeMap<String, f64>,
 }
 
 #[cfg(test)]
@@ -301,5 +422,34 @@ mod tests {
         let reply = Reply::Ok(Answer::Reloaded(reloaded));
         assert_eq!(json(&reply), r#"{"ok":{"code_generation":2,"ready":3,"ready_seconds":0.24,"leaving":3}}"#);
         assert_eq!(serde_json::from_str::<Reply>(&json(&reply)).unwrap(), reply);
+    }
+
+    #[test]
+    fn quantiles_lie_where_the_counts_say() {
+        let latency = |counts: [u64; 4]| {
+            let bounds = [Some(0.1), Some(0.2), Some(0.4), None];
+            Latency { count: counts.iter().sum(), sum_seconds: 0.0, buckets: bounds.into_iter().zip(counts).collect() }
+        };
+        let table = [
+            ([0, 0, 0, 0], 0.5, None),
+            ([10, 0, 0, 0], 0.5, Some(0.05)),
+            ([0, 10, 0, 0], 0.5, Some(0.15)),
+            ([0, 10, 0, 0], 1.0, Some(0.2)),
+            ([50, 0, 50, 0], 0.5, Some(0.1)),
+            ([98, 0, 2, 0], 0.99, Some(0.3)),
+            // Beyond all bounds: at least the last one.
+            ([0, 0, 0, 5], 0.99, Some(0.4)),
+        ];
+        for (counts, share, expected) in table {
+            let found = latency(counts).quantile(share);
+            let close = match (found, expected) {
+                (Some(found), Some(expected)) => f64::abs(found - expected) < 1e-9,
+                (found, expected) => found == expected,
+            };
+            assert!(close, "{counts:?} {share}: {found:?} instead of {expected:?}");
+        }
+        let before = latency([1, 2, 3, 4]);
+        assert_eq!(latency([1, 5, 3, 4]).since(&before), latency([0, 3, 0, 0]));
+        assert_eq!(before.since(&Latency::default()), before);
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use super::protocol::{Counters, Decision, Status, Tasks, Totals, Worker};
+use super::protocol::{Counters, Decision, Served, Status, Tasks, Totals, Worker};
 use super::*;
 
 pub(super) fn sample() -> Status {
@@ -52,11 +52,15 @@ pub(super) fn sample() -> Status {
         workers: vec![worker, leaving],
         counters: Counters { spawned: 3, died: 1, ..Counters::default() },
         tasks: Tasks::default(),
+        served: Served::default(),
+        backlog: 0,
+        admin: None,
         decisions: vec![Decision {
             seconds_ago: 2.0,
             at_seconds: 183.2,
             reason: "λ=400/s W=50 ms → 29 slots, have 16 → +1 worker".to_owned(),
             actions: vec!["spawn 1".to_owned()],
+            inputs: Default::default(),
         }],
     }
 }

@@ -131,7 +131,7 @@ fn describe(text: &mut String, decision: &Decision) {
 }
 
 /// Two units at most: `4.2 s`, `3 m 05 s`, `2 h 07 m`, `5 d 03 h`.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     if seconds < 60.0 {
         return format!("{:.1} s", seconds.max(0.0));
     }

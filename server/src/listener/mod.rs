@@ -20,7 +20,7 @@ use crate::sys::socket::accept_queue;
 
 mod open;
 
-pub(crate) use open::{BindError, open};
+pub(crate) use open::{BindError, open, open_private};
 
 /// One listening socket.
 #[derive(Debug)]

@@ -24,10 +24,12 @@ use crate::sys::{inherited, message};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BindError {
     /// The kernel refuses.
-    #[error("cannot listen on {address}: {source}{}", remedy(source))]
+    #[error("cannot listen on {address}: {source}{} --{option}", remedy(source))]
     Address {
         /// As `--bind` writes it.
         address: String,
+        /// Whose value it is.
+        option: &'static str,
         /// What it said.
         source: io::Error,
     },
@@ -43,14 +45,12 @@ pub(crate) enum BindError {
 
 fn remedy(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::AddrInUse => "; stop the process that has it, or choose another --bind",
-        io::ErrorKind::AlreadyExists => "; remove it, or choose another --bind",
-        io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 and foreign folders need privileges: choose another --bind"
-        }
-        io::ErrorKind::AddrNotAvailable => "; the address is not one of this machine's: choose another --bind",
-        io::ErrorKind::NotFound => "; the folder of the socket does not exist: create it, or choose another --bind",
-        _ => "; choose another --bind",
+        io::ErrorKind::AddrInUse => "; stop the process that has it, or choose another",
+        io::ErrorKind::AlreadyExists => "; remove it, or choose another",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 and foreign folders need privileges: choose another",
+        io::ErrorKind::AddrNotAvailable => "; the address is not one of this machine's: choose another",
+        io::ErrorKind::NotFound => "; the folder of the socket does not exist: create it, or choose another",
+        _ => "; choose another",
     }
 }
 
@@ -70,12 +70,15 @@ pub(crate) fn open(
         Bind::Tcp(_) | Bind::Unix(_) | Bind::Abstract(_) | Bind::Systemd(_) => None,
     });
     let numbers = named.chain(passed.iter().map(|passed| passed.number));
-    let mut taken = inherited::take(numbers)
-        .map_err(|source| BindError::Address { address: "an inherited descriptor".to_owned(), source })?;
+    let mut taken = inherited::take(numbers).map_err(|source| BindError::Address {
+        address: "an inherited descriptor".to_owned(),
+        option: "bind",
+        source,
+    })?;
     let mut listeners = Vec::new();
     for bind in binds {
         let address = bind.to_string();
-        let failed = |source| BindError::Address { address: address.clone(), source };
+        let failed = |source| BindError::Address { address: address.clone(), option: "bind", source };
         match bind {
             Bind::Tcp(tcp) => listeners.push(bind_tcp(*tcp, shares_port(*tcp, binds), backlog).map_err(failed)?),
             Bind::Unix(path) => listeners.push(bind_unix(path, backlog, mode).map_err(failed)?),
@@ -101,6 +104,17 @@ pub(crate) fn open(
     }
     warn_of_left(&taken, passed);
     Ok(listeners)
+}
+
+/// Opens one address more, that of `--option`, with a file for this user only if it is a unix socket.
+pub(crate) fn open_private(bind: &Bind, option: &'static str, backlog: u32) -> Result<Listener, BindError> {
+    let opened = match bind {
+        Bind::Tcp(address) => bind_tcp(*address, false, backlog),
+        Bind::Unix(path) => bind_unix(path, backlog, Some(0o600)),
+        Bind::Abstract(name) => bind_abstract(name, backlog),
+        Bind::Descriptor(_) | Bind::Systemd(_) => Err(io::Error::other("the address is somebody else's socket")),
+    };
+    opened.map_err(|source| BindError::Address { address: bind.to_string(), option, source })
 }
 
 /// A client of a socket that nobody accepts from waits for ever.
@@ -191,7 +205,7 @@ fn adopt(descriptor: OwnedFd, address: &str) -> Result<Listener, BindError> {
     if raw::getsockopt(&descriptor, sockopt::AcceptConn) != Ok(true) {
         return Err(unfit("the socket does not listen; say Accept=no in the socket unit, or listen before passing it"));
     }
-    let failed = |source: io::Error| BindError::Address { address: address.to_owned(), source };
+    let failed = |source: io::Error| BindError::Address { address: address.to_owned(), option: "bind", source };
     message::set_nonblocking(descriptor.as_fd()).map_err(failed)?;
     let local = raw::getsockname::<SockaddrStorage>(descriptor.as_raw_fd()).map_err(|error| failed(error.into()))?;
     if let Some(local) = local.as_unix_addr() {

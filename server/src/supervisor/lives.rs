@@ -14,7 +14,7 @@ use mpm::Cause;
 use super::nursery::{Shared, Template};
 use super::roster::{Roster, Worker};
 use super::{FIRST_WORKER, MOST_TEMPLATES, Phase, Supervisor, YOUNG, end_of, link_of, name};
-use crate::config::{Config, Exit};
+use crate::config::{Config, Exit, LogFormat};
 use crate::link::FromTemplate;
 use crate::scoreboard::{Phase as Published, TaskCounts};
 use crate::sys::process::{self, Ending};
@@ -267,8 +267,14 @@ impl Supervisor {
     /// Tells the operator, once, that the server serves.
     fn announce(&self) {
         let (app, mpm) = (name(&self.config.app), self.policy.name());
-        let (places, pid) = (self.listening.join(", "), std::process::id());
-        eprintln!("smarthttpd {}: serving {app} on {places} ({mpm}, pid {pid})", env!("CARGO_PKG_VERSION"));
+        let (places, pid, version) = (self.listening.join(", "), std::process::id(), env!("CARGO_PKG_VERSION"));
+        match self.config.log_format {
+            LogFormat::Text => eprintln!("smarthttpd {version}: serving {app} on {places} ({mpm}, pid {pid})"),
+            LogFormat::Json => tracing::info!(version, app, listening = places, mpm, "serving {app} on {places}"),
+        }
+        if let Some(admin) = &self.admin {
+            tracing::info!("admin page at {}", admin.url());
+        }
         if let Some(control) = &self.control {
             tracing::debug!("control socket {}", control.path().display());
         }

@@ -20,6 +20,7 @@ mod status;
 mod stopping;
 mod terminal;
 mod watch;
+mod watching;
 
 use std::collections::VecDeque;
 use std::io;
@@ -40,11 +41,13 @@ use self::obituary::Coroner;
 use self::reload::{Asker, Handover, Reload};
 use self::renewal::{Renewal, Wear};
 use self::roster::Roster;
+use self::status::Decided;
 use self::terminal::Terminal;
 use self::watch::Watch;
-use crate::config::{AppSource, Config, Exit, Mpm, passed};
+use crate::admin::{self, Admin, Readiness};
+use crate::config::{self, AppSource, Config, Exit, Mpm, passed};
 use crate::ctl;
-use crate::ctl::protocol::{Answer, Counters, Reply, Request, Status, Tasks};
+use crate::ctl::protocol::{Answer, Counters, Reply, Request, Tasks};
 use crate::handoff::Handoff;
 use crate::link::FromTemplate;
 use crate::listener::{self, Listener};
@@ -56,12 +59,14 @@ const SIGNALS: Token = Token(0);
 const WAKE: Token = Token(1);
 const CONTROL: Token = Token(2);
 const FILES: Token = Token(3);
+const ADMIN: Token = Token(4);
 /// Two for each template: its link, its end.
-const FIRST_TEMPLATE: usize = 4;
+const FIRST_TEMPLATE: usize = 5;
 /// One that the server lives from, one of a reload, and some that are to leave.
 const MOST_TEMPLATES: usize = 6;
 const FIRST_CLIENT: Token = Token(FIRST_TEMPLATE + 2 * MOST_TEMPLATES);
-const FIRST_WORKER: usize = FIRST_CLIENT.0 + control::MOST;
+const FIRST_WATCHER: Token = Token(FIRST_CLIENT.0 + control::MOST);
+const FIRST_WORKER: usize = FIRST_WATCHER.0 + admin::MOST;
 
 /// Readable when the template in this seat has spoken.
 fn link_of(seat: usize) -> Token {
@@ -106,6 +111,10 @@ enum Event {
     ControlKnock,
     /// A control client is ready.
     ControlClient(usize),
+    /// Somebody connects to the admin listener.
+    AdminKnock,
+    /// A client of the admin listener is ready.
+    AdminClient(usize, Readiness),
 }
 
 /// Where the server is in its life.
@@ -137,6 +146,9 @@ struct Supervisor {
     listeners: Vec<Listener>,
     listening: Vec<String>,
     control: Option<Control>,
+    admin: Option<Admin>,
+    /// What was asked for in its place.
+    admin_wanted: Option<config::Admin>,
     policy: Box<dyn Policy>,
     /// The bounds that `ctl scale` has set.
     scaled: Option<(u32, u32)>,
@@ -172,6 +184,7 @@ struct Supervisor {
     verdict: Option<Exit>,
     next_tick: Duration,
     decisions: VecDeque<Decision>,
+    decided: Decided,
     counters: Counters,
     /// Background tasks of workers that are gone.
     tasks: Tasks,
@@ -180,12 +193,20 @@ struct Supervisor {
 
 /// Serves `config` until told to stop.
 pub(crate) fn run(config: Config) -> Exit {
-    crate::log::init(config.error_log, "supervisor");
+    crate::log::init(config.error_log, config.log_format, "supervisor");
     let mut supervisor = match Supervisor::new(config) {
         Ok(supervisor) => supervisor,
         Err(StartError::Address(error)) => {
             eprintln!("smarthttpd: {error}");
             return Exit::Address;
+        }
+        Err(StartError::Admin(error)) => {
+            eprintln!("smarthttpd: {error}");
+            return match error {
+                admin::OpenError::Address(_) => Exit::Address,
+                admin::OpenError::Token { .. } => Exit::Usage,
+                admin::OpenError::System(_) => Exit::Failure,
+            };
         }
         Err(StartError::System(what, error)) => {
             eprintln!("smarthttpd: {what}: {error}");
@@ -199,7 +220,14 @@ pub(crate) fn run(config: Config) -> Exit {
 #[derive(Debug)]
 enum StartError {
     Address(listener::BindError),
+    Admin(admin::OpenError),
     System(String, io::Error),
+}
+
+impl From<admin::OpenError> for StartError {
+    fn from(error: admin::OpenError) -> StartError {
+        StartError::Admin(error)
+    }
 }
 
 fn system(what: &str) -> impl Fn(io::Error) -> StartError {
@@ -207,7 +235,7 @@ fn system(what: &str) -> impl Fn(io::Error) -> StartError {
 }
 
 impl Supervisor {
-    fn new(config: Config) -> Result<Supervisor, StartError> {
+    fn new(mut config: Config) -> Result<Supervisor, StartError> {
         // First of all, while no descriptor is ours yet.
         let passed = passed(|name| std::env::var(name).ok(), std::process::id());
         let listeners = listener::open(&config.bind, config.backlog, config.unix_socket_mode, &passed)
@@ -244,6 +272,10 @@ impl Supervisor {
                 StartError::System(format!("the control socket {path} (choose another with --control-socket)"), error)
             })?),
         };
+        // The configuration goes on to the processes that run the application, which has no business with the token.
+        let admin_wanted = config.admin.take();
+        let open = |wanted| Admin::open(wanted, poll.registry(), ADMIN, FIRST_WATCHER);
+        let admin = admin_wanted.as_ref().map(open).transpose()?;
         Ok(Supervisor {
             policy: policy::policy(&config.mpm),
             scaled: None,
@@ -264,6 +296,8 @@ impl Supervisor {
             listeners,
             listening,
             control,
+            admin,
+            admin_wanted,
             template: None,
             templates: 0,
             reload: None,
@@ -281,6 +315,7 @@ impl Supervisor {
             verdict: None,
             next_tick: Duration::ZERO,
             decisions: VecDeque::new(),
+            decided: Decided::default(),
             counters: Counters::default(),
             tasks: Tasks::default(),
             started: Instant::now(),
@@ -344,7 +379,11 @@ impl Supervisor {
                         happened.push(Event::Template(number, message, descriptors));
                     }
                 }
+                ADMIN => happened.push(Event::AdminKnock),
                 Token(token) if token >= FIRST_WORKER => happened.push(Event::OrphanEnded),
+                Token(token) if token >= FIRST_WATCHER.0 => {
+                    happened.push(Event::AdminClient(token - FIRST_WATCHER.0, Readiness::of(event)));
+                }
                 Token(token) => happened.push(Event::ControlClient(token - FIRST_CLIENT.0)),
             }
         }
@@ -386,6 +425,8 @@ impl Supervisor {
                 }
             }
             Event::ControlClient(index) => self.obey(index),
+            Event::AdminKnock => self.admit(),
+            Event::AdminClient(index, readiness) => self.show(index, readiness),
         }
     }
 
@@ -399,8 +440,9 @@ impl Supervisor {
         let tick = matches!(self.phase, Phase::Starting | Phase::Serving).then_some(self.next_tick);
         let worker = self.worker_backoff.ends(self.now());
         let fork = self.fork_backoff.ends(self.now());
+        let admin = self.admin.as_ref().and_then(Admin::next_deadline);
         let commands = [self.reload_deadline(), self.reopening_deadline()];
-        [overdue, template, tick, worker, fork].into_iter().chain(commands).flatten().min()
+        [overdue, template, tick, worker, fork, admin].into_iter().chain(commands).flatten().min()
     }
 
     /// What is due by the clock rather than by an event.
@@ -409,6 +451,9 @@ impl Supervisor {
         for (slot, pid) in self.roster.kill_overdue(now, self.config.timeouts.graceful) {
             self.counters.killed += 1;
             tracing::warn!("worker {slot} (pid {pid}) did not finish within the graceful timeout and was killed");
+        }
+        if let Some(admin) = &mut self.admin {
+            admin.expire(self.poll.registry(), now);
         }
         if self.worker_backoff.has_ended(now) | self.fork_backoff.has_ended(now) {
             self.decide(Cause::Exited);
@@ -482,7 +527,7 @@ impl Supervisor {
                 return;
             }
         }
-        tracing::info!("{}", decision.reason);
+        watching::log(&decision, self.config.log_format);
         let actions = decision.actions.clone();
         self.remember(decision);
         for action in actions {
@@ -498,6 +543,7 @@ impl Supervisor {
 
     /// Keeps a decision for a while.
     fn remember(&mut self, decision: Decision) {
+        self.decided.count(&decision);
         if self.decisions.len() == REMEMBERED {
             self.decisions.pop_front();
         }
@@ -531,29 +577,6 @@ impl Supervisor {
     fn answer(&mut self, ticket: Ticket, reply: &Reply) {
         if let Some(control) = &mut self.control {
             control.answer(ticket, reply);
-        }
-    }
-
-    fn status(&self) -> Status {
-        let one_connection_each = self.config.mpm.one_connection_each();
-        let rows = status::rows(self.roster.views(), &self.roster, one_connection_each);
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            mpm: self.policy.name().to_owned(),
-            uptime_seconds: self.now().as_secs_f64(),
-            listening: self.listening.clone(),
-            phase: match self.phase {
-                Phase::Starting => "starting",
-                Phase::Serving => "serving",
-                Phase::Stopping { .. } | Phase::Draining => "draining",
-            }
-            .to_owned(),
-            totals: status::totals(&rows),
-            workers: status::workers(&self.roster, &rows),
-            counters: self.counters,
-            tasks: status::tasks(&rows, self.tasks),
-            decisions: status::decisions(self.decisions.iter(), self.now()),
         }
     }
 }

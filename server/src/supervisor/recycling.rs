@@ -1,5 +1,6 @@
 //! Recycling: what [`super::renewal`] orders is carried out here, and told as a decision.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mpm::{Action, Decision};
@@ -59,7 +60,7 @@ impl Supervisor {
 
     fn record(&mut self, action: Action, reason: String) {
         tracing::info!("{reason}");
-        self.remember(Decision { at: self.now(), actions: vec![action], reason });
+        self.remember(Decision { at: self.now(), actions: vec![action], reason, inputs: BTreeMap::new() });
     }
 
     fn means(&self) -> Means {

@@ -4,6 +4,7 @@
 //! as serve now; when these are ready, those of the old code are asked to leave, and their template is. Until then nothing
 //! has changed: whatever goes wrong ends the newcomers, and the old ones have never stopped.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -91,13 +92,17 @@ impl Supervisor {
         if self.handover.is_some() {
             return Err("the last reload is about to end; try again".to_owned());
         }
-        let config = match config::parse(std::env::args_os()) {
+        let mut config = match config::parse(std::env::args_os()) {
             Ok(Command::Serve(config)) => *config,
             // The arguments are those that this server was started with.
             Ok(_) => return Err("the options ask for something else than serving".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
-        let fixed = fixed(&self.config, &config);
+        let mut fixed = fixed(&self.config, &config);
+        // Kept from those who run the application.
+        if config.admin.take() != self.admin_wanted {
+            fixed.push("admin");
+        }
         if !fixed.is_empty() {
             return Err(format!("only a restart changes {}; undo the change or restart the server", fixed.join(", ")));
         }
@@ -190,7 +195,7 @@ impl Supervisor {
             "generation {} (asked by {asker}): {ready} ready, {leaving} of the old code leave",
             self.code_generation
         );
-        self.remember(Decision { at: now, actions: retired, reason: reason.clone() });
+        self.remember(Decision { at: now, actions: retired, reason: reason.clone(), inputs: BTreeMap::new() });
         self.handover = Some(Handover { asker, outcome, reason, until: now + LEAVE_TAKING });
     }
 

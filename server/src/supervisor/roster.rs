@@ -3,6 +3,7 @@
 //! Owns what only the supervisor may hold (pidfds, wake-ups, who was asked to leave and when) and puts it together with
 //! what the workers publish. It performs no policy: it says what is, and does to one slot what it is told.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::renewal::{Life, Member, Stage};
 use super::status::resident_bytes;
-use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, TaskCounts};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, Tally, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -34,6 +35,8 @@ pub(super) struct Worker {
     pub(super) was_ready: bool,
     saturated: u64,
     timed_out: u64,
+    /// The CPU time that its process had used when somebody last looked: once it has ended nobody can tell.
+    cpu_ns: Cell<u64>,
     memory: Memory,
 }
 
@@ -80,13 +83,24 @@ pub(super) struct Roster {
     max_rss: Option<u64>,
     /// That workers have more from the start was told.
     told_of_heavy: bool,
+    /// What those have counted that are gone.
+    departed: Tally,
+    departed_cpu_ns: u64,
 }
 
 impl Roster {
     /// Nobody yet.
     pub(super) fn new(scoreboard: Scoreboard, max_rss: Option<u64>) -> Roster {
         let places = (0..scoreboard.slots()).map(|_| Place::Free).collect();
-        Roster { scoreboard, places, generation: 0, max_rss, told_of_heavy: false }
+        Roster {
+            scoreboard,
+            places,
+            generation: 0,
+            max_rss,
+            told_of_heavy: false,
+            departed: Tally::default(),
+            departed_cpu_ns: 0,
+        }
     }
 
     /// From now on a worker may have so much memory.
@@ -127,6 +141,7 @@ impl Roster {
             saturated: 0,
             timed_out: 0,
             memory: Memory::Unjudged,
+            cpu_ns: Cell::new(0),
         });
     }
 
@@ -141,9 +156,14 @@ impl Roster {
         if !matches {
             return None;
         }
+        let place = std::mem::replace(place, Place::Free);
+        self.departed.add(&self.scoreboard.slot(slot).tally());
         self.scoreboard.slot(slot).clear();
-        match std::mem::replace(place, Place::Free) {
-            Place::Taken(worker) => Some(worker),
+        match place {
+            Place::Taken(worker) => {
+                self.departed_cpu_ns += worker.cpu_ns.get();
+                Some(worker)
+            }
             Place::Free | Place::Asked { .. } => None,
         }
     }
@@ -154,6 +174,7 @@ impl Roster {
         for (slot, place) in self.places.iter_mut().enumerate() {
             if matches!(place, Place::Asked { template, .. } if *template == dead) {
                 *place = Place::Free;
+                self.departed.add(&self.scoreboard.slot(slot).tally());
                 strays.extend(self.scoreboard.slot(slot).disown());
             }
         }
@@ -365,7 +386,7 @@ impl Roster {
                 let tasks = u32::try_from(self.tasks(slot).open()).unwrap_or(u32::MAX);
                 // The whole process's: a worker with short calls spends most of its core in the event loop.
                 let cpu = match place {
-                    Place::Taken(worker) => clock::cpu_ns_of(worker.pid).map_or(seen.cpu, Duration::from_nanos),
+                    Place::Taken(worker) => worker.cpu().unwrap_or(seen.cpu),
                     Place::Free | Place::Asked { .. } => Duration::ZERO,
                 };
                 WorkerView {
@@ -403,6 +424,29 @@ impl Roster {
         (slot.phase(), slot.logs())
     }
 
+    /// What all workers have counted since the server's start, also those that are gone. No field ever goes down.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = self.departed.clone();
+        for (slot, place) in self.places.iter().enumerate() {
+            if !matches!(place, Place::Free) {
+                tally.add(&self.scoreboard.slot(slot).tally());
+            }
+        }
+        tally
+    }
+
+    /// CPU time that all workers have used since the server's start; of those that are gone, as of the last look at them.
+    pub(super) fn cpu(&self) -> Duration {
+        let living: u64 = self
+            .workers()
+            .map(|(_, worker)| {
+                worker.cpu();
+                worker.cpu_ns.get()
+            })
+            .sum();
+        Duration::from_nanos(self.departed_cpu_ns + living)
+    }
+
     /// What the worker in `slot` publishes.
     pub(super) fn look(&self, slot: usize) -> Seen {
         self.scoreboard.slot(slot).look()
@@ -410,6 +454,13 @@ impl Roster {
 }
 
 impl Worker {
+    /// CPU time that its process has used; `None` once it is gone.
+    fn cpu(&self) -> Option<Duration> {
+        let cpu_ns = clock::cpu_ns_of(self.pid)?;
+        self.cpu_ns.set(self.cpu_ns.get().max(cpu_ns));
+        Some(Duration::from_nanos(cpu_ns))
+    }
+
     fn rouse(&self) {
         self.wake.ring();
     }

@@ -1,5 +1,7 @@
 //! `ctl scale`: other bounds for the number of workers, until the next reload or restart.
 
+use std::collections::BTreeMap;
+
 use mpm::{Cause, Decision};
 
 use super::{Phase, Supervisor, policy};
@@ -36,7 +38,7 @@ impl Supervisor {
         self.scaled = Some((new_min, new_max));
         let reason = format!("asked by ctl scale: {asked} workers instead of {}", span(old_min, old_max));
         tracing::info!("{reason}");
-        self.remember(Decision { at: self.now(), actions: Vec::new(), reason });
+        self.remember(Decision { at: self.now(), actions: Vec::new(), reason, inputs: BTreeMap::new() });
         self.decide(Cause::Tick);
         Ok(Scaled { min_workers: new_min, max_workers: new_max })
     }

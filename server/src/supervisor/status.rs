@@ -5,8 +5,81 @@ use std::time::Duration;
 use mpm::{Action, Decision, Phase, WorkerView};
 
 use super::roster::Roster;
-use crate::ctl::protocol::{self, Totals};
-use crate::scoreboard::TaskCounts;
+use super::{Phase as Life, Supervisor};
+use crate::ctl::protocol::{self, Answered, Latency, Served, Status, Totals};
+use crate::listener::Listener;
+use crate::scoreboard::{Tally, TaskCounts, upper_ns};
+
+/// How many decisions there were since the start, by what they order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Decided {
+    to_spawn: u64,
+    to_retire: u64,
+    in_vain: u64,
+}
+
+impl Decided {
+    /// Counts one more.
+    pub(super) fn count(&mut self, decision: &Decision) {
+        match decision.actions.first() {
+            Some(Action::Spawn { .. }) => self.to_spawn += 1,
+            Some(Action::Retire { .. }) => self.to_retire += 1,
+            None => self.in_vain += 1,
+        }
+    }
+}
+
+impl Supervisor {
+    /// The server as it is now.
+    pub(super) fn status(&self) -> Status {
+        let one_connection_each = self.config.mpm.one_connection_each();
+        let rows = rows(self.roster.views(), &self.roster, one_connection_each);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            mpm: self.policy.name().to_owned(),
+            uptime_seconds: self.now().as_secs_f64(),
+            listening: self.listening.clone(),
+            phase: match self.phase {
+                Life::Starting => "starting",
+                Life::Serving => "serving",
+                Life::Stopping { .. } | Life::Draining => "draining",
+            }
+            .to_owned(),
+            totals: totals(&rows),
+            workers: workers(&self.roster, &rows),
+            counters: self.counters,
+            tasks: tasks(&rows, self.tasks),
+            served: served(&self.roster.tally(), self.roster.cpu(), self.decided),
+            backlog: self.listeners.iter().map(Listener::waiting).sum(),
+            admin: self.admin.as_ref().map(|admin| admin.url()),
+            decisions: decisions(self.decisions.iter(), self.now()),
+        }
+    }
+}
+
+/// What happened to requests.
+fn served(tally: &Tally, cpu: Duration, decided: Decided) -> Served {
+    let [cut, informational, success, redirection, client_error, server_error] = tally.answered;
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let buckets = tally.latency.iter().enumerate();
+    Served {
+        answered: Answered { cut, informational, success, redirection, client_error, server_error },
+        refused: tally.refused,
+        latency: Latency {
+            count: tally.latency.iter().sum(),
+            sum_seconds: tally.took.as_secs_f64(),
+            buckets: buckets.map(|(bucket, count)| (upper_ns(bucket).map(seconds), *count)).collect(),
+        },
+        call_seconds: tally.wall.as_secs_f64(),
+        lock_wait_seconds: tally.lock_wait.as_secs_f64(),
+        cpu_seconds: cpu.as_secs_f64(),
+        saturated: tally.saturated,
+        decided_to_spawn: decided.to_spawn,
+        decided_to_retire: decided.to_retire,
+        decided_in_vain: decided.in_vain,
+    }
+}
 
 /// One worker, and what it has to do beside requests.
 pub(super) struct Row {
@@ -92,17 +165,19 @@ pub(super) fn workers(roster: &Roster, rows: &[Row]) -> Vec<protocol::Worker> {
 }
 
 /// The decisions, oldest first.
-pub(super) fn decisions<'a>(ring: impl Iterator<Item = &'a Decision>, now: Duration) -> Vec<protocol::Decision> {
+fn decisions<'a>(ring: impl Iterator<Item = &'a Decision>, now: Duration) -> Vec<protocol::Decision> {
     ring.map(|decision| protocol::Decision {
         seconds_ago: now.saturating_sub(decision.at).as_secs_f64(),
         at_seconds: decision.at.as_secs_f64(),
         reason: decision.reason.clone(),
         actions: decision.actions.iter().map(action).collect(),
+        inputs: decision.inputs.clone(),
     })
     .collect()
 }
 
-fn action(action: &Action) -> String {
+/// One order in words.
+pub(super) fn action(action: &Action) -> String {
     match action {
         Action::Spawn { count } => format!("spawn {count}"),
         Action::Retire { slot } => format!("retire slot {slot}"),

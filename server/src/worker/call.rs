@@ -14,6 +14,7 @@ use super::overtime::Ticket;
 use super::reactor::{Done, Job};
 use crate::connection::{DateCache, Outgoing, Responder, Scratch, Sent, Surroundings, Transport, Verdict, Written};
 use crate::exchange::{Application, CallCost, Failed, Task};
+use crate::scoreboard::Cost;
 use crate::sys::{clock, threads};
 
 /// Calls shorter than this on average are taken to be all CPU and measured one in [`SAMPLE`]: reading the thread's
@@ -34,13 +35,11 @@ impl Tools {
     }
 }
 
-/// What a call cost, in nanoseconds.
+/// What came of a call.
 pub(super) struct Measured {
-    /// Answered with a server error, or cut.
-    pub(super) failed: bool,
-    pub(super) wall_ns: u64,
-    pub(super) cpu_ns: u64,
-    pub(super) lock_wait_ns: u64,
+    /// The status that was sent; 0 if none was.
+    pub(super) status: u16,
+    pub(super) cost: Cost,
 }
 
 /// What a call asks of the pool.
@@ -152,7 +151,7 @@ impl Caller {
 
     /// Answers a request that no thread can take any more.
     pub(super) fn decline(&self, job: Job) -> Done {
-        let Job { key, request, transport } = job;
+        let Job { key, request, transport, .. } = job;
         let now_ns = clock::monotonic_ns();
         let (status, detail) = ("503 Service Unavailable", "the process that had the request leaves; try again");
         let mut bytes = Vec::with_capacity(512);
@@ -180,7 +179,7 @@ impl Caller {
         alone: bool,
         ticket: Option<&Ticket>,
     ) -> (Done, Measured) {
-        let Job { key, mut request, transport } = job;
+        let Job { key, mut request, transport, complete_ns } = job;
         let facts = RequestFacts {
             head: request.head.is_head(),
             version: request.head.version(),
@@ -224,8 +223,9 @@ impl Caller {
             Err(Failed) => responder.fail(),
         };
         self.access.answered(&request, sent, wall_ns);
-        let failed = sent.status >= 500 || sent.status == 0;
         let done = Done { key, verdict, request, ended_ns };
-        (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns })
+        let took_ns = ended_ns.saturating_sub(complete_ns);
+        let cost = Cost { took_ns, wall_ns, cpu_ns, lock_wait_ns: cost.lock_wait_ns };
+        (done, Measured { status: sent.status, cost })
     }
 }

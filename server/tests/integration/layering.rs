@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the server, from the top down, with the modules it may use.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("main", &["config", "ctl", "supervisor", "template"]),
     // Roles.
-    ("supervisor", &["config", "ctl", "handoff", "link", "listener", "log", "scoreboard", "sys"]),
+    ("supervisor", &["admin", "config", "ctl", "handoff", "link", "listener", "log", "scoreboard", "sys"]),
     (
         "template",
         &[
@@ -28,6 +28,8 @@ const LAYERS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("ctl", &["config"]),
+    // Shows a status to HTTP clients. Knows neither workers nor policies.
+    ("admin", &["config", "connection", "ctl", "exchange", "listener", "sys"]),
     // The worker knows the application as a trait of `exchange` only: neither `wsgi` nor `native`.
     ("worker", &["config", "connection", "exchange", "handoff", "listener", "log", "proxies", "scoreboard", "sys"]),
     // Applications. Python knows no sockets, no workers, no configuration.

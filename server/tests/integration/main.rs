@@ -21,4 +21,5 @@ mod signals;
 mod statics;
 mod support;
 mod tasks;
+mod watching;
 mod wsgi;

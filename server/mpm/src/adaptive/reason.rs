@@ -1,5 +1,6 @@
 //! A decision's inputs in one line that an operator can check by hand.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
 use crate::Limits;
@@ -20,6 +21,26 @@ pub(super) struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    /// By name: what [`Inputs::summary`] is made of.
+    pub(super) fn figures(&self) -> BTreeMap<String, f64> {
+        let Self { demand, staffing, limits, serving, starting, .. } = self;
+        let figures = [
+            ("rate", demand.rate),
+            ("service_seconds", demand.service),
+            ("running", demand.running),
+            ("waiting", f64::from(demand.waiting)),
+            ("lock_waits", demand.lock_waits),
+            ("slots", staffing.slots),
+            ("workers_by_slots", f64::from(staffing.by_slots)),
+            ("cpu_cores", demand.cpu),
+            ("cpu_limit_cores", limits.cpus),
+            ("workers_by_cpu", f64::from(staffing.by_cpu)),
+            ("workers_serving", f64::from(*serving)),
+            ("workers_starting", f64::from(*starting)),
+        ];
+        figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// `λ=400/s W=50 ms, 3 waiting → 31 slots (1 worker), CPU 0.1 of 2 cores (1 worker), have 1`.
     pub(super) fn summary(&self) -> String {
         let Self { demand, staffing, symptom, limits, serving, starting } = self;

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 66] = [
+    let table: [(&[&str], String); 70] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -45,6 +45,10 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--root-path", "shop"], "--root-path: 'shop' does not begin with a slash; give a path such as /shop".into()),
         (&["a", "--forwarded-allow-ips", "proxy"], "--forwarded-allow-ips: 'proxy' is not a peer; give an address, a network such as 10.0.0.0/8, unix, or *".into()),
         (&["a", "--proxy-protocol-allow-ips", "*,10.0.0.1/8"], "--proxy-protocol-allow-ips: '10.0.0.1/8' has bits set beyond its prefix; give 10.0.0.0/8, or the address alone".into()),
+        (&["a", "--admin=:9000"], "--admin: 0.0.0.0:9000 can be reached from other machines; give an --admin-token as well, or a port alone, which is 127.0.0.1's".into()),
+        (&["a", "--admin=systemd"], "--admin: 'systemd' is no address of an admin page; give a port, HOST:PORT or unix:PATH, e.g. 9000, or off".into()),
+        (&["a", "--admin-token=t"], "--admin-token: means nothing without --admin; give that an address as well".into()),
+        (&["a", "--admin=1", "--admin-token=two words"], "--admin-token: a token is made of visible ASCII characters without blanks; give one, or @FILE that has one".into()),
         (&["a", "--forwarded-headers", "x-forwarded-proto"], "--forwarded-headers: means nothing without --forwarded-allow-ips; say whose headers to believe".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers=via"], "--forwarded-headers: 'via' is not a value it takes; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),
         (&["a", "--forwarded-allow-ips=*", "--forwarded-headers="], "--forwarded-headers: needs a value; it takes forwarded, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, x-forwarded-prefix".into()),

@@ -94,6 +94,8 @@ fn the_defaults_need_no_tuning() {
         },
         access_log: None,
         error_log: LogLevel::Info,
+        log_format: LogFormat::Text,
+        admin: None,
         control: None,
         control_off: false,
         max_requests: None,
@@ -290,4 +292,26 @@ fn directories_of_static_files_start_at_chdir() {
     let statics = config(&["-c", &path, "--chdir", chdir], &variables).statics;
     assert_eq!(statics.mounts, [mount("/a", here.join("assets")), mount("/b", "/".into())], "lists replace each other");
     assert_eq!(statics.max_age, None);
+}
+
+#[test]
+fn what_only_this_machine_reaches_needs_no_token() {
+    let admin = |arguments: &[&str]| config(&[&["a"], arguments].concat(), &[]).admin;
+    let place =
+        |address: &str, token: Option<AdminToken>| Some(Admin { bind: Bind::Tcp(address.parse().unwrap()), token });
+    assert_eq!(admin(&["--admin=9000"]), place("127.0.0.1:9000", None));
+    assert_eq!(admin(&["--admin=[::1]:0"]), place("[::1]:0", None));
+    let literal = AdminToken::Literal("t".to_owned());
+    assert_eq!(admin(&["--admin=:9000", "--admin-token=t"]), place("0.0.0.0:9000", Some(literal)));
+    let file = AdminToken::File("/run/t".into());
+    assert_eq!(admin(&["--admin=9000", "--admin-token=@/run/t"]), place("127.0.0.1:9000", Some(file)));
+    assert_eq!(admin(&["--admin=unix:/a"]), Some(Admin { bind: Bind::Unix("/a".into()), token: None }));
+    // A file's port, and its token, may wait for somebody to want them.
+    let (_place, path) = file_of_admin();
+    assert_eq!(admin(&["-c", &path]), place("127.0.0.1:9000", Some(AdminToken::Literal("t".to_owned()))));
+    assert_eq!(admin(&["-c", &path, "--admin=off"]), None);
+}
+
+fn file_of_admin() -> (tempfile::TempDir, String) {
+    file("admin = 9000\nadmin-token = \"t\"\n")
 }

@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 20] = [
+    let table: [&[&str]; 21] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -33,6 +33,7 @@ fn the_printed_configuration_is_read_back() {
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
         &["a", "--reload", "--reload-extra=/,/tmp"],
         &["a", "--on-post-fork=random:seed", "--on-worker-exit=a.db:pool.close"],
+        &["a", "--admin=:0", "--admin-token=@/run/t", "--log-format=json"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],
         &["a", "--tasks-concurrency=4", "--tasks-queue=9"],
         &["a", "--tasks-concurrency=off"],
@@ -100,6 +101,7 @@ fn help_shows_the_groups_the_codes_and_fits_a_terminal() {
         "Background tasks:",
         "Limits and timeouts:",
         "Logging:",
+        "Watching:",
         "Configuration:",
     ];
     for expected in headings.iter().chain(&["Usage: smarthttpd [OPTIONS] MODULE:CALLABLE", "Examples:", "Exit codes:"])

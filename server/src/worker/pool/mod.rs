@@ -358,6 +358,7 @@ impl Pool {
         self.review(now_ns);
         self.slot.beat(now_ns);
         self.keep_logs();
+        self.slot.set_refused(reactor.refused());
         let stopping = self.scoreboard.stopping();
         if (reactor.is_spent() || stopping || self.slot.kill_pending()) && !self.draining.load(Ordering::Relaxed) {
             self.drain(reactor, stopping, jobs);
@@ -522,13 +523,13 @@ impl Pool {
         if let Some((overtime, ticket)) = timed {
             overtime.begin(ticket, &job, clock::monotonic_ns());
         }
-        let (done, Measured { failed, wall_ns, cpu_ns, lock_wait_ns }) =
+        let (done, Measured { status, cost }) =
             self.caller.call(job, &mut desk.tools, &**self, now_ns, alone, desk.ticket.as_deref());
         if let Some((overtime, ticket)) = timed {
             overtime.end(ticket);
         }
         desk.began.store(0, Ordering::Relaxed);
-        self.slot.count_request(failed, wall_ns, cpu_ns, lock_wait_ns);
+        self.slot.count_request(status, cost);
         self.slot.end_call();
         if self.tasks.are_held() {
             self.release_tasks(&desk.began);

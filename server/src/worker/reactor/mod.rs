@@ -48,6 +48,8 @@ pub(super) struct Job {
     pub(super) key: usize,
     pub(super) request: Box<Request>,
     pub(super) transport: Arc<Transport>,
+    /// When the request was complete, in monotonic nanoseconds.
+    pub(super) complete_ns: u64,
 }
 
 /// An answered request, on its way back to its connection.
@@ -147,6 +149,7 @@ pub(super) struct Reactor {
     handoff: Option<Handoff>,
     listening: bool,
     accepted: u64,
+    refused: u64,
     /// No accepting before this time.
     pause_until_ns: u64,
     connections: Slab<Connection>,
@@ -193,6 +196,7 @@ impl Reactor {
             handoff,
             listening: false,
             accepted: 0,
+            refused: 0,
             pause_until_ns: 0,
             connections: Slab::new(),
             unread: Vec::new(),
@@ -209,6 +213,11 @@ impl Reactor {
     /// Open connections.
     pub(super) fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Requests refused so far: those that no application has seen.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// True once the worker has accepted as many connections as it may in its life.

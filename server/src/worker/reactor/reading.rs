@@ -166,7 +166,8 @@ impl Reactor {
                 connection.is_last = !request.head.keep_alive();
                 connection.waiting = Waiting::NextRequest;
                 connection.deadline.clear();
-                jobs.push_back(Job { key, request, transport: Arc::clone(&connection.transport) });
+                let transport = Arc::clone(&connection.transport);
+                jobs.push_back(Job { key, request, transport, complete_ns: self.now_ns });
             }
             Step::Refuse { refusal, head_only } => self.refuse(key, refusal.status(), &refusal.to_string(), head_only),
             Step::Broken(error) => {
@@ -201,6 +202,7 @@ impl Reactor {
     pub(super) fn refuse(&mut self, key: usize, status: &str, detail: &str, head_only: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.is_last = false;
+        self.refused += 1;
         let mut bytes = Vec::with_capacity(512);
         error_response(&mut bytes, status, detail, &[], self.date.at(clock::wall_seconds()), head_only);
         self.access.refused(&connection.endpoints, status, bytes.len());

@@ -14,6 +14,7 @@ pub(crate) mod python;
 pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod wait;
+pub(crate) mod webdriver;
 
 pub(crate) use client::{Broken, Client, Response};
 pub(crate) use gate::Gate;
@@ -21,3 +22,4 @@ pub(crate) use launch::Launch;
 pub(crate) use load::Load;
 pub(crate) use server::Server;
 pub(crate) use status::{Status, Tasks};
+pub(crate) use webdriver::Browser;

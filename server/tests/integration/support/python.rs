@@ -65,6 +65,13 @@ pub(crate) fn run_module(module: &str, variable: (&str, &Path)) {
     run(&mut command, "see what it says").unwrap_or_else(|problem| panic!("{problem}"));
 }
 
+/// What a script prints that the environment's interpreter runs with these arguments.
+pub(crate) fn run_script(script: &str, arguments: &[&Path]) -> String {
+    let mut command = Command::new(venv().join("bin/python"));
+    command.arg("-c").arg(script).args(arguments);
+    run(&mut command, "see what it says").unwrap_or_else(|problem| panic!("{problem}"))
+}
+
 /// SHA-256 in hexadecimal, as the interpreter computes it for a file in `folder` that these bytes are written to.
 pub(crate) fn sha256(folder: &Path, bytes: &[u8]) -> String {
     const SCRIPT: &str = "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())";

@@ -59,6 +59,13 @@ impl Lines {
         self.text()
     }
 
+    /// Waits for a line that contains `mark`: what follows it there.
+    pub(crate) fn await_after(&self, mark: &str) -> String {
+        let rest = |line: &str| line.split_once(mark).map(|(_, rest)| rest.trim_end().to_owned());
+        let whole = |text: &str| text.split_inclusive('\n').filter(|line| line.ends_with('\n')).find_map(rest);
+        self.find(whole).unwrap_or_else(|| panic!("no line with {mark:?} in:\n{}", self.text()))
+    }
+
     /// Waits for `find` to find something; `None` when the writers have ended without it.
     fn find<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let (lock, changed) = &*self.written;
@@ -149,6 +156,26 @@ impl Server {
     pub(crate) fn address(&self) -> SocketAddr {
         let address = self.listening.iter().find_map(|place| place.strip_prefix("http://"));
         address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {:?}", self.listening))
+    }
+
+    /// The admin listener's TCP address.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let url = self.status().admin.expect("the server was started with --admin");
+        let address = url.strip_prefix("http://").and_then(|address| address.parse().ok());
+        address.unwrap_or_else(|| panic!("no TCP address: {url}"))
+    }
+
+    /// One GET on a new connection to the admin listener, with these headers as well.
+    pub(crate) fn watch_with(&self, target: &str, headers: &str) -> Response {
+        let address = self.admin();
+        let mut client = Client::connect(address).expect("the admin listener can be reached");
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n"));
+        client.answer()
+    }
+
+    /// One GET on a new connection to the admin listener.
+    pub(crate) fn watch(&self, target: &str) -> Response {
+        self.watch_with(target, "")
     }
 
     /// What it has written to standard error.
@@ -275,10 +302,16 @@ pub(super) fn await_exit(child: &mut Child, stderr: &Lines, mark: &Mark) -> Exit
     })
 }
 
-/// The addresses in `smarthttpd 0.1.0: serving app:app on http://127.0.0.1:1, unix:/a (adaptive, pid 3)`.
+/// The addresses in `smarthttpd 0.1.0: serving app:app on http://127.0.0.1:1, unix:/a (adaptive, pid 3)`, or in the same as
+/// a JSON object.
 fn announcement(text: &str) -> Option<Vec<String>> {
+    let split = |places: &str| places.split(", ").map(str::to_owned).collect();
+    let object = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    if let Some(places) = object.into_iter().find_map(|object| Some(object["listening"].as_str()?.to_owned())) {
+        return Some(split(&places));
+    }
     let line = text.lines().find(|line| line.starts_with("smarthttpd ") && line.contains(": serving "))?;
     let (_, places) = line.split_once(" on ")?;
     let (places, _) = places.rsplit_once(" (")?;
-    Some(places.split(", ").map(str::to_owned).collect())
+    Some(split(places))
 }

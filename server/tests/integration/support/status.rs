@@ -19,6 +19,7 @@ pub(crate) struct Status {
     pub(crate) workers: Vec<Worker>,
     pub(crate) counters: Counters,
     pub(crate) tasks: Tasks,
+    pub(crate) admin: Option<String>,
     pub(crate) decisions: Vec<Decision>,
 }
 
