@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{processes, wait};
+use crate::support::wait;
 
 /// How many of each kind.
 pub(super) type Belongings = BTreeMap<String, i64>;
@@ -24,9 +24,15 @@ pub(super) fn of(pid: i32, own: &Path) -> Belongings {
     let memory = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let shared = memory.lines().filter(|line| line.contains("/memfd:") || line.contains("/dev/shm/")).count();
     belongings.insert("shared memory".to_owned(), shared as i64);
-    let threads = processes::status_field(pid, "Threads").and_then(|count| count.parse().ok()).unwrap_or(0);
-    belongings.insert("threads".to_owned(), threads);
+    belongings.insert("threads".to_owned(), threads(pid));
     belongings
+}
+
+/// Threads, but for the one that a worker makes once, when a call first runs for unusually long, and keeps.
+fn threads(pid: i32) -> i64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    threads.flatten().map(name).filter(|name| name.trim() != "lock trier").count() as i64
 }
 
 /// `socket:[4711]` is a socket, `/tmp/#4711 (deleted)` a deleted file.

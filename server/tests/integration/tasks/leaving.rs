@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::{NONE, Notes, SHAPES, await_tasks, leave};
-use crate::support::{Gate, Launch, Load, Server, Tasks, processes};
+use crate::support::{Gate, Launch, Load, Server, Tasks, processes, wait};
 
 /// A server with three tasks from one request, which wait at a gate or for their turn.
 fn with_three(launch: Launch) -> (Server, Notes, Gate) {
@@ -101,7 +101,8 @@ fn a_killed_worker_loses_its_tasks_and_they_are_counted() {
     processes::send(status.pids()[0], Signal::SIGKILL);
     let status = await_tasks(&server, Tasks { done: 1, failed: 4, dropped: 3, ..NONE });
     assert_eq!(status.counters.died, 1);
-    assert!(server.log().contains("took 3 background task(s) with it: 1 running, 2 waiting"), "{}", server.log());
+    let line = "took 3 background task(s) with it: 1 running, 2 waiting";
+    wait::until_true("the log to tell of the lost tasks", || server.log().contains(line));
     leave(&server, &notes.task("4", None));
     await_tasks(&server, Tasks { done: 2, failed: 4, dropped: 3, ..NONE });
     assert_eq!(notes.lines(), ["0", "4"]);
