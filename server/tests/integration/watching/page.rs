@@ -11,7 +11,7 @@ use crate::support::{Browser, Launch, Load, wait};
 const CHARTS: &str = "return ['rate', 'latency', 'workers', 'calls'].map(name => {
     const plot = document.querySelector(`#c-${name} .plot`);
     const paths = [...plot.querySelectorAll('path.line, path.area')].map(path => path.getAttribute('d'));
-    const heights = paths.flatMap(d => [...d.matchAll(/[ML][\\d.-]+ ([\\d.-]+)/g)].map(match => Number(match[1])));
+    const heights = paths.flatMap(d => [...d.matchAll(/[ML][\\d.-]+ ([\\d.-]+)|V([\\d.-]+)/g)].map(match => Number(match[1] ?? match[2])));
     return {points: Number(plot.dataset.points), spread: Math.max(...heights) - Math.min(...heights), said: plot.getAttribute('aria-label')};
 })";
 
