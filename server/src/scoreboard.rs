@@ -4,13 +4,17 @@
 //! process: the supervisor, or the worker in the slot. Readers take what they see; nobody locks. A worker that is killed
 //! leaves its slot as it was, and the supervisor clears it, so no counter drifts.
 
+mod counts;
 mod latency;
+mod log_state;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, time::Duration};
 
+pub(crate) use counts::{Cost, Tally, TaskCounts, TaskStep};
 pub(crate) use latency::upper_ns;
+pub(crate) use log_state::LogState;
 
 use crate::sys::{clock, shared};
 
@@ -72,80 +76,6 @@ enum Word {
     Worn = 5 * LINE as isize,
     TimedOut,
     LockedOut,
-}
-
-/// What happens to a background task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TaskStep {
-    /// It was taken from the application.
-    Submitted,
-    /// It runs.
-    Begun,
-    /// It has ended well.
-    Done,
-    /// It has ended with an exception.
-    Failed,
-    /// It will never begin.
-    Dropped,
-}
-
-/// The background tasks of one worker as they were when somebody looked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct TaskCounts {
-    /// Taken, and not begun.
-    pub(crate) queued: u64,
-    /// Begun, and not ended.
-    pub(crate) running: u64,
-    /// Ended well.
-    pub(crate) done: u64,
-    /// Ended with an exception.
-    pub(crate) failed: u64,
-    /// Given up before they began.
-    pub(crate) dropped: u64,
-}
-
-impl TaskCounts {
-    /// Those that are still to be done.
-    pub(crate) fn open(&self) -> u64 {
-        self.queued + self.running
-    }
-}
-
-/// What a worker's log is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogState {
-    /// Not opened yet.
-    Unopened,
-    /// Opened for this log generation.
-    Open(u64),
-    /// Could not be reopened for this log generation: the old file is still written to.
-    Kept(u64),
-}
-
-impl LogState {
-    fn from_word(word: u64) -> LogState {
-        match (word >> 2, word & 3) {
-            (_, 0) => LogState::Unopened,
-            (generation, 1) => LogState::Open(generation),
-            (generation, _) => LogState::Kept(generation),
-        }
-    }
-
-    fn word(self) -> u64 {
-        match self {
-            LogState::Unopened => 0,
-            LogState::Open(generation) => generation << 2 | 1,
-            LogState::Kept(generation) => generation << 2 | 2,
-        }
-    }
-
-    /// The log generation that it was last tried for.
-    pub(crate) fn generation(self) -> Option<u64> {
-        match self {
-            LogState::Unopened => None,
-            LogState::Open(generation) | LogState::Kept(generation) => Some(generation),
-        }
-    }
 }
 
 /// Where a worker is in its life.
@@ -225,69 +155,6 @@ pub(crate) struct Seen {
     pub(crate) ready_at_ns: Option<u64>,
 }
 
-/// What the workers in a slot, or in many, have counted. Every field only grows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Requests answered by the application, by class: none (cut off before there was a status), 1xx, … 5xx.
-    pub(crate) answered: [u64; CLASSES],
-    /// Requests refused by the server itself: malformed, too large, too slow.
-    pub(crate) refused: u64,
-    /// How long the answered ones took, by the buckets that [`upper_ns`] bounds.
-    pub(crate) latency: [u64; latency::BUCKETS],
-    /// The same, all added up.
-    pub(crate) took: Duration,
-    /// Time inside the application, all calls added up.
-    pub(crate) wall: Duration,
-    /// Of it, time spent waiting for the interpreter lock.
-    pub(crate) lock_wait: Duration,
-    /// Times a worker ran out of room.
-    pub(crate) saturated: u64,
-}
-
-impl Default for Tally {
-    fn default() -> Tally {
-        Tally {
-            answered: [0; CLASSES],
-            refused: 0,
-            latency: [0; latency::BUCKETS],
-            took: Duration::ZERO,
-            wall: Duration::ZERO,
-            lock_wait: Duration::ZERO,
-            saturated: 0,
-        }
-    }
-}
-
-impl Tally {
-    /// Adds what another one has counted.
-    pub(crate) fn add(&mut self, other: &Tally) {
-        for (mine, more) in self.answered.iter_mut().zip(other.answered) {
-            *mine += more;
-        }
-        for (mine, more) in self.latency.iter_mut().zip(other.latency) {
-            *mine += more;
-        }
-        self.refused += other.refused;
-        self.took += other.took;
-        self.wall += other.wall;
-        self.lock_wait += other.lock_wait;
-        self.saturated += other.saturated;
-    }
-}
-
-/// What one call cost, in nanoseconds.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Cost {
-    /// From when the request was complete until the application had answered: waiting for a thread, and the call.
-    pub(crate) took_ns: u64,
-    /// The call.
-    pub(crate) wall_ns: u64,
-    /// Its CPU time.
-    pub(crate) cpu_ns: u64,
-    /// Of the call, waiting for the interpreter lock.
-    pub(crate) lock_wait_ns: u64,
-}
-
 impl Seen {
     /// For how long one call has kept all others from running.
     pub(crate) fn locked_out(&self) -> Duration {
@@ -345,9 +212,7 @@ impl Scoreboard {
     pub(crate) fn stopping(self) -> bool {
         self.words[Shared::Stopping as usize].load(Ordering::Acquire) != 0
     }
-}
 
-impl Scoreboard {
     /// Supervisor: tells every worker to reopen its log, for the generation that is returned. Their wake-up descriptors
     /// must be written afterwards.
     pub(crate) fn reopen_logs(self) -> u64 {
@@ -605,138 +470,4 @@ impl Slot {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::AsFd;
-
-    fn board(slots: usize) -> (OwnedFd, Scoreboard) {
-        let fd = Scoreboard::create(slots).expect("memfd");
-        let board = Scoreboard::map(fd.as_fd()).expect("mapping");
-        (fd, board)
-    }
-
-    #[test]
-    fn two_mappings_see_the_same_words() {
-        let (fd, ours) = board(3);
-        let theirs = Scoreboard::map(fd.as_fd()).expect("second mapping");
-        ours.slot(2).begin(7, 99);
-        theirs.slot(2).set_phase(Phase::Ready);
-        let cost = Cost { took_ns: 12, wall_ns: 10, cpu_ns: 4, lock_wait_ns: 1 };
-        theirs.slot(2).count_request(500, cost);
-        let seen = ours.slot(2).look();
-        assert_eq!((seen.generation, seen.phase, seen.requests, seen.errors), (7, Phase::Ready, 1, 1));
-        assert_eq!(
-            (seen.wall, seen.cpu, seen.lock_wait),
-            (Duration::from_nanos(10), Duration::from_nanos(4), Duration::from_nanos(1))
-        );
-        assert_eq!(ours.slots(), 3);
-    }
-
-    #[test]
-    fn a_new_life_starts_from_nothing() {
-        let (_fd, board) = board(1);
-        board.slot(0).begin(1, 0);
-        board.slot(0).set_kill_pending();
-        board.slot(0).set_connections(5);
-        board.slot(0).begin(2, 0);
-        let seen = board.slot(0).look();
-        assert_eq!((seen.phase, seen.connections), (Phase::Starting, 0));
-        assert!(!board.slot(0).kill_pending());
-    }
-
-    #[test]
-    fn a_birth_lasts_from_the_order_until_the_worker_serves() {
-        let (_fd, board) = board(1);
-        let slot = board.slot(0);
-        slot.begin(1, 1000);
-        assert_eq!(slot.look().birth(), None);
-        slot.set_ready(4500);
-        let seen = slot.look();
-        assert_eq!((seen.phase, seen.birth()), (Phase::Ready, Some(Duration::from_nanos(3500))));
-        slot.begin(2, 9000);
-        assert_eq!(slot.look().birth(), None, "the next life has its own");
-    }
-
-    #[test]
-    fn a_worker_that_nobody_was_told_of_does_not_move_in_unseen() {
-        let (_fd, board) = board(1);
-        let slot = board.slot(0);
-        slot.begin(1, 0);
-        assert!(slot.move_in(1, 77));
-        assert_eq!(slot.disown(), Some(77));
-        slot.begin(2, 0);
-        assert_eq!(slot.disown(), None);
-        assert!(!slot.move_in(2, 78), "too late");
-    }
-
-    #[test]
-    fn tasks_are_counted_from_what_has_happened_to_them() {
-        let (_fd, board) = board(1);
-        let slot = board.slot(0);
-        let after = |step| {
-            slot.count_task(step);
-            let TaskCounts { queued, running, done, failed, dropped } = slot.tasks();
-            [queued, running, done, failed, dropped]
-        };
-        assert_eq!(after(TaskStep::Submitted), [1, 0, 0, 0, 0]);
-        assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 0, 0]);
-        assert_eq!(after(TaskStep::Begun), [1, 1, 0, 0, 0]);
-        assert_eq!(after(TaskStep::Failed), [1, 0, 0, 1, 0]);
-        assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 1, 0]);
-        assert_eq!(after(TaskStep::Begun), [1, 1, 0, 1, 0]);
-        assert_eq!(after(TaskStep::Done), [1, 0, 1, 1, 0]);
-        assert_eq!(after(TaskStep::Dropped), [0, 0, 1, 1, 1]);
-        assert_eq!(slot.tasks().open(), 0);
-    }
-
-    #[test]
-    fn logs_are_asked_for_by_number() {
-        let (_fd, board) = board(1);
-        let slot = board.slot(0);
-        assert_eq!((board.log_generation(), slot.logs()), (0, LogState::Unopened));
-        slot.set_logs(LogState::Open(0));
-        assert_eq!(board.reopen_logs(), 1);
-        assert_eq!((board.log_generation(), slot.logs().generation()), (1, Some(0)));
-        slot.set_logs(LogState::Kept(1));
-        assert_eq!(slot.logs(), LogState::Kept(1));
-        slot.begin(2, 0);
-        assert_eq!(slot.logs(), LogState::Unopened);
-    }
-
-    #[test]
-    fn slots_do_not_overlap() {
-        let (_fd, board) = board(2);
-        board.slot(0).count_request(200, Cost { took_ns: u64::MAX, ..Cost::default() });
-        board.slot(0).begin(1, 1);
-        assert_eq!(board.slot(1).look().generation, 0);
-        assert_eq!(board.slot(1).look().phase, Phase::Empty);
-        assert!((Word::ReadyAt as usize) < Word::Answered as usize);
-        assert!((Word::Refused as usize) < Word::Worn as usize);
-        assert!((Word::LockedOut as usize) < LATENCY);
-    }
-
-    #[test]
-    fn every_answer_is_in_one_class_and_one_bucket() {
-        let (_fd, board) = board(1);
-        let slot = board.slot(0);
-        for (status, took_ns) in
-            [(0, 1), (101, 20_000), (200, 50_000_000), (204, 50_000_000), (404, 1), (599, u64::MAX / 2)]
-        {
-            slot.count_request(status, Cost { took_ns, wall_ns: 7, ..Cost::default() });
-        }
-        slot.set_refused(3);
-        slot.count_saturation();
-        let tally = slot.tally();
-        assert_eq!(tally.answered, [1, 1, 2, 0, 1, 1]);
-        assert_eq!((tally.refused, tally.saturated, tally.wall), (3, 1, Duration::from_nanos(42)));
-        assert_eq!(tally.latency.iter().sum::<u64>(), 6);
-        assert_eq!(tally.latency[latency::bucket(50_000_000)], 2);
-        assert_eq!((slot.look().requests, slot.look().errors), (6, 2));
-
-        let mut sum = Tally::default();
-        sum.add(&tally);
-        sum.add(&tally);
-        assert_eq!((sum.answered, sum.refused), ([2, 2, 4, 0, 2, 2], 6));
-        assert_eq!(sum.took, tally.took * 2);
-    }
-}
+mod tests;
