@@ -50,7 +50,7 @@ pub(crate) struct Tally {
     pub(crate) answered: [u64; CLASSES],
     /// Requests refused by the server itself: malformed, too large, too slow.
     pub(crate) refused: u64,
-    /// How long the answered ones took, by the buckets that [`upper_ns`] bounds.
+    /// How long the answered ones took, by the buckets that [`upper_ns`](super::latency::upper_ns) bounds.
     pub(crate) latency: [u64; latency::BUCKETS],
     /// The same, all added up.
     pub(crate) took: Duration,
