@@ -5,15 +5,17 @@
 //! lifeline closes) it leaves; the workers see the lifeline themselves.
 
 mod leftovers;
+mod rehearsal;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{self, AppSource, Config, Exit, Mpm, Statics};
+use crate::config::{self, AppSource, Config, Exit, Mpm, Rehearsal, Statics};
 use crate::exchange::Application;
 use crate::handoff::Handoff;
 use crate::link::{FromTemplate, Link, ToTemplate, abridged};
@@ -167,11 +169,25 @@ fn prepare(config: &Config) -> Result<Source, String> {
     let before = leftovers::Before::look();
     let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
     let hooks = find_hooks(&interpreter, &config.hooks)?;
+    rehearse(&application, &config.rehearse);
     interpreter.freeze();
-    for warning in [leftovers::threads(&module, &interpreter.threads()), before.opened(&module)].into_iter().flatten() {
+    let doing = if config.rehearse.is_empty() { "importing" } else { "importing and rehearsing" };
+    let doing = format!("{doing} {module}");
+    for warning in [leftovers::threads(&doing, &interpreter.threads()), before.opened(&doing)].into_iter().flatten() {
         tracing::warn!("{warning}");
     }
     Ok(Source::Loaded(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) }))
+}
+
+fn rehearse(application: &dyn Application, paths: &[Rehearsal]) {
+    if paths.is_empty() {
+        return;
+    }
+    let began = Instant::now();
+    for complaint in rehearsal::rehearse(application, paths) {
+        tracing::warn!("{complaint}");
+    }
+    tracing::info!("rehearsed {} path(s) in {} ms", paths.len(), began.elapsed().as_millis());
 }
 
 fn find_hooks(interpreter: &wsgi::Interpreter, wanted: &config::Hooks) -> Result<Hooks, String> {
@@ -356,7 +372,7 @@ fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, gener
     if !inheritance.scoreboard.slot(slot).move_in(generation, std::process::id()) {
         return Exit::Ok;
     }
-    let loaded = load(source, &inheritance.config.hooks);
+    let loaded = load(source, &inheritance.config);
     if !inheritance.config.preload {
         report_imports(&link, &inheritance.config);
     }
@@ -396,12 +412,13 @@ fn work(link: Link, inheritance: Inheritance, source: Source, slot: usize, gener
 }
 
 /// The application and its hooks, as the template has loaded them or as the worker now does.
-fn load(source: Source, hooks: &config::Hooks) -> Result<Loaded, String> {
+fn load(source: Source, config: &Config) -> Result<Loaded, String> {
     match source {
         Source::Loaded(loaded) => Ok(loaded),
         Source::Later { interpreter, module, callable, facts } => {
             let application = interpreter.load(&module, &callable, &facts).map_err(|error| error.to_string())?;
-            let hooks = find_hooks(&interpreter, hooks)?;
+            let hooks = find_hooks(&interpreter, &config.hooks)?;
+            rehearse(&application, &config.rehearse);
             Ok(Loaded { application: Arc::new(application), python: Some((interpreter, hooks)) })
         }
     }

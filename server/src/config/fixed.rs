@@ -23,6 +23,7 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         proxies: _,
         python: _,
         preload: _,
+        rehearse: _,
         hooks: _,
         statics: _,
         limits: _,

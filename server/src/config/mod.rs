@@ -35,6 +35,7 @@ mod options;
 mod peer;
 mod print;
 mod quantity;
+mod rehearsal;
 mod resolve;
 mod root_path;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub(crate) use invocation::{Invocation, Verb};
 pub(crate) use mount::Mount;
 pub(crate) use options::ForwardedHeader;
 pub(crate) use peer::Peer;
+pub(crate) use rehearsal::Rehearsal;
 pub(crate) use root_path::RootPath;
 
 /// The resolved configuration: every default filled in, every value checked.
@@ -74,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) python: Python,
     /// Whether the template imports the application once, before it forks the workers.
     pub(crate) preload: bool,
+    /// What the application answers before it is shared, or before its worker serves.
+    pub(crate) rehearse: Vec<Rehearsal>,
     /// Whether a change of the application's files reloads it.
     pub(crate) watch: bool,
     /// Absolute paths of further files, and of folders with all that is in them, whose change does the same.

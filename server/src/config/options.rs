@@ -18,6 +18,7 @@ use super::hook::Hook;
 use super::mount::Mount;
 use super::peer::Peer;
 use super::quantity::{Count, Mode, Size, Span, Switch, one_or_many};
+use super::rehearsal::Rehearsal;
 use super::root_path::RootPath;
 use super::{LogFormat, LogLevel};
 
@@ -58,6 +59,11 @@ pub(crate) struct Options {
           overrides_with = "no_preload", help_heading = APPLICATION)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preload: Option<bool>,
+    /// Paths that the application answers some times before the workers are forked, so that what its first requests set up is
+    /// shared and the workers are fast at once; the user agent is smarthttpd-rehearsal; may be repeated
+    #[arg(long, value_name = "PATH", value_delimiter = ',', help_heading = APPLICATION)]
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
+    pub(crate) rehearse: Option<Vec<Rehearsal>>,
 
     /// For development: reload when a file of the application changes; broken code is told, and the old one goes on
     /// [default: false]

@@ -22,6 +22,7 @@ fn options(config: &Config) -> Options {
         pythonpath: Some(config.python.pythonpath.clone()),
         venv: config.python.venv.clone(),
         preload: Some(config.preload),
+        rehearse: Some(config.rehearse.clone()),
         reload: Some(config.watch),
         reload_extra: Some(config.watch_extra.clone()),
         on_post_fork: config.hooks.post_fork.clone(),

@@ -12,6 +12,7 @@ use super::layers::{Origin, Settings};
 use super::machine::Machine;
 use super::options::{AccessLogName, ForwardedHeader, MpmName, Options};
 use super::quantity::{Count, Mode, Size, Span, Switch};
+use super::rehearsal::Rehearsal;
 use super::{
     AccessFormat, AccessLog, Admin, AdminToken, Bind, Config, Forwarded, Hooks, Limits, LogFormat, LogLevel, LogTarget,
     Mount, Mpm, Proxies, Python, Statics, Tasks, Timeouts,
@@ -80,6 +81,7 @@ pub(super) fn resolve(
         proxies: proxies(settings, &options)?,
         python: python(settings, &options, &app, virtual_env)?,
         preload: options.preload.unwrap_or(true),
+        rehearse: rehearse(settings, &options, &app)?,
         watch: options.reload.unwrap_or(false),
         watch_extra: watch_extra(settings, &options)?,
         hooks: hooks(settings, &options, &app)?,
@@ -319,6 +321,14 @@ fn hooks(settings: &Settings, options: &Options, app: &AppSource) -> Result<Hook
         }
         _ => Ok(Hooks { post_fork, worker_exit }),
     }
+}
+
+fn rehearse(settings: &Settings, options: &Options, app: &AppSource) -> Result<Vec<Rehearsal>, CliError> {
+    let paths = options.rehearse.clone().unwrap_or_default();
+    if matches!(app, AppSource::Native { .. }) && !paths.is_empty() {
+        return Err(blame(settings, "rehearse", "a native application has nothing to rehearse; leave it out"));
+    }
+    Ok(paths)
 }
 
 fn statics(settings: &Settings, options: &Options) -> Result<Statics, CliError> {

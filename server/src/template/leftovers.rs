@@ -22,24 +22,24 @@ impl Before {
         Before(descriptors())
     }
 
-    /// What importing `module` has opened since that must not be shared, as a warning.
-    pub(super) fn opened(&self, module: &str) -> Option<String> {
+    /// What `doing` ("importing shop") has opened since that must not be shared, as a warning.
+    pub(super) fn opened(&self, doing: &str) -> Option<String> {
         let new = descriptors().into_iter().filter(|(number, target)| self.0.get(number) != Some(target));
         let found: Vec<String> = new.filter_map(|(number, target)| describe(number, &target)).collect();
         if found.is_empty() {
             return None;
         }
         Some(format!(
-            "importing {module} opened {}; all workers would share them, and read each other's answers: open them in the \
+            "{doing} opened {}; all workers would share them, and read each other's answers: open them in the \
              first request, or anew after the fork (os.register_at_fork), or use --no-preload",
             list(&found)
         ))
     }
 }
 
-/// The threads that importing `module` has started, as a warning. `known` are Python's own: the system's number for each,
+/// The threads that `doing` has started, as a warning. `known` are Python's own: the system's number for each,
 /// and its name.
-pub(super) fn threads(module: &str, known: &[(i32, String)]) -> Option<String> {
+pub(super) fn threads(doing: &str, known: &[(i32, String)]) -> Option<String> {
     let main = std::process::id() as i32;
     let tasks = fs::read_dir("/proc/self/task").ok()?;
     let mut others: Vec<i32> =
@@ -50,7 +50,7 @@ pub(super) fn threads(module: &str, known: &[(i32, String)]) -> Option<String> {
     }
     let names: Vec<String> = others.iter().map(|task| name(*task, known)).collect();
     Some(format!(
-        "importing {module} started {} thread(s): {}; they do not exist in the forked workers, and a lock they hold stays \
+        "{doing} started {} thread(s): {}; they do not exist in the forked workers, and a lock they hold stays \
          locked there: start them in the first request, or after the fork (os.register_at_fork), or use --no-preload",
         others.len(),
         list(&names)

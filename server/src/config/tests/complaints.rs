@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn wrong_arguments_get_one_line_that_names_them() {
     let list = "(smarthttpd --help lists the options)";
-    let table: [(&[&str], String); 70] = [
+    let table: [(&[&str], String); 72] = [
         (&["--backlog", "5"], "no application given; add MODULE:CALLABLE, e.g. smarthttpd app:app".into()),
         (&["--worker", "3"], format!("unexpected argument '--worker' found; a similar argument exists: '--workers' {list}")),
         (&["a", "b"], format!("unexpected argument 'b' found {list}")),
@@ -57,6 +57,8 @@ fn wrong_arguments_get_one_line_that_names_them() {
         (&["a", "--reload-extra", "/"], "--reload-extra: means nothing without --reload; give that as well".into()),
         (&["a", "--on-post-fork", "seed"], "--on-post-fork: 'seed' names no callable; give MODULE:CALLABLE, e.g. shop.db:engine.dispose".into()),
         (&["--app=native:hello", "--on-worker-exit", "a:b"], "--on-worker-exit: there is no Python beside a native application; leave it out".into()),
+        (&["a", "--rehearse", "health"], "--rehearse: 'health' does not begin with a slash; give a path such as /health".into()),
+        (&["--app=native:hello", "--rehearse=/"], "--rehearse: a native application has nothing to rehearse; leave it out".into()),
         (&["a", "--chdir", "/nowhere"], "--chdir: /nowhere is not a directory".into()),
         (&["a", "--venv", "/nowhere"], "--venv: /nowhere is not a virtual environment (it has no bin/python)".into()),
         (&["a", "--static", "/static"], "--static: '/static' has no directory; give /PREFIX=DIR, e.g. /static=public".into()),

@@ -73,6 +73,7 @@ fn the_defaults_need_no_tuning() {
         mpm: Mpm::Adaptive { min_workers: 1, max_workers: 8, min_threads: 1, max_threads: 64 },
         python: Python::default(),
         preload: true,
+        rehearse: Vec::new(),
         watch: false,
         watch_extra: Vec::new(),
         hooks: Hooks::default(),

@@ -7,7 +7,7 @@ fn the_printed_configuration_is_read_back() {
     let place = tempfile::tempdir().unwrap();
     let chdir = place.path().to_str().unwrap();
     let mount = format!("/static={chdir}");
-    let table: [&[&str]; 21] = [
+    let table: [&[&str]; 22] = [
         &["app:app"],
         &["--app", "native:hello", "--control-socket", "/run/c.sock"],
         &["native:hello", "--mpm=prefork", "--max-connections-per-child=7", "--no-preload"],
@@ -32,6 +32,7 @@ fn the_printed_configuration_is_read_back() {
         ],
         &["a", "--root-path=/shop", "--forwarded-allow-ips=*,10.0.0.0/8", "--proxy-protocol-allow-ips=unix,::1"],
         &["a", "--reload", "--reload-extra=/,/tmp"],
+        &["a", "--rehearse=/,/search?q=a", "--no-preload"],
         &["a", "--on-post-fork=random:seed", "--on-worker-exit=a.db:pool.close"],
         &["a", "--admin=:0", "--admin-token=@/run/t", "--log-format=json"],
         &["a", "--chdir", chdir, "--pythonpath=a:b", "--max-requests=9", "--head-timeout=1.5"],

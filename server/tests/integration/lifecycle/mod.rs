@@ -5,6 +5,7 @@ mod hooks;
 mod kill;
 mod preload;
 mod recycle;
+mod rehearsal;
 mod reload;
 mod scale;
 mod stop;
