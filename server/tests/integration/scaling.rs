@@ -191,3 +191,26 @@ fn a_fixed_number_is_fixed() {
     let status = server.await_status("all is quiet", |status| status.totals.busy == 0);
     assert_eq!((status.totals.total, status.totals.idle, status.counters.spawned), (3, 3, 3));
 }
+
+#[test]
+fn an_idle_worker_takes_connections_before_a_busy_one() {
+    for threads in [1, 4] {
+        let server = Launch::new("plain:app").fixed(2, threads).start();
+        server.await_status("two workers", |status| status.settled(2));
+        let mut gate = Gate::new(server.folder(), "gate");
+        let held = waiting(&server, &gate, 1);
+        // Its call is long: another thread waits for connections meanwhile, or would.
+        let status = server.await_status("a call at the gate, and a thread beside it", |status| {
+            status.workers.iter().any(|worker| worker.in_flight == 1 && worker.threads == 2)
+        });
+        let busy = status.workers.iter().find(|worker| worker.in_flight == 1).expect("as awaited").pid;
+        let pid = |_| server.get("/pid").text().parse::<i32>().expect("a number");
+        let to_idle = (0..40).map(pid).filter(|pid| *pid != busy).count();
+        // While the other one is about to wait again, it is not in line.
+        assert!(to_idle >= 10, "{to_idle} of 40, {threads} thread(s)");
+        gate.open();
+        for mut client in held {
+            assert_eq!(client.answer().status(), 200);
+        }
+    }
+}

@@ -268,6 +268,10 @@ impl Pool {
         let mut jobs = VecDeque::new();
         let mut deliveries = Vec::new();
         let mut now_ns = clock::monotonic_ns();
+        if self.bounds.followers && self.slot.in_flight() > 0 {
+            // In the place of a leader whose call is long.
+            reactor.go_last_in_line();
+        }
         loop {
             self.absence.store(0, Ordering::Release);
             if self.undone.load(Ordering::Acquire) > 0 {
@@ -368,7 +372,10 @@ impl Pool {
         }
         self.leave_idle_to_others(reactor, now_ns);
         let free = self.room();
-        let room = free.max(usize::from(self.is_drip_due(reactor.connections(), now_ns)));
+        let room = match free {
+            0 => usize::from(self.is_drip_due(reactor.connections(), now_ns)),
+            free => free,
+        };
         reactor.listen(room > 0);
         let draining = self.draining.load(Ordering::Relaxed);
         self.report_fullness(!draining && free == 0, now_ns);

@@ -60,9 +60,11 @@ impl Pool {
     }
 
     /// A full worker leaves new connections to others. But when no other is less busy, kept-alive connections that keep
-    /// all of them busy must not shut new ones out for ever, so now and then one is let in.
+    /// all of them busy must not shut new ones out for ever, so now and then one is let in. Where nobody is queued there
+    /// will be room when a call ends, and a request that came earlier would wait for that call, whoever else is idle.
     pub(super) fn is_drip_due(&self, connections: usize, now_ns: u64) -> bool {
         if !self.bounds.followers
+            || self.queued.load(Ordering::Relaxed) == 0
             || self.lockout.lasts()
             || now_ns < self.next_drip_ns.load(Ordering::Relaxed)
             || self.has_less_busy(connections)

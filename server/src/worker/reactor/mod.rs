@@ -237,6 +237,19 @@ impl Reactor {
         if wanted == self.listening {
             return;
         }
+        self.watch_sources(wanted);
+    }
+
+    /// Lets other workers that wait for connections have them first. The kernel wakes the one that has waited in line for
+    /// the longest, and whoever stays in line while it computes would be asked before those that have nothing to do.
+    pub(super) fn go_last_in_line(&mut self) {
+        if self.listening {
+            self.watch_sources(false);
+            self.watch_sources(true);
+        }
+    }
+
+    fn watch_sources(&mut self, wanted: bool) {
         let listeners = self.listeners.iter().enumerate();
         let sources = listeners.map(|(index, listener)| (listener.as_fd(), Token(FIRST_LISTENER + index)));
         let handoff = self.handoff.iter().map(|handoff| (handoff.readiness(), HANDOFF));
