@@ -337,6 +337,9 @@ impl Supervisor {
                 tracing::debug!("{event:?}");
                 self.handle(event);
             }
+            if let Some(control) = &mut self.control {
+                control.accept_waiting(self.poll.registry());
+            }
             self.keep_deadlines();
             if let Some(exit) = self.ended() {
                 return exit;
