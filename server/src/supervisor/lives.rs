@@ -335,6 +335,7 @@ impl Supervisor {
         self.tasks.done += tasks.done;
         self.tasks.failed += tasks.failed;
         self.tasks.dropped += tasks.dropped + tasks.open();
+        self.tasks.refused += tasks.refused;
         if tasks.open() > 0 {
             let TaskCounts { running, queued, .. } = tasks;
             tracing::error!(

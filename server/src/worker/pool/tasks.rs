@@ -103,7 +103,10 @@ impl TaskDesk for Pool {
     fn submit(self: Arc<Pool>, task: Task) -> Result<(), Refused> {
         let call = current_call();
         let mut agenda = lock(&self.tasks.agenda);
-        agenda.submit(task, call)?;
+        if let Err(refused) = agenda.submit(task, call) {
+            self.slot.count_task(TaskStep::Refused);
+            return Err(refused);
+        }
         self.slot.count_task(TaskStep::Submitted);
         self.tasks.held.store(agenda.held(), Ordering::Relaxed);
         match call {
