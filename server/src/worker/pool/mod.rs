@@ -379,7 +379,7 @@ impl Pool {
         let gives_away = draining && self.has_sibling(|_| true) && !reactor.give_idle_away();
         if draining {
             self.decline_queued(reactor, jobs);
-            if self.is_left_with_stuck(reactor.connections()) && self.tasks.close() {
+            if self.is_left_with_stuck(reactor.connections()) && self.close_beside_stuck() {
                 self.leave_without_stuck();
             }
             if reactor.connections() == 0 && self.tasks.close() {

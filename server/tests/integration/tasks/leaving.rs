@@ -116,6 +116,25 @@ fn a_worker_that_adaptive_lets_go_finishes_its_tasks() {
 }
 
 #[test]
+fn a_call_that_never_ends_keeps_no_task_from_being_done() {
+    for shape in SHAPES {
+        // Nobody is killed before the test has given up.
+        let options = "--request-timeout 500ms --graceful-timeout 600s";
+        let server = Launch::new("tasks_site:app").args(shape).args(options).start();
+        let (notes, hold) = (Notes::of(&server), Gate::new(server.folder(), "hold"));
+        let mut client = server.connect();
+        client.send_get(&format!("{}&{}", notes.task("1,2", None), parameter(&hold, "hold")));
+        assert_eq!(client.answer().status(), 504, "{shape}");
+        let mut lines = notes.await_lines(2);
+        lines.sort();
+        assert_eq!(lines, ["1", "2"], "{shape}");
+        let status = server.await_status("the worker has left", |status| status.counters.retired >= 1);
+        assert_eq!(status.tasks, Tasks { done: 2, ..NONE }, "{shape}");
+        assert_eq!((status.counters.killed, status.counters.died), (0, 0), "{shape}");
+    }
+}
+
+#[test]
 fn tasks_that_find_no_time_are_named() {
     let (server, notes, _gate) =
         with_three(Launch::new("tasks_site:app").fixed(1, 4).args("--max-requests 1 --graceful-timeout 2s"));
