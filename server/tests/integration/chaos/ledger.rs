@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Whole,
     /// The answer was cut, as the application was asked to.
     CutAsAsked,
+    /// The server gave the answer, because the application did not.
+    TimedOut,
     /// It ended its own process, or was asked to.
     Deadly,
     /// The client did not wait.
