@@ -15,8 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::crew::{AGED, STACK};
 use super::stragglers::Began;
-use super::{AGED, Pool, STACK, lock};
+use super::{Pool, lock};
 use crate::exchange::{Failed, Refused, Task, TaskDesk};
 use crate::scoreboard::TaskStep;
 use crate::worker::agenda::{Agenda, GivenUp, Next, enumerate};
