@@ -219,6 +219,13 @@ impl Ledger {
         lock(&self.deaths).clone()
     }
 
+    /// When a process was last ended.
+    pub(super) fn last_death(&self) -> Option<Duration> {
+        let by_us = lock(&self.deaths).last().map(|death| death.latest);
+        let by_itself = lock(&self.deadly).last().map(|deadly| deadly.ended);
+        by_us.max(by_itself)
+    }
+
     /// The requests that were to end their process.
     pub(super) fn deadly(&self) -> Vec<Deadly> {
         lock(&self.deadly).clone()
