@@ -181,7 +181,7 @@ class Chart {
         }).join("");
         if (fill) {
           const ground = `V${bottom}H${x(run[0][0]).toFixed(1)}Z`;
-          svg("path", { d: path + ground, class: `area ${fill}` }, this.plot);
+          svg("path", { d: path + ground, class: `area ${step ? "steps" : ""} ${fill}` }, this.plot);
         }
         if (line) svg("path", { d: path, class: `line ${line}` }, this.plot);
       }
