@@ -181,7 +181,7 @@ class Chart {
         }).join("");
         if (fill) {
           const ground = `V${bottom}H${x(run[0][0]).toFixed(1)}Z`;
-          svg("path", { d: path + ground, class: `area ${fill}` }, this.plot);
+          svg("path", { d: path + ground, class: `area ${step ? "steps" : ""} ${fill}` }, this.plot);
         }
         if (line) svg("path", { d: path, class: `line ${line}` }, this.plot);
       }
@@ -307,6 +307,15 @@ function showTiles(status, before) {
   byId("tile-errors").classList.toggle("alarm", errors > 0);
 }
 
+// Nothing of tasks is shown where there never was one.
+function showTasks(tasks) {
+  const counts = Object.entries(tasks);
+  const were = counts.some(([, count]) => count > 0);
+  byId("tasks").hidden = !were;
+  byId("main").classList.toggle("with-tasks", were);
+  put("tasks", `Background tasks: ${counts.map(([state, count]) => `${count.toLocaleString("en")} ${state}`).join(", ")}`);
+}
+
 function showDecisions(decisions) {
   const rows = decisions.slice().reverse().map((decision) => {
     const row = element("li");
@@ -341,7 +350,8 @@ function showWorkers(status, before) {
     load.append(meter, element("span", worker.in_flight + (worker.queued ? `+${worker.queued}` : ""), "load"));
     const cells = [worker.connections, worker.threads, figure(rate), worker.requests.toLocaleString("en"), worker.errors,
       shownTime(worker.mean_ms === null ? null : worker.mean_ms / 1000), mebibytes(worker.rss_bytes), duration(worker.age_seconds)];
-    row.append(element("td", worker.slot), element("td", worker.pid), chip, load, ...cells.map((cell) => element("td", cell)));
+    row.append(element("td", worker.slot), element("td", worker.pid), chip, load, ...cells.map((cell) => element("td", cell)),
+      element("td", worker.tasks.queued + worker.tasks.running, "of-tasks"));
     return row;
   }));
 }
@@ -391,6 +401,7 @@ function take(status) {
     .map((decision) => ({ at: decision.at_seconds, up: decision.actions[0].startsWith("spawn") }));
   showFacts(status);
   showTiles(status, looks.length > 1 ? looks[0] : undefined);
+  showTasks(status.tasks);
   showDecisions(status.decisions);
   showWorkers(status, before);
   charts.forEach((one) => one.draw());

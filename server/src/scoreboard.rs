@@ -66,6 +66,7 @@ enum Word {
     TasksDone,
     TasksFailed,
     TasksDropped,
+    TasksRefused,
     // Written once, at the end of that line.
     ReadyAt,
     // A line of counts: the first of CLASSES words, then what else there is to count for every request.
@@ -386,6 +387,7 @@ impl Slot {
         self.add(
             match step {
                 TaskStep::Submitted => Word::TasksSubmitted,
+                TaskStep::Refused => Word::TasksRefused,
                 TaskStep::Begun => Word::TasksBegun,
                 TaskStep::Done => Word::TasksDone,
                 TaskStep::Failed => Word::TasksFailed,
@@ -407,6 +409,7 @@ impl Slot {
             done,
             failed,
             dropped,
+            refused: self.load(Word::TasksRefused),
         }
     }
 

@@ -15,6 +15,7 @@ pub(super) fn expose(status: &Status, format: Format) -> String {
     to.gauges("smarthttpd_build_info", "Constant 1: the server's version and its process manager.", &build);
     to.gauge("smarthttpd_uptime_seconds", "Time since the server was started.", status.uptime_seconds);
     requests(&mut to, status);
+    tasks(&mut to, status);
     workers(&mut to, status);
     decisions(&mut to, status);
     to.finish()
@@ -33,6 +34,11 @@ fn requests(to: &mut Exposition, status: &Status) {
         "smarthttpd_requests_refused",
         "Requests that the server itself has refused: malformed, too large, too slow.",
         served.refused,
+    );
+    to.counter(
+        "smarthttpd_requests_timed_out",
+        "Requests whose call was found to run for longer than --request-timeout.",
+        status.counters.timed_out,
     );
     to.histogram(
         "smarthttpd_request_duration_seconds",
@@ -57,6 +63,28 @@ fn below(latency: &Latency) -> Vec<(f64, u64)> {
     });
     let exposed = sums.enumerate().filter(|(index, (bound, _))| index % BOUNDS == 0 || bound.is_infinite());
     exposed.map(|(_, below)| below).collect()
+}
+
+fn tasks(to: &mut Exposition, status: &Status) {
+    let tasks = status.tasks;
+    let states =
+        [("queued", tasks.queued), ("running", tasks.running)].map(|(state, count)| ([("state", state)], count));
+    let samples: Vec<_> = states.iter().map(|(labels, count)| (&labels[..], *count)).collect();
+    to.gauges("smarthttpd_tasks", "Background tasks that are still to be done.", &samples);
+    let outcomes = [("done", tasks.done), ("failed", tasks.failed), ("dropped", tasks.dropped)]
+        .map(|(outcome, count)| ([("outcome", outcome)], count));
+    let samples: Vec<_> = outcomes.iter().map(|(labels, count)| (&labels[..], *count)).collect();
+    to.counters(
+        "smarthttpd_tasks_ended",
+        "Background tasks that ended; failed: with an exception; dropped: with their worker, or for lack of time.",
+        &samples,
+    );
+    to.counter("smarthttpd_tasks_taken", "Background tasks that were taken from the application.", tasks.taken());
+    to.counter(
+        "smarthttpd_tasks_refused",
+        "Background tasks that were not taken: too many waited, or the worker had no time left.",
+        tasks.refused,
+    );
 }
 
 fn workers(to: &mut Exposition, status: &Status) {
@@ -87,6 +115,7 @@ fn workers(to: &mut Exposition, status: &Status) {
     to.counter("smarthttpd_workers_died", "Workers that ended by themselves: crashed, exited.", counters.died);
     to.counter("smarthttpd_workers_killed", "Workers killed after the graceful timeout.", counters.killed);
     to.counter("smarthttpd_template_restarts", "Templates started beyond the first.", counters.template_restarts);
+    to.counter("smarthttpd_reloads", "New code and options that have taken over.", counters.reloads);
 
     let known = status.workers.iter().filter_map(|worker| Some((worker.slot.to_string(), worker.rss_bytes?)));
     let known: Vec<_> = known.collect();
@@ -107,7 +136,9 @@ fn decisions(to: &mut Exposition, status: &Status) {
         &samples,
     );
     let Some(latest) = status.decisions.last() else { return };
-    let inputs: Vec<_> = latest.inputs.iter().map(|(name, value)| ([("input", &**name)], *value)).collect();
+    // Whatever the policy calls them; OpenMetrics has another spelling for what is not a number, which tells nobody anything.
+    let finite = latest.inputs.iter().filter(|(_, value)| value.is_finite());
+    let inputs: Vec<_> = finite.map(|(name, value)| ([("input", &**name)], *value)).collect();
     if !inputs.is_empty() {
         let samples: Vec<_> = inputs.iter().map(|(labels, value)| (&labels[..], *value)).collect();
         to.gauges("smarthttpd_decision_input", "Figures that the latest decision follows from.", &samples);

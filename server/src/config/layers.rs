@@ -86,6 +86,14 @@ fn option_names() -> Vec<String> {
     command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
 }
 
+/// Options whose value is nobody's business but the supervisor's.
+const SECRETS: [&str; 1] = ["admin-token"];
+
+/// The variables in which secrets may stand: not for the processes that run the application.
+pub(crate) fn secret_variables() -> impl Iterator<Item = String> {
+    SECRETS.into_iter().map(variable)
+}
+
 /// The variable that stands for an option.
 pub(super) fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.to_ascii_uppercase().replace('-', "_"))
@@ -230,6 +238,16 @@ mod tests {
         let broken = complaint("backlog = 5\nbind = [");
         assert!(broken.starts_with("/etc/s.toml:2: "), "{broken}");
         assert_eq!(broken.lines().count(), 1, "{broken}");
+    }
+
+    #[test]
+    fn no_secret_is_forgotten() {
+        let names = option_names();
+        let sounds_secret =
+            |name: &&str| name.contains("token") || name.contains("secret") || name.contains("password");
+        let secret: Vec<&str> = names.iter().map(String::as_str).filter(sounds_secret).collect();
+        assert_eq!(secret, SECRETS);
+        assert_eq!(secret_variables().collect::<Vec<_>>(), ["SMARTHTTPD_ADMIN_TOKEN"]);
     }
 
     #[test]

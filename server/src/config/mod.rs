@@ -49,6 +49,7 @@ pub(crate) use exit::Exit;
 pub(crate) use fixed::fixed;
 pub(crate) use hook::Hook;
 pub(crate) use invocation::{Invocation, Verb};
+pub(crate) use layers::secret_variables;
 pub(crate) use mount::Mount;
 pub(crate) use options::ForwardedHeader;
 pub(crate) use peer::Peer;

@@ -226,7 +226,7 @@ pub(crate) struct Worker {
     pub(crate) tasks: Tasks,
 }
 
-/// Background tasks. Each that was taken is in one of these.
+/// Background tasks. Each that was taken is in one of these but the last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tasks {
     /// They wait.
@@ -239,9 +239,22 @@ pub(crate) struct Tasks {
     pub(crate) failed: u64,
     /// They are lost: their worker was killed, or had no time left for them.
     pub(crate) dropped: u64,
+    /// They were not taken: as many waited as may, or their worker had no time left.
+    #[serde(default)]
+    pub(crate) refused: u64,
 }
 
 impl Tasks {
+    /// All that were taken from the application.
+    pub(crate) fn taken(&self) -> u64 {
+        self.queued + self.running + self.done + self.failed + self.dropped
+    }
+
+    /// Those that are still to be done.
+    pub(crate) fn open(&self) -> u64 {
+        self.queued + self.running
+    }
+
     /// Whether there ever was one.
     pub(crate) fn were_there(&self) -> bool {
         *self != Tasks::default()

@@ -36,10 +36,10 @@ pub(super) fn status(status: &Status) -> String {
         counters.timed_out
     );
     if status.tasks.were_there() {
-        let Tasks { queued, running, done, failed, dropped } = status.tasks;
+        let Tasks { queued, running, done, failed, dropped, refused } = status.tasks;
         let _ = writeln!(
             text,
-            "Tasks  Queued {queued}  Running {running}  Done {done}  Failed {failed}  Dropped {dropped}"
+            "Tasks  Queued {queued}  Running {running}  Done {done}  Failed {failed}  Dropped {dropped}  Refused {refused}"
         );
     }
     if counters.reloads > 0 {
@@ -47,7 +47,7 @@ pub(super) fn status(status: &Status) -> String {
     }
     if !status.workers.is_empty() {
         text.push('\n');
-        table(&mut text, &status.workers);
+        table(&mut text, &status.workers, status.tasks.were_there());
     }
     if !status.decisions.is_empty() {
         text.push_str("\nLatest decisions\n");
@@ -82,10 +82,13 @@ pub(super) fn scaled(scaled: &Scaled) -> String {
     format!("{workers} from now on, until the next reload or restart\n")
 }
 
-const HEADINGS: [&str; 13] =
-    ["SLOT", "PID", "GEN", "PHASE", "STATE", "CONNS", "CALLS", "QUEUE", "THREADS", "REQUESTS", "ERRORS", "MEAN", "RSS"];
+const HEADINGS: [&str; 14] = [
+    "SLOT", "PID", "GEN", "PHASE", "STATE", "CONNS", "CALLS", "QUEUE", "THREADS", "REQUESTS", "ERRORS", "MEAN", "RSS",
+    // Only once there were some.
+    "TASKS",
+];
 
-fn cells(worker: &Worker) -> [String; 13] {
+fn cells(worker: &Worker) -> [String; 14] {
     [
         worker.slot.to_string(),
         worker.pid.to_string(),
@@ -102,17 +105,18 @@ fn cells(worker: &Worker) -> [String; 13] {
         worker
             .rss_bytes
             .map_or_else(|| "-".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))),
+        worker.tasks.open().to_string(),
     ]
 }
 
 /// Columns as wide as their widest cell, numbers to the right.
-fn table(text: &mut String, workers: &[Worker]) {
-    let rows: Vec<[String; 13]> =
-        std::iter::once(HEADINGS.map(str::to_owned)).chain(workers.iter().map(cells)).collect();
-    let widths: [usize; 13] =
+fn table(text: &mut String, workers: &[Worker], with_tasks: bool) {
+    let rows: Vec<_> = std::iter::once(HEADINGS.map(str::to_owned)).chain(workers.iter().map(cells)).collect();
+    let widths: [usize; HEADINGS.len()] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let columns = HEADINGS.len() - usize::from(!with_tasks);
     for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate().take(columns) {
             let gap = if column == 0 { "" } else { "  " };
             let is_word = HEADINGS[column] == "PHASE" || HEADINGS[column] == "STATE";
             let _ = if is_word { write!(text, "{gap}{cell:<width$}") } else { write!(text, "{gap}{cell:>width$}") };
@@ -171,9 +175,13 @@ Latest decisions
     fn tasks_are_shown_once_there_were_some() {
         let mut sample = sample();
         assert!(!status(&sample).contains("Tasks"));
-        sample.tasks = Tasks { queued: 4, running: 1, done: 1200, failed: 3, dropped: 0 };
+        assert!(!status(&sample).contains("TASKS"));
+        sample.tasks = Tasks { queued: 4, running: 1, done: 1200, failed: 3, dropped: 0, refused: 7 };
+        sample.workers[0].tasks = Tasks { queued: 4, running: 1, done: 1000, ..Tasks::default() };
         let text = status(&sample);
-        assert!(text.contains("\nTasks  Queued 4  Running 1  Done 1200  Failed 3  Dropped 0\n"), "{text}");
+        assert!(text.contains("\nTasks  Queued 4  Running 1  Done 1200  Failed 3  Dropped 0  Refused 7\n"), "{text}");
+        assert!(text.contains("      RSS  TASKS\n"), "{text}");
+        assert!(text.contains(" 30.5 MiB      5\n") && text.contains("        -      0\n"), "{text}");
     }
 
     #[test]

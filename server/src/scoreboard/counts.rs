@@ -11,6 +11,8 @@ use super::{CLASSES, latency};
 pub(crate) enum TaskStep {
     /// It was taken from the application.
     Submitted,
+    /// It was not: as many wait as may, or the worker has no time left.
+    Refused,
     /// It runs.
     Begun,
     /// It has ended well.
@@ -34,6 +36,8 @@ pub(crate) struct TaskCounts {
     pub(crate) failed: u64,
     /// Given up before they began.
     pub(crate) dropped: u64,
+    /// Not taken.
+    pub(crate) refused: u64,
 }
 
 impl TaskCounts {

@@ -69,17 +69,18 @@ fn tasks_are_counted_from_what_has_happened_to_them() {
     let slot = board.slot(0);
     let after = |step| {
         slot.count_task(step);
-        let TaskCounts { queued, running, done, failed, dropped } = slot.tasks();
-        [queued, running, done, failed, dropped]
+        let TaskCounts { queued, running, done, failed, dropped, refused } = slot.tasks();
+        [queued, running, done, failed, dropped, refused]
     };
-    assert_eq!(after(TaskStep::Submitted), [1, 0, 0, 0, 0]);
-    assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 0, 0]);
-    assert_eq!(after(TaskStep::Begun), [1, 1, 0, 0, 0]);
-    assert_eq!(after(TaskStep::Failed), [1, 0, 0, 1, 0]);
-    assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 1, 0]);
-    assert_eq!(after(TaskStep::Begun), [1, 1, 0, 1, 0]);
-    assert_eq!(after(TaskStep::Done), [1, 0, 1, 1, 0]);
-    assert_eq!(after(TaskStep::Dropped), [0, 0, 1, 1, 1]);
+    assert_eq!(after(TaskStep::Submitted), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 0, 0, 0]);
+    assert_eq!(after(TaskStep::Begun), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(after(TaskStep::Failed), [1, 0, 0, 1, 0, 0]);
+    assert_eq!(after(TaskStep::Submitted), [2, 0, 0, 1, 0, 0]);
+    assert_eq!(after(TaskStep::Begun), [1, 1, 0, 1, 0, 0]);
+    assert_eq!(after(TaskStep::Done), [1, 0, 1, 1, 0, 0]);
+    assert_eq!(after(TaskStep::Dropped), [0, 0, 1, 1, 1, 0]);
+    assert_eq!(after(TaskStep::Refused), [0, 0, 1, 1, 1, 1]);
     assert_eq!(slot.tasks().open(), 0);
 }
 

@@ -13,7 +13,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::ctl::protocol::{Reply, Request};
 
-/// Connections at once; a further one waits in the backlog.
+/// Connections at once; a further one waits in the backlog until one of them leaves.
 pub(super) const MOST: usize = 16;
 /// A request is some ten bytes.
 const LONGEST_REQUEST: usize = 4096;
@@ -48,6 +48,8 @@ pub(super) struct Control {
     path: PathBuf,
     first: Token,
     clients: [Option<Client>; MOST],
+    /// Others may wait for a place: the kernel has said so, and won't again.
+    crowded: bool,
     /// Requests taken so far.
     asked: u64,
 }
@@ -62,7 +64,14 @@ impl Control {
         let mut listener = UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         registry.register(&mut listener, token, Interest::READABLE)?;
-        Ok(Control { listener, path: path.to_owned(), first, clients: [const { None }; MOST], asked: 0 })
+        Ok(Control {
+            listener,
+            path: path.to_owned(),
+            first,
+            clients: [const { None }; MOST],
+            crowded: false,
+            asked: 0,
+        })
     }
 
     /// Where it listens.
@@ -70,8 +79,16 @@ impl Control {
         &self.path
     }
 
+    /// Takes the clients that wait, once a place is free where there was none.
+    pub(super) fn accept_waiting(&mut self, registry: &Registry) {
+        if self.crowded {
+            self.accept(registry);
+        }
+    }
+
     /// Takes the clients that wait.
     pub(super) fn accept(&mut self, registry: &Registry) {
+        self.crowded = false;
         while let Some(index) = self.clients.iter().position(Option::is_none) {
             let Ok((mut stream, _)) = self.listener.accept() else { return };
             let token = Token(self.first.0 + index);
@@ -79,6 +96,7 @@ impl Control {
                 self.clients[index] = Some(Client::Asking { stream, received: Vec::new() });
             }
         }
+        self.crowded = true;
     }
 
     /// A client is ready: its request, once complete and well-formed. Answer it with [`Control::answer`].

@@ -11,9 +11,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use mpm::Cause;
 
+use super::events::{FIRST_WORKER, MOST_TEMPLATES, end_of, link_of};
 use super::nursery::{Shared, Template};
 use super::roster::{Roster, Worker};
-use super::{FIRST_WORKER, MOST_TEMPLATES, Phase, Supervisor, YOUNG, end_of, link_of, name};
+use super::{Phase, Supervisor, YOUNG, name};
 use crate::config::{Config, Exit, LogFormat};
 use crate::link::FromTemplate;
 use crate::scoreboard::{Phase as Published, TaskCounts};
@@ -335,6 +336,7 @@ impl Supervisor {
         self.tasks.done += tasks.done;
         self.tasks.failed += tasks.failed;
         self.tasks.dropped += tasks.dropped + tasks.open();
+        self.tasks.refused += tasks.refused;
         if tasks.open() > 0 {
             let TaskCounts { running, queued, .. } = tasks;
             tracing::error!(

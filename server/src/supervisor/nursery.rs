@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::config::{ACTIVATION_VARIABLES, Config};
+use crate::config::{ACTIVATION_VARIABLES, Config, secret_variables};
 use crate::link::{FromTemplate, Link, ToTemplate};
 use crate::sys::process::Ending;
 use crate::sys::{message, process};
@@ -45,7 +45,8 @@ impl Template {
     ) -> io::Result<Template> {
         let (ours, theirs) = message::pair()?;
         let mut command = Command::new("/proc/self/exe");
-        for variable in ACTIVATION_VARIABLES {
+        // Neither is any business of the application's.
+        for variable in ACTIVATION_VARIABLES.into_iter().map(str::to_owned).chain(secret_variables()) {
             command.env_remove(variable);
         }
         let child = command

@@ -126,12 +126,13 @@ pub(super) fn tasks(rows: &[Row], gone: protocol::Tasks) -> protocol::Tasks {
         done: sum.done + tasks.done,
         failed: sum.failed + tasks.failed,
         dropped: sum.dropped + tasks.dropped,
+        refused: sum.refused + tasks.refused,
     })
 }
 
 fn told(tasks: TaskCounts) -> protocol::Tasks {
-    let TaskCounts { queued, running, done, failed, dropped } = tasks;
-    protocol::Tasks { queued, running, done, failed, dropped }
+    let TaskCounts { queued, running, done, failed, dropped, refused } = tasks;
+    protocol::Tasks { queued, running, done, failed, dropped, refused }
 }
 
 /// One row per living worker.
@@ -244,10 +245,11 @@ mod tests {
 
     #[test]
     fn tasks_of_workers_that_are_gone_stay_in_the_account() {
-        let gone = protocol::Tasks { done: 7, dropped: 2, ..protocol::Tasks::default() };
+        let gone = protocol::Tasks { done: 7, dropped: 2, refused: 1, ..protocol::Tasks::default() };
         let rows = [3, 4].map(|done| {
-            Row::new(view(Phase::Ready, 0, 0), TaskCounts { done, queued: 1, ..TaskCounts::default() }, false)
+            let counts = TaskCounts { done, queued: 1, refused: 5, ..TaskCounts::default() };
+            Row::new(view(Phase::Ready, 0, 0), counts, false)
         });
-        assert_eq!(tasks(&rows, gone), protocol::Tasks { queued: 2, done: 14, dropped: 2, ..gone });
+        assert_eq!(tasks(&rows, gone), protocol::Tasks { queued: 2, done: 14, refused: 11, ..gone });
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::lives::spawn_from;
 use super::nursery::Template;
 use super::{Phase, Supervisor};
 use crate::config::Exit;
+use crate::listener::Listener;
 
 impl Supervisor {
     /// Nothing can be served: leaves with `exit`.
@@ -40,10 +42,26 @@ impl Supervisor {
     pub(super) fn begin_to_stop(&mut self) {
         self.forget_reload();
         self.phase = Phase::Stopping { since: self.now() };
+        self.start_for_backlog();
         for listener in self.listeners.drain(..) {
             listener.unlink();
         }
         self.dismiss_workers();
+    }
+
+    /// Starts a worker for connections that wait, if none is there that will take them: a policy may have let all go, or
+    /// the last one has died. It empties the backlog like any other, within the same time.
+    fn start_for_backlog(&mut self) {
+        let waiting: u32 = self.listeners.iter().map(Listener::waiting).sum();
+        let is_taken = self.roster.views().iter().any(|worker| worker.phase != mpm::Phase::Draining);
+        // Who can't load the application starts nobody.
+        let Some(template) = self.template.as_ref().filter(|template| template.ready && self.verdict.is_none()) else {
+            return;
+        };
+        if waiting > 0 && !is_taken {
+            tracing::info!("{waiting} connection(s) wait and no worker is there: one is started for them");
+            spawn_from(template, &mut self.roster, 1);
+        }
     }
 
     pub(super) fn dismiss_workers(&mut self) {

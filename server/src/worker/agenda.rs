@@ -95,6 +95,11 @@ impl Agenda {
         self.ready.extend(self.held.extract_if(.., |(owner, _)| *owner == call).map(|(_, task)| task));
     }
 
+    /// No call that goes on will end: nothing is held back for one.
+    pub(super) fn release_all(&mut self) {
+        self.ready.extend(self.held.drain(..).map(|(_, task)| task));
+    }
+
     /// How many tasks are held back.
     pub(super) fn held(&self) -> usize {
         self.held.len()
@@ -213,6 +218,19 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| begun(&mut agenda)).collect();
         assert_eq!(order, ["c", "b", "a1", "a2"]);
         assert_eq!((agenda.next(), agenda.held()), (Next::Wait, 0));
+    }
+
+    #[test]
+    fn a_task_does_not_wait_for_a_call_that_never_ends() {
+        let mut agenda = Agenda::new(10, 1);
+        agenda.submit(task("a"), Some(1)).expect("room");
+        agenda.submit(task("b"), Some(2)).expect("room");
+        agenda.release_all();
+        assert_eq!((agenda.held(), agenda.next(), agenda.close()), (0, Next::Begin, false));
+        assert_eq!([begun(&mut agenda), begun(&mut agenda)], [Some("a".to_owned()), Some("b".to_owned())]);
+        // Should one end after all, it finds nothing.
+        agenda.release(1);
+        assert_eq!(agenda.next(), Next::Wait);
     }
 
     #[test]

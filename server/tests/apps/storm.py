@@ -1,13 +1,16 @@
 """What the chaos suite asks: every body is a known function of the request's number, and every call is written down.
 
 The target is /ROUTE?NUMBER&SIZE, the number in hexadecimal. CHAOS_JOURNAL names a folder in which every process keeps a
-file: a line per call, before the call does anything else, and one more if it is about to end its process.
+file: a line per call, before the call does anything else, and one more if it is about to end its process, to hang, or to
+keep memory; one when a task was taken, when it begins and when it is done.
 """
 
 import ctypes
 import os
 import threading
 import time
+
+import smarthttpd_tasks
 
 JOURNAL = os.environ["CHAOS_JOURNAL"]
 
@@ -119,6 +122,45 @@ def faults(number, size, start, environ):
     ctypes.string_at(0)
 
 
+def hangs(number, size, start, environ):
+    """Never returns: every second one after a part of its answer."""
+    journal.write(b"%016x hangs\n" % number)
+    if number % 2 == 0:
+        threading.Event().wait()
+    start()
+
+    def hanging():
+        yield body(number, size)[: size // 2]
+        threading.Event().wait()
+
+    return hanging()
+
+
+KEPT = []
+
+
+def grows(number, size, start, environ):
+    """Keeps more memory than a worker may have."""
+    KEPT.append(b"\1" * (128 << 20))
+    journal.write(b"%016x grows %d\n" % (number, time.monotonic_ns()))
+    return whole(number, size, start, environ)
+
+
+def work(number):
+    """A task; one in sixteen fails when it is done."""
+    journal.write(b"%016x begins\n" % number)
+    time.sleep(number % 8 / 1000)
+    journal.write(b"%016x done\n" % number)
+    if number % 16 == 0:
+        raise RuntimeError("as asked")
+
+
+def leaves(number, size, start, environ):
+    smarthttpd_tasks.submit(work, number)
+    journal.write(b"%016x left\n" % number)
+    return whole(number, size, start, environ)
+
+
 ROUTES = {
     "/whole": whole,
     "/chunked": chunked,
@@ -130,6 +172,9 @@ ROUTES = {
     "/allocates": allocates,
     "/exits": exits,
     "/faults": faults,
+    "/hangs": hangs,
+    "/grows": grows,
+    "/leaves": leaves,
 }
 
 

@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::ctl::protocol::{Answered, Latency, Served};
+use crate::ctl::protocol::{Answered, Latency, Served, Tasks};
 use crate::ctl::tests::sample;
 
 /// The sample server after it has answered `answered` requests in `seconds`, all of them in 50 to 60 ms.
@@ -55,6 +55,17 @@ Requests/s 400";
     let cells = terminal.backend().buffer();
     let plain: String = cells.content().iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(plain.contains("Requests/s 400"));
+}
+
+#[test]
+fn tasks_are_shown_once_there_were_some() {
+    let mut status = at(1.0, 0);
+    assert!(!frame(&Model::new(status.clone()), PAGE).contains("Tasks"));
+    status.tasks = Tasks { queued: 2, running: 1, done: 1204, failed: 3, dropped: 0, refused: 7 };
+    let text = frame(&Model::new(status), PAGE);
+    let line = text.lines().nth(3).expect("a fourth line");
+    assert_eq!(line, "Tasks 1  queued 2   Done 1204  failed 3  dropped 0  refused 7");
+    assert_eq!(text.lines().count(), 24);
 }
 
 #[test]

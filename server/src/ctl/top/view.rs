@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Sparkline, Table, Widget};
 
 use super::model::{Model, Point};
-use crate::ctl::protocol::{Decision, Status, Worker};
+use crate::ctl::protocol::{Decision, Status, Tasks, Worker};
 use crate::ctl::text::duration;
 
 /// Cells of a worker's bar.
@@ -17,16 +17,17 @@ const DECISIONS: u16 = 6;
 
 /// Draws everything.
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let status = model.status();
+    let lines = header(status, model);
     let [head, graphs, workers, decisions, foot] = Layout::vertical([
-        Constraint::Length(3),
+        Constraint::Length(lines.len() as u16),
         Constraint::Length(6),
         Constraint::Min(4),
         Constraint::Length(DECISIONS),
         Constraint::Length(1),
     ])
     .areas(area);
-    let status = model.status();
-    Paragraph::new(header(status, model)).render(head, buffer);
+    Paragraph::new(lines).render(head, buffer);
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(graphs);
     rates(model, left, buffer);
     latencies(model, right, buffer);
@@ -60,7 +61,7 @@ fn header(status: &Status, model: &Model) -> Vec<Line<'static>> {
             status.counters.killed
         )),
     ];
-    vec![
+    let mut lines = vec![
         Line::from(vec![
             format!("smarthttpd {}", status.version).bold(),
             Span::from(format!("  pid {}  {}  ", status.pid, status.mpm)),
@@ -78,7 +79,17 @@ fn header(status: &Status, model: &Model) -> Vec<Line<'static>> {
                 served.answered.total()
             )),
         ]),
-    ]
+    ];
+    if status.tasks.were_there() {
+        let Tasks { queued, running, done, failed, dropped, refused } = status.tasks;
+        lines.push(Line::from(vec![
+            format!("Tasks {running}").bold(),
+            Span::from(format!(
+                "  queued {queued}   Done {done}  failed {failed}  dropped {dropped}  refused {refused}"
+            )),
+        ]));
+    }
+    lines
 }
 
 fn rates(model: &Model, area: Rect, buffer: &mut Buffer) {

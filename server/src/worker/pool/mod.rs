@@ -5,11 +5,16 @@
 //! hand-off, no queue and no wake-up. When calls are known to block, the leader promotes a follower before it goes; when a
 //! call turns out long, the monitor does, within about a millisecond. So no call stalls the other connections.
 //!
-//! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. Idle threads
-//! wait in a stack, so that the ones on top stay busy and the ones below age out.
+//! At most `limit` calls run at once (see [`mpm::sizing`]); one more thread exists to serve I/O meanwhile. This file has
+//! the leader; what else there is to a pool stands beside it.
 
+mod calls;
+mod crew;
+mod departure;
 mod lockout;
 mod monitor;
+mod reports;
+mod review;
 mod siblings;
 mod stragglers;
 mod stuck;
@@ -19,32 +24,22 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mpm::sizing;
-
+use self::calls::Desk;
+use self::crew::{Ageing, Called, Crew};
 use self::lockout::Lockout;
+use self::review::{FIRST_LIMIT, Review};
 use self::siblings::DRIP;
 use self::stragglers::Began;
 use self::tasks::Tasks;
-use super::call::{Caller, Measured, Office, Tools};
+use super::call::{Caller, Tools};
 use super::outbox::{Delivery, Outbox};
-use super::overtime::{Overtime, Ticket};
+use super::overtime::Overtime;
 use super::reactor::{Done, Job, Reactor};
-use super::window::Window;
-use crate::connection::{Outgoing, Transport};
-use crate::scoreboard::{LogState, Phase, Scoreboard, Slot};
+use crate::scoreboard::{Phase, Scoreboard, Slot};
+use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
-use crate::sys::{clock, process};
-
-/// How often the number of calls to run at once is thought over.
-const REVIEW_NS: u64 = 100_000_000;
-/// The supervisor is told of a lack of room at most this often.
-const REPORT_NS: u64 = 10_000_000;
-/// Responses are held back, to be written together, only while calls take no longer than this on average.
-const DEFERRED_CALLS_NS: u64 = 200_000;
-/// A follower that nobody needed for this long leaves.
-const AGED: Duration = Duration::from_secs(5);
 
 /// Bounds of the pool.
 #[derive(Debug, Clone, Copy)]
@@ -71,30 +66,6 @@ pub(super) struct TaskBounds {
     pub(super) queue: u32,
     /// Tasks that may run at once; 0: there are none.
     pub(super) concurrency: u32,
-}
-
-/// What a thread works with.
-struct Desk {
-    tools: Tools,
-    /// When its call began.
-    began: Began,
-    /// Its call, where there is a limit to its time.
-    ticket: Option<Arc<Ticket>>,
-}
-
-/// A parked follower.
-struct Seat {
-    thread: Thread,
-    called: AtomicBool,
-}
-
-/// The threads that exist.
-#[derive(Default)]
-struct Crew {
-    /// Parked followers, the last to park on top.
-    parked: Vec<Arc<Seat>>,
-    /// All pool threads, the worker's main thread among them.
-    threads: usize,
 }
 
 /// What all threads of a worker share.
@@ -153,27 +124,6 @@ pub(super) struct Pool {
     tasks: Tasks,
 }
 
-#[derive(Default)]
-struct Review {
-    window: Window,
-    next_ns: u64,
-}
-
-/// Why a parked thread goes on.
-enum Called {
-    ToLead,
-    Off,
-}
-
-/// What a thread does that nobody needs for long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ageing {
-    /// The main thread stays: its end is the worker's.
-    Never,
-    /// Others leave.
-    Leaves,
-}
-
 impl Pool {
     /// A pool of one thread: the caller's, which goes on to [`Pool::work`].
     pub(super) fn new(
@@ -197,7 +147,7 @@ impl Pool {
             done: Mutex::default(),
             undone: AtomicUsize::new(0),
             outbox: Outbox::default(),
-            crew: Mutex::new(Crew { parked: Vec::new(), threads: 1 }),
+            crew: Mutex::new(Crew::of_one()),
             limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
@@ -386,7 +336,7 @@ impl Pool {
         let gives_away = draining && self.has_sibling(|_| true) && !reactor.give_idle_away();
         if draining {
             self.decline_queued(reactor, jobs);
-            if self.is_left_with_stuck(reactor.connections()) && self.tasks.close() {
+            if self.is_left_with_stuck(reactor.connections()) && self.close_beside_stuck() {
                 self.leave_without_stuck();
             }
             if reactor.connections() == 0 && self.tasks.close() {
@@ -406,298 +356,7 @@ impl Pool {
         }
         false
     }
-
-    /// Reopens the log if that was asked for.
-    fn keep_logs(&self) {
-        let wanted = self.scoreboard.log_generation();
-        if self.slot.logs().generation() == Some(wanted) {
-            return;
-        }
-        let state = match self.caller.reopen_logs() {
-            Ok(()) => LogState::Open(wanted),
-            Err(error) => {
-                tracing::error!("{error}; the old file is still written to");
-                LogState::Kept(wanted)
-            }
-        };
-        self.slot.set_logs(state);
-        self.notify_supervisor();
-    }
-
-    /// Tells the supervisor, once, when the worker has served as many requests as it may. It goes on until a successor
-    /// serves.
-    fn note_wear(&self) {
-        let worn = self.bounds.most_requests > 0 && self.slot.requests() >= self.bounds.most_requests;
-        if worn && self.slot.set_worn() {
-            self.notify_supervisor();
-        }
-    }
-
-    /// Without a supervisor there is nobody to end a worker whose calls never do.
-    fn leave_in_time(&self) {
-        let patience = self.bounds.graceful;
-        let timer = thread::Builder::new().name("last resort".to_owned()).spawn(move || {
-            thread::sleep(patience);
-            tracing::error!("requests did not finish within the graceful timeout, and the supervisor is gone: leaving");
-            process::leave(1);
-        });
-        if let Err(error) = timer {
-            tracing::error!("no thread to watch the graceful timeout: {error}");
-        }
-    }
-
-    fn drain(self: &Arc<Pool>, reactor: &mut Reactor, backlog: bool, jobs: &mut VecDeque<Job>) {
-        let begins = !self.draining.swap(true, Ordering::Relaxed);
-        if begins {
-            self.drain_tasks();
-        }
-        reactor.drain(backlog, self.has_sibling(|_| true), jobs);
-        if begins {
-            // Now it is true: no new connection, and none that is idle, ends up with this worker.
-            self.slot.set_phase(Phase::Draining);
-            self.notify_supervisor();
-        }
-    }
-
-    /// Notes whether connections are left to others, and tells the supervisor when that begins.
-    fn report_fullness(&self, full: bool, now_ns: u64) {
-        if !full {
-            self.full.store(false, Ordering::Relaxed);
-            return;
-        }
-        if self.bounds.followers {
-            self.wake_monitor();
-        }
-        let began = !self.full.swap(true, Ordering::Relaxed);
-        if began && now_ns >= self.next_report_ns.load(Ordering::Relaxed) {
-            self.next_report_ns.store(now_ns + REPORT_NS, Ordering::Relaxed);
-            self.slot.count_saturation();
-            self.notify_supervisor();
-        }
-    }
-
-    fn notify_supervisor(&self) {
-        self.supervisor.ring();
-    }
-
-    /// Queues new jobs.
-    fn enqueue(&self, jobs: &mut VecDeque<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let queued = {
-            let mut ready = lock(&self.ready);
-            ready.append(jobs);
-            ready.len()
-        };
-        self.queued.store(queued, Ordering::Relaxed);
-        self.slot.set_queued(queued);
-    }
-
-    /// The next job, if one waits and one more call may run. The call counts from here on.
-    fn take(&self) -> Option<Job> {
-        if self.queued.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut ready = lock(&self.ready);
-        if self.slot.in_flight() >= self.allowed() {
-            return None;
-        }
-        let job = ready.pop_front()?;
-        self.slot.begin_call();
-        self.queued.store(ready.len(), Ordering::Relaxed);
-        self.slot.set_queued(ready.len());
-        Some(job)
-    }
-
-    /// The leader leaves the reactor for a call: sees to it that somebody can take over.
-    fn announce(self: &Arc<Pool>) {
-        if !self.bounds.followers {
-            return;
-        }
-        if self.hand_off.load(Ordering::Relaxed) {
-            self.promote();
-        }
-        if self.monitor_asleep.load(Ordering::SeqCst) {
-            self.wake_monitor();
-        }
-    }
-
-    fn call(self: &Arc<Pool>, job: Job, desk: &mut Desk, now_ns: u64) -> Done {
-        desk.began.store(now_ns, Ordering::Relaxed);
-        let alone = self.slot.in_flight() <= 1;
-        let timed = self.overtime.as_ref().zip(desk.ticket.as_deref());
-        if let Some((overtime, ticket)) = timed {
-            overtime.begin(ticket, &job, clock::monotonic_ns());
-        }
-        let (done, Measured { status, cost }) =
-            self.caller.call(job, &mut desk.tools, &**self, now_ns, alone, desk.ticket.as_deref());
-        if let Some((overtime, ticket)) = timed {
-            overtime.end(ticket);
-        }
-        desk.began.store(0, Ordering::Relaxed);
-        self.slot.count_request(status, cost);
-        self.slot.end_call();
-        if self.tasks.are_held() {
-            self.release_tasks(&desk.began);
-        }
-        self.note_wear();
-        done
-    }
-
-    /// Leaves an answered request for the leader, and wakes it.
-    fn deliver(&self, done: Done) {
-        // The leader may be asleep: nothing is held back for it.
-        self.outbox.write();
-        let first = {
-            let mut queue = lock(&self.done);
-            queue.push(done);
-            self.undone.store(queue.len(), Ordering::Release);
-            queue.len() == 1
-        };
-        if first {
-            self.wake.ring();
-        }
-    }
-
-    /// Gives the reactor to a parked follower, or to a new thread if there may be one more.
-    fn promote(self: &Arc<Pool>) {
-        let mut crew = lock(&self.crew);
-        if let Some(seat) = crew.parked.pop() {
-            drop(crew);
-            seat.called.store(true, Ordering::Release);
-            seat.thread.unpark();
-            return;
-        }
-        if crew.threads > self.allowed() {
-            return;
-        }
-        crew.threads += 1;
-        self.slot.set_threads(crew.threads);
-        drop(crew);
-        let pool = Arc::clone(self);
-        let spawned = thread::Builder::new().name("pool".to_owned()).stack_size(STACK).spawn(move || {
-            pool.caller.enter_thread(&mut || pool.work(Ageing::Leaves));
-            pool.sign_off();
-        });
-        if let Err(error) = spawned {
-            tracing::error!("no more threads: {error}");
-            self.sign_off();
-        }
-    }
-
-    /// Rests until called. Leaves when all is over, or, if the pool has more than it must, when nobody called for long.
-    fn park(&self, ageing: Ageing) -> Called {
-        let seat = Arc::new(Seat { thread: thread::current(), called: AtomicBool::new(false) });
-        lock(&self.crew).parked.push(Arc::clone(&seat));
-        loop {
-            if self.over.load(Ordering::Acquire) {
-                return Called::Off;
-            }
-            if seat.called.load(Ordering::Acquire) {
-                return Called::ToLead;
-            }
-            let parked_at = Instant::now();
-            match ageing {
-                Ageing::Never => thread::park(),
-                Ageing::Leaves => thread::park_timeout(AGED),
-            }
-            if ageing == Ageing::Never || parked_at.elapsed() < AGED {
-                continue;
-            }
-            let mut crew = lock(&self.crew);
-            let spare = crew.threads > self.bounds.min_threads as usize + 1;
-            // A seat that is gone was called between the wake-up and here: the loop sees it.
-            if spare && let Some(place) = crew.parked.iter().position(|other| Arc::ptr_eq(other, &seat)) {
-                crew.parked.remove(place);
-                return Called::Off;
-            }
-        }
-    }
-
-    fn sign_off(&self) {
-        let mut crew = lock(&self.crew);
-        crew.threads -= 1;
-        self.slot.set_threads(crew.threads);
-        drop(crew);
-        if self.over.load(Ordering::Acquire) {
-            self.wake_all();
-        }
-    }
-
-    /// Everything is served: every thread may go.
-    fn end(&self) {
-        self.over.store(true, Ordering::Release);
-        self.wake_all();
-    }
-
-    fn wake_all(&self) {
-        for seat in std::mem::take(&mut lock(&self.crew).parked) {
-            seat.called.store(true, Ordering::Release);
-            seat.thread.unpark();
-        }
-        self.dismiss_trier();
-        for watcher in [&self.monitor, &self.timekeeper] {
-            if let Some(thread) = &*lock(watcher) {
-                thread.unpark();
-            }
-        }
-    }
-
-    /// Thinks over, ten times a second, how many calls at once are useful. Threads are made only when calls need them.
-    fn review(&self, now_ns: u64) {
-        let Ok(mut review) = self.review.try_lock() else { return };
-        if now_ns < review.next_ns {
-            return;
-        }
-        review.next_ns = now_ns + REVIEW_NS;
-        review.window.note(now_ns, &self.slot.look());
-        let stats = review.window.stats();
-        if stats.requests == 0 {
-            return;
-        }
-        let Bounds { min_threads, max_threads, .. } = self.bounds;
-        let current = self.limit.load(Ordering::Relaxed);
-        let limit = sizing::concurrency(&stats, current, max_threads, min_threads, max_threads);
-        self.limit.store(limit, Ordering::Relaxed);
-        self.hand_off.store(limit > 1 && sizing::hand_off_first(&stats), Ordering::Relaxed);
-    }
 }
-
-impl Office for Pool {
-    fn may_keep(&self) -> bool {
-        self.may_keep()
-    }
-
-    fn waits(&self, begins: bool) {
-        if !begins {
-            self.stalled.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
-        self.stalled.fetch_add(1, Ordering::Relaxed);
-        if self.is_waited_for() {
-            // There is room for one more.
-            self.wake.ring();
-        }
-    }
-
-    /// While requests wait for this thread anyway, and calls are so short that it is back soon.
-    fn defers(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0
-            && self.caller.mean_wall_ns() <= DEFERRED_CALLS_NS
-            && !self.hand_off.load(Ordering::Relaxed)
-    }
-
-    fn post(&self, key: usize, transport: &Arc<Transport>, outgoing: Outgoing) -> Vec<u8> {
-        self.outbox.post(key, transport, outgoing)
-    }
-}
-
-/// Calls at once before anything was measured.
-const FIRST_LIMIT: u32 = 4;
-/// A thread's stack: what Linux gives a main thread, because deep recursion in C extensions counts on it. Only touched
-/// pages cost memory.
-const STACK: usize = 8 << 20;
 
 /// A panic in another thread leaves our structures whole (none is changed in two steps), so the lock stays usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

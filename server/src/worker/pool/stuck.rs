@@ -33,7 +33,7 @@ impl Pool {
     }
 
     /// The life of the thread that watches over the calls' time.
-    fn watch_time(&self, overtime: &Overtime) {
+    fn watch_time(self: &Arc<Pool>, overtime: &Overtime) {
         let mut date = DateCache::default();
         while !self.over.load(Ordering::Acquire) {
             self.reporting.store(true, Ordering::Release);
@@ -54,7 +54,7 @@ impl Pool {
                 self.wake.ring();
             }
             if !self.bounds.followers && overtime.stuck() > 0 {
-                if (self.slot.kill_pending() || self.scoreboard.stopping()) && self.tasks.close() {
+                if (self.slot.kill_pending() || self.scoreboard.stopping()) && self.close_beside_stuck() {
                     self.leave_without_stuck();
                 }
                 pause = pause.min(LOOK);

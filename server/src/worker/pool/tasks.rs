@@ -6,7 +6,8 @@
 //! one thread), a task takes the place of a call: it begins when none runs, and requests wait until it has ended.
 //!
 //! A worker that leaves does its tasks first. What has not begun shortly before its time is up is dropped and named in the
-//! log, because the supervisor, who ends the worker then, knows how many there are, but not their names.
+//! log, because the supervisor, who ends the worker then, knows how many there are, but not their names. A call over its
+//! `--request-timeout` holds up nobody's tasks in a worker that leaves, not its own ones either.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +15,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::crew::{AGED, STACK};
 use super::stragglers::Began;
-use super::{AGED, Pool, STACK, lock};
+use super::{Pool, lock};
 use crate::exchange::{Failed, Refused, Task, TaskDesk};
 use crate::scoreboard::TaskStep;
 use crate::worker::agenda::{Agenda, GivenUp, Next, enumerate};
+use crate::worker::overtime::Overtime;
 
 /// A task that requests keep from beginning looks again after this long. (The end of a call tells nobody, because that
 /// would cost something where there are no tasks.)
@@ -103,7 +106,10 @@ impl TaskDesk for Pool {
     fn submit(self: Arc<Pool>, task: Task) -> Result<(), Refused> {
         let call = current_call();
         let mut agenda = lock(&self.tasks.agenda);
-        agenda.submit(task, call)?;
+        if let Err(refused) = agenda.submit(task, call) {
+            self.slot.count_task(TaskStep::Refused);
+            return Err(refused);
+        }
         self.slot.count_task(TaskStep::Submitted);
         self.tasks.held.store(agenda.held(), Ordering::Relaxed);
         match call {
@@ -195,7 +201,7 @@ impl Pool {
             return self.queued.load(Ordering::Relaxed) == 0 || self.draining.load(Ordering::Relaxed);
         }
         let ready = lock(&self.ready);
-        if !ready.is_empty() || self.slot.in_flight() > 0 {
+        if !ready.is_empty() || self.slot.in_flight() > self.stuck_for_good() {
             return false;
         }
         self.slot.begin_call();
@@ -203,6 +209,22 @@ impl Pool {
         // The leader leaves new connections to other workers.
         self.wake.ring();
         true
+    }
+
+    /// Calls over their time in a worker that leaves: it won't see their end.
+    fn stuck_for_good(&self) -> usize {
+        let leaves = self.slot.kill_pending() || self.scoreboard.stopping() || self.draining.load(Ordering::Relaxed);
+        self.overtime.as_ref().filter(|_| leaves).map_or(0, Overtime::stuck)
+    }
+
+    /// Ends it all, if nothing is left to do, in a worker that leaves and has calls over their time only: what these have
+    /// left for afterwards does not wait for their end. True when it is over.
+    pub(super) fn close_beside_stuck(self: &Arc<Pool>) -> bool {
+        let mut agenda = lock(&self.tasks.agenda);
+        agenda.release_all();
+        self.tasks.held.store(0, Ordering::Relaxed);
+        self.summon(agenda);
+        self.tasks.close()
     }
 
     /// Whether tasks and calls take turns.

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.core.files.storage import default_storage
+from django.db import close_old_connections, connection
 from django.http import FileResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -40,7 +41,28 @@ def report(request):
     return StreamingHttpResponse(lines(), content_type="text/plain")
 
 
+def send_confirmation(username, note):
+    """The recipe of the README: a task has the database to itself, and leaves no connection open."""
+    from django.contrib.auth.models import User
+
+    close_old_connections()
+    try:
+        before = "open" if connection.connection else "closed"
+        user = User.objects.get(username=username)
+        with open(note, "a") as file:
+            file.write(f"{user.email}, {before}\n")
+    finally:
+        close_old_connections()
+
+
+@csrf_exempt
+def order(request):
+    request.META["smarthttpd.tasks"].submit(send_confirmation, request.POST["username"], request.POST["note"])
+    return JsonResponse({"order": "placed"}, status=201)
+
+
 urlpatterns = [
+    path("orders/", order),
     path("admin/", admin.site.urls),
     path("upload/", upload),
     path("download/<str:name>", download),

@@ -127,6 +127,8 @@ pub(super) struct Verdict {
     pub(super) inside: usize,
     /// The most connections that so many deaths can have taken along.
     pub(super) bound: usize,
+    /// Workers that the server has killed, because their template died before it could report them.
+    pub(super) strays: Vec<i32>,
 }
 
 /// Every loss has a death that explains it, and every death is ours.
@@ -139,7 +141,8 @@ pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status:
             deaths.push(Death { pid: *pid, cause, earliest, latest, connections });
         }
     }
-    let strays = log.matches("could not report any more was killed").count();
+    let strays = log.lines().filter(|line| line.contains("could not report any more was killed"));
+    let strays: Vec<i32> = strays.map(pid_in).collect();
     let losses = ledger.losses();
     let mut called = 0;
     for loss in &losses {
@@ -147,7 +150,7 @@ pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status:
         let inside = loss.pid.or_else(within);
         called += usize::from(inside.is_some());
         assert!(
-            is_explained(loss, inside, &deaths, strays > 0),
+            is_explained(loss, inside, &deaths, !strays.is_empty()),
             "nothing explains {loss:?}, which was inside {inside:?}"
         );
     }
@@ -166,16 +169,20 @@ pub(super) fn losses_are_explained(field: &Field<'_>, journal: &Journal, status:
     let victims = deaths.iter().filter(|death| death.cause != Cause::Template).count() as u64;
     let died: Vec<&str> = log.lines().filter(|line| line.contains(" worker ") && line.contains(" died: ")).collect();
     for line in &died {
-        let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(')')).map(|(pid, _)| pid);
-        let pid: i32 = pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no pid in {line:?}"));
-        assert!(ours.contains(&pid), "nobody has touched it: {line}");
+        assert!(ours.contains(&pid_in(line)), "nobody has touched it: {line}");
     }
     let counters = status.counters;
     assert_eq!(counters.died, died.len() as u64, "{counters:?}");
     assert!(counters.died <= victims, "{counters:?}, {victims} by our own hand");
     assert!(victims <= counters.died + counters.retired, "{counters:?}, {victims} by our own hand");
     assert_eq!(counters.killed, 0, "somebody did not leave in time: {counters:?}");
-    Verdict { deaths, losses, inside: called, bound }
+    Verdict { deaths, losses, inside: called, bound, strays }
+}
+
+/// A line of the log says `(pid 4711)`.
+fn pid_in(line: &str) -> i32 {
+    let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(')')).map(|(pid, _)| pid);
+    pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no pid in {line:?}"))
 }
 
 /// After the end nothing is left.

@@ -22,10 +22,18 @@ pub(super) struct Journal {
     pub(super) inside: BTreeMap<u64, i32>,
     /// Requests that ended their process, and when.
     pub(super) deadly: BTreeMap<u64, Duration>,
+    /// Requests that never return.
+    pub(super) hanging: BTreeSet<u64>,
+    /// Requests after which their process has more memory than it may, and since when.
+    pub(super) grown: BTreeMap<u64, Duration>,
+    /// Tasks, by the requests that left them: which process took them, which ones began, and which were done.
+    pub(super) tasks_left: BTreeMap<u64, i32>,
+    pub(super) tasks_begun: BTreeMap<u64, i32>,
+    pub(super) tasks_done: BTreeSet<u64>,
 }
 
 impl Journal {
-    /// Reads the folder. Panics when a request reached the application twice.
+    /// Reads the folder. Panics when a request reached the application twice, or a task began twice.
     pub(super) fn read(folder: &Path) -> Journal {
         let mut journal = Journal::default();
         let mut twice = BTreeSet::new();
@@ -37,20 +45,31 @@ impl Journal {
             let opened = Duration::from_nanos(opened.parse().expect("nanoseconds"));
             let mut calls = 0;
             for line in fs::read_to_string(file.path()).expect("lines").lines() {
-                let (number, death) = line.split_once(" dies ").map_or((line, None), |(left, at)| (left, Some(at)));
+                let (number, event) = line.split_once(' ').map_or((line, ""), |(number, event)| (number, event));
                 let number = u64::from_str_radix(number, 16).expect("a number");
-                if let Some(at) = death {
-                    journal.deadly.insert(number, Duration::from_nanos(at.parse().expect("nanoseconds")));
-                    continue;
-                }
-                calls += 1;
-                if journal.inside.insert(number, pid).is_some() {
-                    twice.insert(number);
+                let is_first = match event {
+                    "" => {
+                        calls += 1;
+                        journal.inside.insert(number, pid).is_none()
+                    }
+                    "hangs" => journal.hanging.insert(number),
+                    "left" => journal.tasks_left.insert(number, pid).is_none(),
+                    "begins" => journal.tasks_begun.insert(number, pid).is_none(),
+                    "done" => journal.tasks_done.insert(number),
+                    _ => {
+                        let (event, at) = event.split_once(' ').expect("EVENT TIME");
+                        let at = Duration::from_nanos(at.parse().expect("nanoseconds"));
+                        let events = if event == "dies" { &mut journal.deadly } else { &mut journal.grown };
+                        events.insert(number, at).is_none()
+                    }
+                };
+                if !is_first {
+                    twice.insert(line.to_owned());
                 }
             }
             journal.parts.push(Part { pid, opened, calls });
         }
-        assert!(twice.is_empty(), "these requests reached the application twice: {twice:?}");
+        assert!(twice.is_empty(), "this happened twice to the same requests: {twice:?}");
         journal
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Whole,
     /// The answer was cut, as the application was asked to.
     CutAsAsked,
+    /// The server gave the answer, because the application did not.
+    TimedOut,
     /// It ended its own process, or was asked to.
     Deadly,
     /// The client did not wait.
@@ -215,6 +217,13 @@ impl Ledger {
     /// The deaths by our own hand.
     pub(super) fn deaths(&self) -> Vec<Death> {
         lock(&self.deaths).clone()
+    }
+
+    /// When a process was last ended.
+    pub(super) fn last_death(&self) -> Option<Duration> {
+        let by_us = lock(&self.deaths).last().map(|death| death.latest);
+        let by_itself = lock(&self.deadly).last().map(|deadly| deadly.ended);
+        by_us.max(by_itself)
     }
 
     /// The requests that were to end their process.

@@ -12,7 +12,9 @@ mod field;
 mod journal;
 mod ledger;
 mod question;
+mod recycled;
 mod storm;
+mod tasks;
 mod totals;
 mod watch;
 mod witnesses;
@@ -36,11 +38,14 @@ use crate::support::{Launch, Server, wait};
 const SPAN: Duration = Duration::from_secs(20);
 /// The seed, without a word from outside.
 const SEED: u64 = 4;
-/// Workers must be back after this long. With nothing else on the machine it is a second or less.
-const RECOVERY: Duration = Duration::from_secs(15);
+/// What a recovery may take besides the policy's own time: a new template with its import, pauses after failures, on a
+/// machine with other work. With nothing else on it, it is half a second.
+const SLACK: Duration = Duration::from_secs(5);
 
-/// Workers are worn quickly, and uploads don't fit into memory.
-const OPTIONS: &str = "--max-requests 300 --max-requests-jitter 200 --body-memory 64k --keep-alive-timeout 60s";
+/// Workers are worn quickly, and uploads don't fit into memory. Whoever keeps what it is asked to keep has too much. Nothing
+/// takes as long as a request may, but what never returns.
+const OPTIONS: &str = "--max-requests 300 --max-requests-jitter 200 --max-worker-rss 128m --request-timeout 5s \
+                       --body-memory 64k --keep-alive-timeout 60s";
 
 /// One storm at a time: they are load enough.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -59,6 +64,8 @@ struct Shape {
     options: &'static str,
     /// Workers that must always be there, or come back.
     floor: u32,
+    /// How long the policy alone takes for that, when none is left.
+    takes: Duration,
     /// Of the whole span.
     quarters: u32,
     leave: Leave,
@@ -67,20 +74,24 @@ struct Shape {
 #[test]
 fn adaptive_outlasts_a_storm() {
     let options = "--mpm adaptive --min-workers 2 --max-workers 6 --max-threads 8";
-    outlasts_a_storm(&Shape { options, floor: 2, quarters: 2, leave: Leave::Signal });
+    outlasts_a_storm(&Shape { options, floor: 2, takes: Duration::ZERO, quarters: 2, leave: Leave::Signal });
 }
 
 #[test]
 fn prefork_outlasts_a_storm() {
     let options =
         "--mpm prefork --start-servers 12 --min-spare-servers 4 --max-spare-servers 12 --max-request-workers 48";
-    outlasts_a_storm(&Shape { options, floor: 4, quarters: 1, leave: Leave::Lifeline });
+    // Apache starts children in passes, one a second, and twice as many in each as in the one before; but in the ten passes
+    // after a graceful restart, which is our reload, one each (perform_idle_server_maintenance in prefork.c,
+    // hold_off_on_exponential_spawning).
+    let takes = Duration::from_secs(4);
+    outlasts_a_storm(&Shape { options, floor: 4, takes, quarters: 1, leave: Leave::Lifeline });
 }
 
 #[test]
 fn static_outlasts_a_storm() {
     let options = "--mpm static --workers 3 --threads 4";
-    outlasts_a_storm(&Shape { options, floor: 3, quarters: 1, leave: Leave::Command });
+    outlasts_a_storm(&Shape { options, floor: 3, takes: Duration::ZERO, quarters: 1, leave: Leave::Command });
 }
 
 fn outlasts_a_storm(shape: &Shape) {
@@ -103,12 +114,18 @@ fn outlasts_a_storm(shape: &Shape) {
         let seen = rage(&field, shape, storm::plan(seed, span), span, &mut report);
         let status = audit::rests(&field, &baseline, &folders, shape.floor);
         let journal = Journal::read(&folders.journal);
+        let status = recycled::grown_workers_are_gone(&field, &journal, status);
         audit::counters_are_exact(&status, &journal);
         let verdict = audit::losses_are_explained(&field, &journal, &status);
-        assert!(seen.worst_recovery <= RECOVERY, "workers were back after {:?} only", seen.worst_recovery);
+        let tasks = tasks::are_accounted_for(&journal, &status, &verdict);
+        recycled::timed_out_calls_are_counted(&journal, &status, &verdict);
+        let most = shape.takes + SLACK;
+        assert!(seen.worst_recovery <= most, "workers were back after {:?} only, of {most:?}", seen.worst_recovery);
         let totals = Totals {
             fates: field.ledger().fates(),
             verdict,
+            tasks,
+            recycled: recycled::Recycled::read(&server.log()),
             counters: status.counters,
             orders: field.ledger().orders(),
             worst_recovery: seen.worst_recovery,

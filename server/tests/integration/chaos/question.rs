@@ -35,6 +35,12 @@ pub(super) enum Kind {
     Loops,
     /// Take much memory, and give it back.
     Allocates,
+    /// Take more memory than a worker may have, and keep it.
+    Grows,
+    /// Never return: every second one after a part of the answer.
+    Hangs,
+    /// Leave a background task.
+    Leaves,
     /// `os._exit`.
     Exits,
     /// A segmentation fault.
@@ -54,6 +60,9 @@ impl Kind {
             Kind::Breaks => "breaks off",
             Kind::Loops => "loops",
             Kind::Allocates => "allocates",
+            Kind::Grows => "grows",
+            Kind::Hangs => "hangs",
+            Kind::Leaves => "leaves a task",
             Kind::Exits => "os._exit",
             Kind::Faults => "segmentation fault",
         }
@@ -74,6 +83,9 @@ impl Kind {
             Kind::Breaks => "/breaks",
             Kind::Loops => "/loops",
             Kind::Allocates => "/allocates",
+            Kind::Grows => "/grows",
+            Kind::Hangs => "/hangs",
+            Kind::Leaves => "/leaves",
             Kind::Exits => "/exits",
             Kind::Faults => "/faults",
         }
@@ -91,6 +103,20 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// Its answer begins, and never ends.
+    pub(super) fn is_to_be_cut(&self) -> bool {
+        match self.kind {
+            Kind::Breaks => true,
+            Kind::Hangs => self.number % 2 == 1,
+            _ => false,
+        }
+    }
+
+    /// The server answers in place of the application.
+    pub(super) fn is_over_its_time(&self) -> bool {
+        self.kind == Kind::Hangs && !self.is_to_be_cut()
+    }
+
     /// As it is sent.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let Question { number, kind, size } = *self;
@@ -123,10 +149,14 @@ impl Question {
             assert_eq!(head.status, 500, "{self:?}: {head:?}");
             return;
         }
+        if self.is_over_its_time() {
+            assert_eq!(head.status, 504, "{self:?}: {head:?}");
+            return;
+        }
         assert_eq!(head.status, 200, "{self:?}: {head:?}");
         assert_eq!(head.header("X-Number"), Some(format!("{:016x}", self.number).as_str()), "{self:?}: {head:?}");
         let length = match self.kind {
-            Kind::Chunked => None,
+            Kind::Chunked | Kind::Hangs => None,
             Kind::Breaks => (self.number % 2 == 1).then_some(self.size),
             _ => Some(self.answer_size()),
         };
@@ -139,7 +169,8 @@ impl Question {
     pub(super) fn judge_body(&self, received: &[u8]) {
         match self.kind {
             Kind::Raises => {}
-            Kind::Breaks | Kind::Exits | Kind::Faults => {
+            Kind::Hangs if self.is_over_its_time() => {}
+            Kind::Hangs | Kind::Breaks | Kind::Exits | Kind::Faults => {
                 panic!("{self:?} looks complete, with {} bytes", received.len())
             }
             _ => {

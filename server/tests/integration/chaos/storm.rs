@@ -36,6 +36,9 @@ const RAISE: Draw = |_| Blow::Ask(Kind::Raises);
 const BREAK: Draw = |_| Blow::Ask(Kind::Breaks);
 const LOOP: Draw = |_| Blow::Ask(Kind::Loops);
 const ALLOCATE: Draw = |_| Blow::Ask(Kind::Allocates);
+const GROW: Draw = |_| Blow::Ask(Kind::Grows);
+const HANG: Draw = |_| Blow::Ask(Kind::Hangs);
+const TASK: Draw = |_| Blow::Ask(Kind::Leaves);
 const CONNECTIONS: Draw = |chance| Blow::Connections { count: chance.within(20, 100) };
 const LEAVE: Draw = |chance| Blow::Leave { count: chance.within(1, 10) };
 const SCALE: Draw = |chance| {
@@ -69,6 +72,9 @@ const GENTLE: &[Draw] = &[
     BREAK,
     LOOP,
     ALLOCATE,
+    GROW,
+    HANG,
+    TASK,
     CONNECTIONS,
     LEAVE,
     LEAVE,
@@ -161,7 +167,7 @@ fn every_kind_falls_in_a_deadly_round_and_no_process_ends_in_a_gentle_one() {
         let mut kinds: Vec<&str> = rounds[..deadly].iter().map(|strike| strike.blow.name()).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 19, "{kinds:?}");
         assert_eq!(rounds[..deadly].iter().filter(|strike| strike.blow.is_deadly()).count(), DEADLY.len());
         assert!(!rounds[deadly..].iter().any(|strike| strike.blow.is_deadly()), "{rounds:?}");
     }

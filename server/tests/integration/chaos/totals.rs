@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use super::audit::Verdict;
 use super::ledger::{Cause, Fate};
+use super::recycled::Recycled;
 use super::storm::Strike;
-use crate::support::Broken;
 use crate::support::status::Counters;
+use crate::support::{Broken, Tasks};
 
 /// Everything that is told after a storm.
 pub(super) struct Totals {
     pub(super) fates: Vec<Fate>,
     pub(super) verdict: Verdict,
+    pub(super) tasks: Tasks,
+    pub(super) recycled: Recycled,
     pub(super) counters: Counters,
     /// Orders that were obeyed, and others.
     pub(super) orders: [usize; 2],
@@ -31,6 +34,7 @@ impl Totals {
             ("requests", self.fates.len().to_string()),
             ("  whole", of(Fate::Whole)),
             ("  cut as asked", of(Fate::CutAsAsked)),
+            ("  over their time, told so", of(Fate::TimedOut)),
             ("  deadly", of(Fate::Deadly)),
             ("  left by the client", of(Fate::Left)),
             ("  returned after a last answer", of(Fate::Returned)),
@@ -48,6 +52,12 @@ impl Totals {
             ("  died", died.to_string()),
             ("  killed by the server", killed.to_string()),
             ("  calls over their time", timed_out.to_string()),
+            ("  recycled for requests", self.recycled.for_requests.to_string()),
+            ("  recycled for memory", self.recycled.for_memory.to_string()),
+            ("  recycled for stuck calls", self.recycled.for_stuck_calls.to_string()),
+            ("tasks done", self.tasks.done.to_string()),
+            ("  failed, as asked", self.tasks.failed.to_string()),
+            ("  lost with their process", self.tasks.dropped.to_string()),
             ("templates", (1 + template_restarts + reloads).to_string()),
             ("reloads", reloads.to_string()),
             ("orders obeyed", self.orders[0].to_string()),

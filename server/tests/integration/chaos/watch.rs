@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::field::Field;
+use super::ledger::now;
 use crate::support::{Status, processes, wait};
 
 /// Between two looks.
@@ -16,9 +17,10 @@ const REPORT: Duration = Duration::from_secs(30);
 pub(super) struct Seen {
     /// Every worker and template, with when it was born, because pids come again.
     pub(super) processes: BTreeMap<i32, u64>,
-    /// The longest time with fewer workers that serve than `floor`.
+    /// The longest time with fewer workers that serve than `floor`, from the last death on: each sets back what has
+    /// recovered before.
     pub(super) worst_recovery: Duration,
-    below_since: Option<Instant>,
+    below_since: Option<Duration>,
 }
 
 impl Seen {
@@ -33,13 +35,14 @@ impl Seen {
         }
     }
 
-    fn take(&mut self, status: &Status, floor: u32, at: Instant) {
+    fn take(&mut self, status: &Status, floor: u32, at: Duration, last_death: Option<Duration>) {
         self.note(status.pids());
         let serving = status.workers.iter().filter(|worker| worker.phase == "ready").count();
         if serving < floor as usize {
             self.below_since.get_or_insert(at);
         } else if let Some(since) = self.below_since.take() {
-            self.worst_recovery = self.worst_recovery.max(at - since);
+            let since = since.max(last_death.unwrap_or_default());
+            self.worst_recovery = self.worst_recovery.max(at.saturating_sub(since));
         }
     }
 }
@@ -52,7 +55,7 @@ pub(super) fn watch(field: &Field<'_>, floor: u32) -> Seen {
     while !field.ledger().is_over() {
         let status = field.status();
         let at = Instant::now();
-        seen.take(&status, floor, at);
+        seen.take(&status, floor, now(), field.ledger().last_death());
         if at >= next_report {
             next_report += REPORT;
             let counters = status.counters;

@@ -28,11 +28,13 @@ pub(super) enum Habit {
     Pipelines,
     /// Ends its direction after each request.
     HalfCloses,
+    /// Leaves tasks.
+    Leaves,
 }
 
 impl Habit {
     /// Who comes to a storm.
-    pub(super) const COMPANY: [Habit; 10] = [
+    pub(super) const COMPANY: [Habit; 11] = [
         Habit::Keeps,
         Habit::Keeps,
         Habit::Keeps,
@@ -43,6 +45,7 @@ impl Habit {
         Habit::Waits,
         Habit::Pipelines,
         Habit::HalfCloses,
+        Habit::Leaves,
     ];
 
     fn questions(self, field: &Field<'_>, chance: &mut Chance) -> Vec<Question> {
@@ -54,6 +57,7 @@ impl Habit {
             Habit::Downloads => (&[Kind::Whole, Kind::Chunked], largest),
             Habit::Uploads => (&[Kind::Upload, Kind::UploadChunked], largest),
             Habit::Waits => (&[Kind::Slow], 65_536),
+            Habit::Leaves => (&[Kind::Leaves], 8192),
         };
         let count = if self == Habit::Pipelines { chance.within(2, 6) } else { 1 };
         let mut ask = || {
@@ -131,7 +135,8 @@ impl<'a> Connection<'a> {
             let mut pid = None;
             match self.hear_one(question, &mut pid) {
                 Ok(closes) => {
-                    self.field.ledger().settle(question.number, Fate::Whole);
+                    let fate = if question.is_over_its_time() { Fate::TimedOut } else { Fate::Whole };
+                    self.field.ledger().settle(question.number, fate);
                     self.since = sent_at;
                     if closes {
                         for unheard in &questions[index + 1..] {
@@ -167,7 +172,7 @@ impl<'a> Connection<'a> {
                 ended: now(),
                 connections: ledger.open_since(self.others),
             }),
-            [question] if question.kind == Kind::Breaks => ledger.settle(question.number, Fate::CutAsAsked),
+            [question] if question.is_to_be_cut() => ledger.settle(question.number, Fate::CutAsAsked),
             _ => ledger.lose(Loss {
                 numbers: questions.iter().map(|question| question.number).collect(),
                 pid,

@@ -51,6 +51,7 @@ fn a_site_set_up_by_the_checklist_works() {
     let server = site();
     the_admin_works_from_login_to_change(&server);
     uploads_hosts_and_errors_are_handled(&server);
+    orders_leave_tasks_that_use_the_database(&server);
 }
 
 fn the_admin_works_from_login_to_change(server: &Server) {
@@ -116,4 +117,26 @@ fn uploads_hosts_and_errors_are_handled(server: &Server) {
     let foreign = visitor.client.request("GET", "/admin/", &[], b"");
     assert_eq!(foreign.status(), 400);
     assert_eq!(visitor.get("/admin/login/").status(), 200);
+}
+
+fn orders_leave_tasks_that_use_the_database(server: &Server) {
+    let mut visitor = Visitor { client: server.connect(), cookies: Cookies::default() };
+    let note = server.folder().join("confirmations");
+    let order = |visitor: &mut Visitor, username: &str| {
+        let form = format!("username={username}&note={}", note.display());
+        let response = visitor.send("POST", "/orders/", &[FORM], form.as_bytes());
+        assert_eq!((response.status(), response.json()), (201, serde_json::json!({"order": "placed"})));
+    };
+    let done = |count| server.await_status("the tasks", |status| status.tasks.done == count);
+    // On one connection, so mostly in one worker and one thread, which keeps no connection to the database.
+    for count in 1..=3 {
+        order(&mut visitor, "ada");
+        done(count);
+    }
+    let confirmed = std::fs::read_to_string(&note).expect("the tasks have written it");
+    assert_eq!(confirmed, "ada@office.test, closed\n".repeat(3));
+    order(&mut visitor, "nobody");
+    server.await_status("the task without its user", |status| status.tasks.failed == 1);
+    server.await_log("background task office.urls.send_confirmation failed");
+    assert!(server.log().contains("User matching query does not exist"), "{}", server.log());
 }

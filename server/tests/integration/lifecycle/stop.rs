@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::support::client::get;
-use crate::support::{Broken, Client, Gate, Launch, Response, Server, wait};
+use crate::support::{Broken, Client, Gate, Launch, Response, Server, processes, wait};
 
 /// Requests at once. Every worker has as many threads, because connections may be spread in any way.
 const CROWD: u32 = 50;
@@ -91,6 +91,55 @@ fn connections_in_the_backlog_are_answered_before_the_end() {
         assert_eq!(client.answer().text(), "Hello");
     }
     assert_eq!(server.await_exit().code(), Some(0));
+}
+
+#[test]
+fn connections_in_the_backlog_are_answered_where_no_worker_was() {
+    let shapes = ["--mpm ondemand", "--mpm unit", "--mpm unit --no-preload", "--mpm ondemand --max-workers 1"];
+    for shape in shapes {
+        let mut server = Launch::new("plain:app").args(shape).start();
+        assert_eq!(server.status().totals.total, 0, "{shape}");
+        // It can't start one for them before it is told to stop.
+        processes::send(server.pid(), Signal::SIGSTOP);
+        let waiting: Vec<Client> = (0..20)
+            .map(|_| {
+                let mut client = server.connect();
+                client.send_get("/");
+                client
+            })
+            .collect();
+        server.signal(Signal::SIGTERM);
+        processes::send(server.pid(), Signal::SIGCONT);
+        for mut client in waiting {
+            let response = client.answer();
+            assert_eq!((response.text(), response.closes()), ("Hello", true), "{shape}");
+        }
+        assert_eq!(server.await_exit().code(), Some(0), "{shape}");
+        let log = server.log();
+        assert!(log.contains("20 connection(s) wait and no worker is there: one is started for them"), "{log}");
+    }
+}
+
+#[test]
+fn a_worker_that_is_started_for_the_backlog_has_no_more_time_than_others() {
+    let mut server = Launch::new("plain:app").args("--mpm ondemand --graceful-timeout 1s").start();
+    let gate = Gate::new(server.folder(), "gate");
+    processes::send(server.pid(), Signal::SIGSTOP);
+    let mut client = server.connect();
+    client.send_get(&gate.target());
+    server.signal(Signal::SIGTERM);
+    processes::send(server.pid(), Signal::SIGCONT);
+    assert!(client.try_answer().is_err(), "nobody opens the gate");
+    assert_eq!(server.await_exit().code(), Some(0));
+    assert!(server.log().contains("did not finish within the graceful timeout and was killed"), "{}", server.log());
+}
+
+#[test]
+fn without_anybody_who_waits_no_worker_is_started_to_stop() {
+    let mut server = Launch::new("plain:app").args("--mpm unit").start();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.await_exit().code(), Some(0));
+    assert!(!server.log().contains("no worker is there"), "{}", server.log());
 }
 
 /// Asks again and again, on connections that are kept as long as the server keeps them, until it takes no more. Panics

@@ -58,6 +58,7 @@ pub(crate) struct Tasks {
     pub(crate) done: u64,
     pub(crate) failed: u64,
     pub(crate) dropped: u64,
+    pub(crate) refused: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use super::{NONE, Notes, SHAPES, await_tasks, leave};
-use crate::support::{Gate, Launch, Load, Server, Tasks, processes, wait};
+use super::{NONE, Notes, SHAPES, await_tasks, leave, parameter};
+use crate::support::{Client, Gate, Launch, Load, Server, Status, Tasks, processes, wait};
 
 /// A server with three tasks from one request, which wait at a gate or for their turn.
 fn with_three(launch: Launch) -> (Server, Notes, Gate) {
@@ -68,6 +68,69 @@ fn a_worker_that_is_replaced_finishes_its_tasks() {
         let mut lines = notes.lines();
         lines.sort();
         assert_eq!(lines, ["1", "2", "3"], "{shape}");
+    }
+}
+
+#[test]
+fn a_worker_that_adaptive_lets_go_finishes_its_tasks() {
+    // Calls have both threads of a worker, tasks one of their own.
+    let server = Launch::new("tasks_site:app").args("--mpm adaptive --max-workers 3 --max-threads 2").start();
+    let (notes, mut gate) = (Notes::of(&server), Gate::new(server.folder(), "gate"));
+    let mut hold = Gate::new(server.folder(), "hold");
+    let mut clients: Vec<Client> = Vec::new();
+    let come = |clients: &mut Vec<Client>| {
+        let mut client = server.connect();
+        let task = notes.task(&clients.len().to_string(), Some(&gate));
+        client.send_get(&format!("{task}&{}", parameter(&hold, "hold")));
+        clients.push(client);
+    };
+    // More than one worker can have, which may let some in all the same.
+    (0..4).for_each(|_| come(&mut clients));
+    server.await_status("three workers", |status| status.settled(3));
+    // Then whoever has room takes the next one.
+    loop {
+        let taken = |status: &Status| status.connections() as usize == clients.len();
+        let status = server.await_status("all are taken", taken);
+        if status.workers.iter().all(|worker| worker.in_flight > 0) {
+            break;
+        }
+        come(&mut clients);
+    }
+    hold.open();
+    clients.iter_mut().for_each(|client| assert_eq!(client.answer().text(), "left"));
+    let count = clients.len() as u64;
+    await_tasks(&server, Tasks { running: 3, queued: count - 3, ..NONE });
+    // Nothing is asked for any more.
+    let status = server.await_status("a worker is to leave", |status| status.totals.kill_pending > 0);
+    assert!(status.decisions.iter().any(|decision| decision.reason.contains("−1 worker")), "{status:#?}");
+    let leaving = status.workers.iter().find(|worker| worker.phase == "draining").expect("it leaves");
+    assert_eq!((leaving.tasks.running, leaving.busy), (1, true), "{status:#?}");
+    gate.open();
+    let status = server.await_status("one worker is left", |status| status.settled(1));
+    assert_eq!(status.tasks, Tasks { done: count, ..NONE });
+    assert_eq!((status.counters.retired, status.counters.killed, status.counters.died), (2, 0, 0));
+    let mut numbers: Vec<u64> = notes.lines().iter().map(|line| line.parse().expect("a number")).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..count));
+    assert!(!server.log().contains("background task"), "{}", server.log());
+}
+
+#[test]
+fn a_call_that_never_ends_keeps_no_task_from_being_done() {
+    for shape in SHAPES {
+        // Nobody is killed before the test has given up.
+        let options = "--request-timeout 500ms --graceful-timeout 600s";
+        let server = Launch::new("tasks_site:app").args(shape).args(options).start();
+        let (notes, hold) = (Notes::of(&server), Gate::new(server.folder(), "hold"));
+        let mut client = server.connect();
+        client.send_get(&format!("{}&{}", notes.task("1,2", None), parameter(&hold, "hold")));
+        assert_eq!(client.answer().status(), 504, "{shape}");
+        let mut lines = notes.await_lines(2);
+        lines.sort();
+        assert_eq!(lines, ["1", "2"], "{shape}");
+        let status = server.await_status("the worker has left", |status| status.counters.retired >= 1);
+        assert_eq!(status.tasks, Tasks { done: 2, ..NONE }, "{shape}");
+        assert_eq!((status.counters.killed, status.counters.died), (0, 0), "{shape}");
     }
 }
 

@@ -5,8 +5,10 @@ mod leaving;
 use std::fs;
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
+
 use crate::support::browser::FORM;
-use crate::support::{Gate, Launch, Server, Status, Tasks, wait};
+use crate::support::{Gate, Launch, Server, Status, Tasks, processes, wait};
 
 /// Where tasks may run: beside calls, in the place of the only call, and in a process with one connection.
 const SHAPES: [&str; 3] = ["--mpm adaptive", "--mpm static --workers 1 --threads 1", ONE_AT_A_TIME];
@@ -54,7 +56,7 @@ fn await_tasks(server: &Server, expected: Tasks) -> Status {
     server.await_status(&format!("{expected:?}"), |status| status.tasks == expected)
 }
 
-const NONE: Tasks = Tasks { queued: 0, running: 0, done: 0, failed: 0, dropped: 0 };
+const NONE: Tasks = Tasks { queued: 0, running: 0, done: 0, failed: 0, dropped: 0, refused: 0 };
 
 #[test]
 fn the_response_does_not_wait_for_the_task() {
@@ -74,7 +76,7 @@ fn the_response_does_not_wait_for_the_task() {
         await_tasks(&server, Tasks { done: 1, ..NONE });
         assert_eq!(notes.lines(), ["done"], "{shape}");
         let output = server.ctl(&["status"]);
-        let line = "\nTasks  Queued 0  Running 0  Done 1  Failed 0  Dropped 0\n";
+        let line = "\nTasks  Queued 0  Running 0  Done 1  Failed 0  Dropped 0  Refused 0\n";
         assert!(String::from_utf8_lossy(&output.stdout).contains(line), "{output:?}");
         assert_eq!(server.get("/").text(), "Hello", "{shape}");
         server.await_status("nobody is busy", |status| status.totals.busy == 0);
@@ -139,11 +141,58 @@ fn no_more_wait_than_may() {
     leave(&server, &notes.task("3", Some(&gate)));
     let refused = "Full: 2 background tasks wait in this worker already, and no more may (--tasks-queue)";
     assert_eq!(server.get(&notes.task("4", Some(&gate))).text(), refused);
-    assert_eq!(server.status().tasks, Tasks { running: 1, queued: 2, ..NONE });
+    assert_eq!(server.status().tasks, Tasks { running: 1, queued: 2, refused: 1, ..NONE });
     gate.open();
-    await_tasks(&server, Tasks { done: 3, ..NONE });
+    await_tasks(&server, Tasks { done: 3, refused: 1, ..NONE });
     leave(&server, &notes.task("5", None));
     assert_eq!(notes.await_lines(4), ["1", "2", "3", "5"]);
+}
+
+#[test]
+fn they_are_counted_wherever_the_server_is_watched() {
+    let server = Launch::new("tasks_site:app").fixed(1, 4).args("--tasks-queue 4 --admin 0").start();
+    let (notes, mut gate) = (Notes::of(&server), Gate::new(server.folder(), "gate"));
+    let metrics = |expected: [&str; 7]| {
+        let text = server.watch("/metrics").text().to_owned();
+        let found: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("smarthttpd_tasks")).collect();
+        assert_eq!(found, expected, "{text}");
+    };
+    leave(&server, "/trouble");
+    await_tasks(&server, Tasks { failed: 4, ..NONE });
+    leave(&server, &notes.task("1", Some(&gate)));
+    await_tasks(&server, Tasks { running: 1, failed: 4, ..NONE });
+    leave(&server, &notes.task("2,3,4,5", Some(&gate)));
+    assert!(server.get(&notes.task("6", Some(&gate))).text().starts_with("Full: "));
+    metrics([
+        "{state=\"queued\"} 4",
+        "{state=\"running\"} 1",
+        "_ended_total{outcome=\"done\"} 0",
+        "_ended_total{outcome=\"failed\"} 4",
+        "_ended_total{outcome=\"dropped\"} 0",
+        "_taken_total 9",
+        "_refused_total 1",
+    ]);
+    let expected = serde_json::json!({"queued": 4, "running": 1, "done": 0, "failed": 4, "dropped": 0, "refused": 1});
+    let status = server.watch("/status").json();
+    assert_eq!((&status["tasks"], &status["workers"][0]["tasks"]), (&expected, &expected));
+    let output = server.ctl(&["top", "--once"]);
+    let frame = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(frame.contains("Tasks 1  queued 4   Done 0  failed 4  dropped 0  refused 1\n"), "{frame}");
+    // What a worker leaves behind stays in the account.
+    processes::send(server.status().pids()[0], Signal::SIGKILL);
+    await_tasks(&server, Tasks { failed: 4, dropped: 5, refused: 1, ..NONE });
+    gate.open();
+    leave(&server, &notes.task("7", None));
+    await_tasks(&server, Tasks { done: 1, failed: 4, dropped: 5, refused: 1, ..NONE });
+    metrics([
+        "{state=\"queued\"} 0",
+        "{state=\"running\"} 0",
+        "_ended_total{outcome=\"done\"} 1",
+        "_ended_total{outcome=\"failed\"} 4",
+        "_ended_total{outcome=\"dropped\"} 5",
+        "_taken_total 10",
+        "_refused_total 1",
+    ]);
 }
 
 #[test]

@@ -76,6 +76,46 @@ fn a_token_opens_it_to_others() {
     }
 }
 
+/// Answers with every value that is set, as it was at the import, is now, and is for a process that the application starts.
+const CONFESSES: &str = "
+import os, subprocess, sys
+
+def values():
+    return ' '.join(os.environ.values())
+
+AT_IMPORT = values()
+
+def app(environ, start_response):
+    start_response('200 OK', [])
+    child = subprocess.run(['env'], capture_output=True, text=True).stdout
+    return ['\\n'.join([AT_IMPORT, values(), child]).encode()]
+";
+
+#[test]
+fn the_application_does_not_inherit_the_token() {
+    for more in ["", "--no-preload"] {
+        let launch = Launch::new("confesses:app").with_module("confesses", CONFESSES).fixed(1, 1);
+        let launch = launch.env("SMARTHTTPD_ADMIN_TOKEN", "s3cret").env("SHOP_COLOUR", "blue");
+        let server = launch.args("--admin 0").args(more).start();
+        let said = server.get("/");
+        assert_eq!(said.text().matches("blue").count(), 3, "other variables are the application's: {}", said.text());
+        assert!(!said.text().contains("s3cret"), "{}", said.text());
+        for pid in server.processes().into_iter().filter(|pid| *pid != server.pid()) {
+            let variables = fs::read(format!("/proc/{pid}/environ")).expect("it is ours");
+            assert!(!String::from_utf8_lossy(&variables).contains("s3cret"), "{pid}");
+        }
+        // It counts all the same, also after a reload.
+        for _ in 0..2 {
+            assert_eq!(server.watch("/status").status(), 401);
+            let authorized = server.watch_with("/status", "Authorization: Bearer s3cret\r\n");
+            assert_eq!(authorized.status(), 200);
+            let output = server.ctl(&["reload"]);
+            assert!(output.status.success(), "{output:?}");
+        }
+        assert!(!server.get("/").text().contains("s3cret"));
+    }
+}
+
 #[test]
 fn what_is_wrong_with_it_is_said_before_anything_starts() {
     let missing = Launch::new("plain:app").args("--admin 0 --admin-token @/nowhere/token").fail();

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Browser, Launch, Load, wait};
+use crate::support::{Browser, Gate, Launch, Load, wait};
 
 /// What a chart has drawn: how many seconds, and whether a line of it leaves the ground.
 const CHARTS: &str = "return ['rate', 'latency', 'workers', 'calls'].map(name => {
@@ -44,6 +44,13 @@ fn the_page_shows_what_happens() {
         wait::until_true("busy workers", || text(&browser, "#workers").contains("busy"));
         assert!(text(&browser, "#t-p99").parse::<f64>().is_ok_and(|milliseconds| milliseconds >= 20.0));
         assert_eq!(text(&browser, "#t-errors"), "0");
+        // Stacked areas cover each other to the pixel.
+        let edges = "return [...document.querySelectorAll('#c-workers .area')].map(area => getComputedStyle(area).shapeRendering)";
+        let edges = browser.run(edges);
+        assert!(
+            edges.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(|one| one == "crispedges")),
+            "{edges}"
+        );
         if let Ok(folder) = std::env::var("SMARTHTTPD_TEST_PICTURES") {
             browser.picture(&Path::new(&folder).join("admin-page.png"));
         }
@@ -70,6 +77,36 @@ fn the_page_shows_what_happens() {
     wait::until_true("it says that the server is gone", || {
         text(&browser, "#phase") == "gone" && text(&browser, "#banner").contains("has not answered since")
     });
+}
+
+#[test]
+fn tasks_are_shown_once_there_were_some() {
+    let server = Launch::new("tasks_site:app").fixed(1, 2).args("--admin 0").start();
+    let mut gate = Gate::new(server.folder(), "gate");
+    let browser = Browser::start(1360, 900);
+    browser.open(&format!("http://{}/", server.admin()));
+    wait::until_true("the first look", || text(&browser, "#phase") == "serving");
+    let shown = || {
+        browser.run(
+            "return ['#tasks', 'th.of-tasks', 'td.of-tasks'].map(name => document.querySelector(name).offsetWidth > 0)",
+        )
+    };
+    assert_eq!(shown(), serde_json::json!([false, false, false]));
+    let note = server.folder().join("notes");
+    let target = gate.target_of("/submit");
+    assert_eq!(server.get(&format!("{target}&note={}&text=1,2", note.display())).text(), "left");
+    let expected = "Background tasks: 1 queued, 1 running, 0 done, 0 failed, 0 dropped, 0 refused";
+    wait::until_true("the tasks", || text(&browser, "#tasks") == expected && text(&browser, "td.of-tasks") == "2");
+    assert_eq!(shown(), serde_json::json!([true, true, true]));
+    assert!(fits(&browser));
+    if let Ok(folder) = std::env::var("SMARTHTTPD_TEST_PICTURES") {
+        browser.picture(&Path::new(&folder).join("admin-page-tasks.png"));
+    }
+    gate.open();
+    wait::until_true("their end", || {
+        text(&browser, "#tasks").contains("2 done") && text(&browser, "td.of-tasks") == "0"
+    });
+    assert_eq!(browser.console(), [""; 0], "the console is empty");
 }
 
 #[test]
