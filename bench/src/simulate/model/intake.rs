@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use super::work::Request;
 use super::worker::{CallId, Stage};
 use super::{Event, Model};
+use crate::simulate::arrivals::Planned;
 use crate::simulate::time::{MICROSECOND, MILLISECOND, Nanos, SECOND};
 
 /// A worker tells the supervisor of its lack of room at most this often.
@@ -33,12 +34,17 @@ pub(super) struct Drips {
 
 impl Model<'_> {
     /// A request comes.
-    pub(super) fn arrive(&mut self) {
-        let cost = self.costs.draw();
-        let call = self.requests.add(Request::new(self.now, cost));
+    pub(super) fn arrive(&mut self, planned: Planned) {
+        let Planned { cost, generator, after, .. } = planned;
+        if let Some(finished) = after {
+            self.end_connections(finished);
+        }
+        let call = self.requests.add(Request::new(self.now, cost, generator));
         self.record.arrived(self.now);
-        self.next_arrival = self.arrivals.next().map(|at| self.start + at);
-        self.connect(call, 0);
+        match self.kept_connection(generator) {
+            Some(slot) => self.deliver(slot, call),
+            None => self.connect(call, 0),
+        }
     }
 
     /// A client connects, for the `attempt`th time after the first. A full accept queue drops it without a word.

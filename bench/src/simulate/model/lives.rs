@@ -91,6 +91,7 @@ impl Model<'_> {
             return;
         }
         worker.retired = true;
+        self.give_connections_away(slot);
         self.turn(slot);
     }
 

@@ -85,6 +85,8 @@ pub(crate) struct Worker {
     pub(crate) running: Vec<CallId>,
     /// Complete requests that wait for a thread.
     pub(crate) queue: VecDeque<CallId>,
+    /// Connections that wait for their client's next request.
+    pub(crate) idle_connections: u32,
     /// Calls that want to compute; the first one has the lock.
     pub(crate) lock: VecDeque<CallId>,
     pub(crate) computing: Option<Running>,
@@ -131,6 +133,7 @@ impl Worker {
             hand_off: false,
             running: Vec::new(),
             queue: VecDeque::new(),
+            idle_connections: 0,
             lock: VecDeque::new(),
             computing: None,
             limit: kind.min_threads.max(FIRST_LIMIT.min(kind.max_threads)),
@@ -169,7 +172,17 @@ impl Worker {
 
     /// How many more calls could begin.
     pub(crate) fn room(&self) -> u32 {
-        self.allowed().saturating_sub((self.running.len() + self.queue.len()) as u32)
+        self.allowed().saturating_sub(self.load())
+    }
+
+    /// Calls that run or wait.
+    pub(crate) fn load(&self) -> u32 {
+        (self.running.len() + self.queue.len()) as u32
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> u32 {
+        self.load() + self.idle_connections
     }
 
     /// It would take a connection now.
@@ -223,6 +236,11 @@ impl Worker {
             cpu: self.latest.cpu - oldest.cpu,
             gil_wait: self.latest.gil_wait - oldest.gil_wait,
         }
+    }
+
+    /// It has answered a request.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.totals.requests > 0
     }
 
     /// A call begins.
@@ -281,7 +299,7 @@ impl Worker {
             generation: self.generation,
             phase: self.phase(),
             age: duration(now - self.ordered),
-            connections: (self.running.len() + self.queue.len()) as u32,
+            connections: self.connections(),
             in_flight: self.running.len() as u32,
             queued: self.queue.len() as u32,
             threads: self.threads,
