@@ -1,7 +1,9 @@
 //! How requests get to workers: the kernel's accept queue, and who takes from it.
 //!
-//! A worker takes connections while it has room for their calls, as the server's does. Among several, the one in the
-//! lowest slot is woken: an exclusive epoll wakes the waiter that has been there longest.
+//! A worker takes connections while it has room for their calls, as the server's does. Among several, an exclusive epoll
+//! wakes the one that has listened for longest without a break, of those whose thread waits for events at that moment: it
+//! asks one after the other, and who is not there lets the next one have it (`ep_poll_callback` in `fs/eventpoll.c`). Who
+//! was full and listens again is the last.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -70,7 +72,7 @@ impl Model<'_> {
     /// Workers with room take what waits.
     pub(super) fn dispatch(&mut self) {
         while !self.backlog.is_empty()
-            && let Some(slot) = self.open.first()
+            && let Some((_, slot)) = self.open.first().copied()
         {
             self.turn(slot);
         }
@@ -82,7 +84,7 @@ impl Model<'_> {
         let now = self.now;
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         if worker.stage != Stage::Serving {
-            return self.open.set(slot, false);
+            return self.leave_connections(slot);
         }
         if worker.attended {
             worker.review(now);
@@ -102,7 +104,12 @@ impl Model<'_> {
         let now = self.now;
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         let generation = worker.generation;
-        self.open.set(slot, worker.takes());
+        if worker.attended && (!worker.is_open() || worker.room() == 0) {
+            self.leave_connections(slot);
+        } else {
+            self.listen(slot);
+        }
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         if worker.attended && worker.retired && worker.running.is_empty() && worker.queue.is_empty() {
             return self.leave(slot);
         }
@@ -122,6 +129,28 @@ impl Model<'_> {
             self.schedule_drip();
         }
         self.watch(slot);
+    }
+
+    /// The worker is woken for connections while one of its threads waits for events.
+    fn listen(&mut self, slot: u32) {
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if worker.takes() {
+            let since = *worker.listens.get_or_insert_with(|| {
+                self.listened += 1;
+                self.listened
+            });
+            self.open.insert((since, slot));
+        } else if let Some(since) = worker.listens {
+            self.open.remove(&(since, slot));
+        }
+    }
+
+    /// The worker leaves connections to others.
+    pub(super) fn leave_connections(&mut self, slot: u32) {
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if let Some(since) = worker.listens.take() {
+            self.open.remove(&(since, slot));
+        }
     }
 
     /// While connections wait, the next full worker will take one.

@@ -22,7 +22,7 @@ mod supervisor;
 mod work;
 pub(crate) mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use mpm::Policy;
 use serde::{Deserialize, Serialize};
@@ -153,8 +153,11 @@ struct Model<'a> {
     backlog: VecDeque<CallId>,
     /// By slot.
     workers: Vec<Option<Box<Worker>>>,
-    /// Slots whose worker would take a connection.
-    open: Places,
+    /// Workers that would take a connection, in the order in which the kernel wakes them: by the time since which they
+    /// listen, and slots.
+    open: BTreeSet<(u64, u32)>,
+    /// How often a worker has begun to listen.
+    listened: u64,
     drips: Drips,
     /// Slots without a worker.
     vacant: Places,
@@ -200,7 +203,8 @@ impl<'a> Model<'a> {
             requests: Requests::default(),
             backlog: VecDeque::new(),
             workers: (0..slots).map(|_| None).collect(),
-            open: Places::below(slots),
+            open: BTreeSet::new(),
+            listened: 0,
             drips: Drips::default(),
             vacant: Places::all_below(slots),
             population: 0,

@@ -52,7 +52,7 @@ pub(crate) struct Recorder {
     patience: Nanos,
     /// Nothing is counted before, neither requests nor workers.
     counted_from: Nanos,
-    /// Whether each second of the load is part of a burst.
+    /// Whether each second of the load begins within a burst: so `bench run step` counts them.
     bursts: Vec<bool>,
     pub(crate) seconds: Vec<Second>,
     /// In microseconds.
@@ -89,7 +89,7 @@ impl Recorder {
             objective,
             patience: terms.clients.answer,
             counted_from: start + warmup,
-            bursts: (0..count).map(|second| profile.is_burst(second as f64 + 0.5)).collect(),
+            bursts: (0..count).map(|second| profile.is_burst(second as f64)).collect(),
             seconds: (0..count).map(|_| second()).collect(),
             latencies: histogram(),
             in_bursts: histogram(),

@@ -13,8 +13,6 @@ use mpm::{Phase, Totals, WorkerView};
 use super::cores::JobId;
 use crate::simulate::time::{MILLISECOND, Nanos, SECOND, duration};
 
-/// Calls at once before anything was measured.
-const FIRST_LIMIT: u32 = 4;
 /// How often the number of calls at once is thought over.
 const REVIEW: Nanos = 100 * MILLISECOND;
 /// How far back the window of a review reaches.
@@ -94,6 +92,8 @@ pub(crate) struct Worker {
     pub(crate) stragglers: u32,
     threads: u32,
     pub(crate) full: bool,
+    /// Its place among those that wait for connections; `None` while it leaves them to others.
+    pub(crate) listens: Option<u64>,
     pub(crate) next_report: Nanos,
     pub(crate) next_drip: Nanos,
     pub(crate) drips: bool,
@@ -136,10 +136,11 @@ impl Worker {
             idle_connections: 0,
             lock: VecDeque::new(),
             computing: None,
-            limit: kind.min_threads.max(FIRST_LIMIT.min(kind.max_threads)),
+            limit: kind.min_threads.max(1),
             stragglers: 0,
             threads: 1,
             full: false,
+            listens: None,
             next_report: 0,
             next_drip: 0,
             drips: false,
@@ -214,6 +215,18 @@ impl Worker {
         let Kind { min_threads, max_threads, .. } = self.kind;
         self.limit = sizing::concurrency(&stats, self.limit, max_threads, min_threads, max_threads);
         self.hand_off = self.limit > 1 && sizing::hand_off_first(&stats);
+    }
+
+    /// What its calls have cost so far.
+    pub(crate) fn experience(&self) -> CallStats {
+        self.totals.into()
+    }
+
+    /// Begins with the number of calls at once that suits what the others know.
+    pub(crate) fn learn(&mut self, known: &CallStats) {
+        let Kind { min_threads, max_threads, .. } = self.kind;
+        self.limit = sizing::at_first(known, min_threads, max_threads);
+        self.hand_off = self.limit > 1 && sizing::hand_off_first(known);
     }
 
     fn note(&mut self, now: Nanos) {

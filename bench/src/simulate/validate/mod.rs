@@ -220,7 +220,9 @@ impl Simulated {
             })
             .collect();
         let far = |outcomes: &[Outcome]| outcomes.iter().map(|one| distance(&measured, warmup_s, one)).sum::<f64>();
-        let nearest = phases.iter().min_by(|one, other| far(one).total_cmp(&far(other))).cloned().unwrap_or_default();
+        let least = phases.iter().map(|outcomes| far(outcomes)).fold(f64::INFINITY, f64::min);
+        // Where the clock makes no difference to the processes, every phase fits.
+        let nearest = phases.iter().filter(|outcomes| far(outcomes) <= least).flatten().cloned().collect();
         Self { all: phases.into_iter().flatten().collect(), nearest }
     }
 
@@ -259,16 +261,16 @@ impl Simulated {
 
 /// p99 in milliseconds: of the burst, or of all answers; and whether there were enough of them.
 fn real_p99(session: &Session, told: &Told<'_>, observation: &Observation) -> Result<(f64, bool), String> {
-    let id = match observation {
-        Observation::Step(_) => Some("burst_p99"),
-        Observation::Burst(_) => Some("manager_burst_p99"),
-        _ => None,
+    let merged = match observation {
+        Observation::Step(step) => report::burst_latency(&session.lengths.step.stages, &step.step)?,
+        Observation::Burst(step) => {
+            report::burst_latency(&session.lengths.process_manager.burst.stages, &step.step)?
+        }
+        _ => {
+            let latencies = told.measured.iter().map(|watched| &watched.load.latency);
+            Distribution::merged(latencies).map_err(|error| error.to_string())?
+        }
     };
-    if let Some(p99) = id.and_then(|id| report::figure(id, &session.lengths, told.managers, observation).ok()) {
-        return Ok((p99, true));
-    }
-    let latencies = told.measured.iter().map(|watched| &watched.load.latency);
-    let merged = Distribution::merged(latencies).map_err(|error| error.to_string())?;
     let histogram = merged.histogram().map_err(|error| error.to_string())?;
     Ok((histogram.value_at_quantile(0.99) as f64 / 1e6, merged.supports(0.99)))
 }
@@ -276,7 +278,9 @@ fn real_p99(session: &Session, told: &Told<'_>, observation: &Observation) -> Re
 /// Processes that serve, integrated over what was measured.
 fn real_worker_seconds(told: &Told<'_>) -> f64 {
     let length = told.measured.first().map_or(0.0, |watched| watched.load.duration_s);
-    integral(&told.processes(), length)
+    // Afterwards the generator only waits for what is outstanding.
+    let during: Vec<(f64, f64)> = told.processes().into_iter().filter(|sample| sample.0 <= length).collect();
+    integral(&during, length)
 }
 
 /// How far simulated processes are from those that were measured, in processes × samples.
@@ -285,7 +289,8 @@ fn distance(measured: &[(f64, f64)], warmup_s: f64, outcome: &Outcome) -> f64 {
         let later = outcome.workers.partition_point(|point| point.0 <= time);
         later.checked_sub(1).map_or(0.0, |place| f64::from(outcome.workers[place].1))
     };
-    measured.iter().map(|&(time, count)| (at(time + warmup_s) - count).abs()).sum()
+    let far = measured.iter().map(|&(time, count)| (at(time + warmup_s) - count).abs());
+    far.sum()
 }
 
 /// One simulation of what was measured.
@@ -329,7 +334,7 @@ pub(crate) fn table(validation: &Validation) -> String {
     }));
     let without: String = validation.without_model.iter().map(|reason| format!("no model: {reason}\n")).collect();
     format!(
-        "{}{without}simulated: with the clock's phase whose processes fit the run's (median of {SEEDS}), and the least and most of {PHASES} \
+        "{}{without}simulated: with the clock's phase whose processes fit the run's (median), and the least and most of {PHASES} \
          phases; real and simulated: medians of the starts; ratio: simulated to real",
         aligned(&rows)
     )

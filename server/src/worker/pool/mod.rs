@@ -198,7 +198,7 @@ impl Pool {
             undone: AtomicUsize::new(0),
             outbox: Outbox::default(),
             crew: Mutex::new(Crew { parked: Vec::new(), threads: 1 }),
-            limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
+            limit: AtomicU32::new(bounds.min_threads.max(1)),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
             lockout: Lockout::default(),
@@ -235,6 +235,7 @@ impl Pool {
             }
         }
         self.start_timekeeper();
+        self.learn_from_siblings();
         self.slot.set_ready(clock::monotonic_ns());
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));
@@ -686,8 +687,6 @@ impl Office for Pool {
     }
 }
 
-/// Calls at once before anything was measured.
-const FIRST_LIMIT: u32 = 4;
 /// A thread's stack: what Linux gives a main thread, because deep recursion in C extensions counts on it. Only touched
 /// pages cost memory.
 const STACK: usize = 8 << 20;
