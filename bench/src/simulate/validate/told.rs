@@ -3,8 +3,8 @@
 //! The very requests and when they were due, from the load generator's own schedule; what each kind of call does, from its
 //! path; the CPUs; the options on the contender's command line; what a start costs, where the session measured it. What a
 //! request costs beyond its handler is all the CPU time of the server's tree that the handlers and forks did not use, in
-//! equal parts: so the event loop's, the monitors' and the supervisor's share is in it, and the generator's where it
-//! shares the server's CPUs. Nothing is fitted to a latency.
+//! equal parts: so the event loop's, the monitors' and the supervisor's share is in it; and everybody else's where
+//! the server shares all CPUs with the generator, whoever watches, and the hypervisor. Nothing is fitted to a latency.
 
 use loadgen::{Load as Offered, Reuse, Setup};
 
@@ -78,10 +78,12 @@ impl<'a> Told<'a> {
             measured.iter().map(|watched| Part { watched, handler: handler_ms(&watched.load.setup.target) }).collect();
         let forks = processes(first, entrant.managers);
         let forks: f64 = forks.windows(2).map(|pair| (pair[1].1 - pair[0].1).max(0.0)).sum();
-        let generators: f64 = measured.iter().flat_map(|watched| &watched.load.threads).map(|one| one.cpu_s).sum();
-        // Where the generator has no CPU of its own, what it uses is taken from the server.
-        let taken_s = if matches!(observation, Observation::Compute(_)) { generators } else { 0.0 };
-        let cpu_ms = (first.watch.cpu_seconds + taken_s) * 1e3 - forks * fork_ms;
+        // Where the server has no CPUs of its own, what everybody else uses is taken from it.
+        let used_s = match (observation, first.watch.machine_cpu_seconds) {
+            (Observation::Compute(_), Some(all)) => all.max(first.watch.cpu_seconds),
+            _ => first.watch.cpu_seconds,
+        };
+        let cpu_ms = used_s * 1e3 - forks * fork_ms;
         let beyond_ms = beyond_handlers_ms(&parts, cpu_ms)?;
         let cost = |handler: (f64, f64)| Cost { cpu: nanos((handler.0 + beyond_ms) / 1e3), blocked: nanos(handler.1 / 1e3) };
         let mut requests = Vec::new();
