@@ -137,9 +137,9 @@ pub(crate) fn compare(store: &Store, seed: u64) -> Result<Validation, Failure> {
                     readings.extend(reading.map_err(|reason| damaged(format!("{}: {reason}", run.id.label())))?);
                 }
             }
-            let pairs = figures.into_iter().filter_map(|(figure, readings)| {
-                summed_up(scenario.name(), &entrant.name, policy, &figure, &readings)
-            });
+            let pairs = figures
+                .into_iter()
+                .filter_map(|(figure, readings)| summed_up(scenario.name(), &entrant.name, policy, &figure, &readings));
             all.comparisons.extend(pairs);
         }
     }
@@ -263,9 +263,7 @@ impl Simulated {
 fn real_p99(session: &Session, told: &Told<'_>, observation: &Observation) -> Result<(f64, bool), String> {
     let merged = match observation {
         Observation::Step(step) => report::burst_latency(&session.lengths.step.stages, &step.step)?,
-        Observation::Burst(step) => {
-            report::burst_latency(&session.lengths.process_manager.burst.stages, &step.step)?
-        }
+        Observation::Burst(step) => report::burst_latency(&session.lengths.process_manager.burst.stages, &step.step)?,
         _ => {
             let latencies = told.measured.iter().map(|watched| &watched.load.latency);
             Distribution::merged(latencies).map_err(|error| error.to_string())?
@@ -315,7 +313,8 @@ fn simulate(told: &Told<'_>, (phase, seed): (Nanos, u64)) -> Outcome {
 
 /// The comparison for a terminal.
 pub(crate) fn table(validation: &Validation) -> String {
-    let header = ["scenario", "contender", "figure", "starts", "real", "simulated", "least", "most", "ratio", "verdict"];
+    let header =
+        ["scenario", "contender", "figure", "starts", "real", "simulated", "least", "most", "ratio", "verdict"];
     let mut rows = vec![header.map(String::from).to_vec()];
     rows.extend(validation.comparisons.iter().map(|one| {
         let unit = if one.unit.is_empty() { String::new() } else { format!(", {}", one.unit) };

@@ -85,7 +85,8 @@ impl<'a> Told<'a> {
         };
         let cpu_ms = used_s * 1e3 - forks * fork_ms;
         let beyond_ms = beyond_handlers_ms(&parts, cpu_ms)?;
-        let cost = |handler: (f64, f64)| Cost { cpu: nanos((handler.0 + beyond_ms) / 1e3), blocked: nanos(handler.1 / 1e3) };
+        let cost =
+            |handler: (f64, f64)| Cost { cpu: nanos((handler.0 + beyond_ms) / 1e3), blocked: nanos(handler.1 / 1e3) };
         let mut requests = Vec::new();
         let mut warmup = nanos(setup.warmup_s);
         if let Observation::Compute(_) = observation {
