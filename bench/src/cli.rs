@@ -11,6 +11,7 @@ Exit codes:
   2  the command line makes no sense: an unknown name, a folder that is not empty
   3  something that a run needs could not be built or installed
   4  a contender could not be measured; the report says which and why
+  5  simulate --validate: a figure of the model is off by more than 15 %
   128+n  ended by signal n; everything that was started has been stopped";
 
 /// Drives smarthttpd's modes and real servers side by side and writes a comparison report.
@@ -77,7 +78,8 @@ pub(crate) struct SimulateArguments {
     /// Print everything as JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// Compare the model with reality: simulate the runs of the step in this results folder, and print both
+    /// Compare the model with reality: simulate the runs of step, burst, compute, search and mixed in this results
+    /// folder, and print both
     #[arg(long, value_name = "DIR", conflicts_with_all = ["policies", "scenarios", "workers_max", "out", "list"])]
     pub(crate) validate: Option<PathBuf>,
     /// List the scenarios and the policies

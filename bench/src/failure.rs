@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// No contender could be measured at all, or some could not; the report says which and why.
     #[error("not measured: {0}")]
     Contenders(String),
+    /// The model of `bench simulate` is too far from what was measured; the table says how far.
+    #[error("the model is off by more than 15 %: {0}")]
+    Model(String),
     /// Results that cannot be read back.
     #[error("{}: {reason}", path.display())]
     Results {
@@ -49,6 +52,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Prepare { .. } => 3,
             Self::Contenders(_) => 4,
+            Self::Model(_) => 5,
         }
     }
 

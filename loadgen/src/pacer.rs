@@ -4,7 +4,10 @@
 //! per stage. Evenly spaced arrivals take it at 0, 1, 2 …; Poisson arrivals at the sums of
 //! exponential gaps, which makes a Poisson process whose rate follows the stages exactly.
 
-use crate::plan::{Arrivals, Stage};
+use std::time::Duration;
+
+use crate::plan::{Arrivals, Load, Stage};
+use crate::report::Setup;
 
 const NANOS: f64 = 1e9;
 
@@ -60,6 +63,22 @@ impl Pacer {
         Self { segments, current: 0, kind }
     }
 
+    /// The same for a load with a warm-up before it, at the rate of the first stage.
+    pub(crate) fn after_warmup(
+        warmup: Duration,
+        stages: &[Stage],
+        arrivals: Arrivals,
+        seed: u64,
+        thread: usize,
+        threads: usize,
+    ) -> Self {
+        let rate = stages.first().map_or(0.0, |stage| stage.rate);
+        let warm = Stage { duration: warmup, rate };
+        let with_warmup: Vec<Stage> =
+            (!warmup.is_zero()).then_some(warm).into_iter().chain(stages.iter().copied()).collect();
+        Self::new(&with_warmup, arrivals, seed, thread, threads)
+    }
+
     /// The time at which `count` requests are due, in nanoseconds; `None` after the last stage.
     fn time_of(&mut self, count: f64) -> Option<u64> {
         // A sum of products of rates and seconds may miss a whole number by a rounding error.
@@ -70,6 +89,20 @@ impl Pacer {
         let segment = self.segments[self.current];
         let into = (count - segment.before).max(0.0) / segment.rate;
         Some((segment.start + into).round() as u64)
+    }
+}
+
+impl Setup {
+    /// When the requests of an open loop were due: nanoseconds since the load began, warm-up included, never falling. A
+    /// closed loop has no schedule: empty.
+    #[must_use]
+    pub fn schedule(&self) -> Vec<u64> {
+        let Load::Open { stages, arrivals, seed } = &self.load else { return Vec::new() };
+        let warmup = Duration::try_from_secs_f64(self.warmup_s).unwrap_or_default();
+        let pacer = |thread| Pacer::after_warmup(warmup, stages, *arrivals, *seed, thread, self.threads);
+        let mut due: Vec<u64> = (0..self.threads).flat_map(pacer).collect();
+        due.sort_unstable();
+        due
     }
 }
 
@@ -173,6 +206,19 @@ mod tests {
             let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
             assert!((variance.sqrt() / mean - 1.0).abs() < 0.05, "{}", variance.sqrt() / mean);
         }
+    }
+
+    #[test]
+    fn a_report_tells_its_schedule() {
+        let mut setup = crate::report::tests::report().setup;
+        let plain = setup.schedule();
+        assert_eq!(plain, due("10s@100", Arrivals::Poisson, 0, 1));
+        setup.warmup_s = 0.5;
+        assert_eq!(setup.schedule(), due("500ms@100,10s@100", Arrivals::Poisson, 0, 1));
+        (setup.warmup_s, setup.threads) = (0.0, 2);
+        assert!(setup.schedule().is_sorted() && setup.schedule() != plain);
+        setup.load = Load::closed_for(Duration::from_secs(1));
+        assert!(setup.schedule().is_empty());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::connection::Endpoint;
 use crate::driver;
 use crate::error::RunError;
 use crate::pacer::Pacer;
-use crate::plan::{Load, Plan, Reuse, Stage, Stop};
+use crate::plan::{Load, Plan, Reuse, Stop};
 use crate::report::{Interval, Report, Setup};
 use crate::request::Request;
 use crate::target::Address;
@@ -205,11 +205,8 @@ fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
             Source::Closed { left: Some(share(*requests, thread, threads)) }
         }
         Load::Open { stages, arrivals, seed } => {
-            let rate = stages.first().map_or(0.0, |stage| stage.rate);
-            let warm = Stage { duration: plan.warmup, rate };
-            let with_warmup: Vec<Stage> =
-                (!plan.warmup.is_zero()).then_some(warm).into_iter().chain(stages.iter().copied()).collect();
-            Source::Open { pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads) }
+            let pacer = Pacer::after_warmup(plan.warmup, stages, *arrivals, *seed, thread, threads);
+            Source::Open { pacer }
         }
     }
 }

@@ -74,6 +74,15 @@ fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim()))
 }
 
+/// Clock ticks in which the machine's CPUs were not idle, all together, from `/proc/stat`: the first line's user, nice,
+/// system, irq, softirq and steal (proc_stat(5)). A guest's time is part of user.
+pub(super) fn busy_ticks(text: &str) -> Option<u64> {
+    let line = text.lines().next()?.strip_prefix("cpu ")?;
+    let fields: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal] = *fields.first_chunk()?;
+    Some(user + nice + system + irq + softirq + steal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +133,14 @@ mod tests {
         let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000001001000\nSigCgt:\t0000000000000440\n";
         assert_eq!(masks(status), Some(Masks { caught: 0x440, ignored: 0x100_1000, blocked: 0 }));
         assert_eq!(masks("Name: x\n"), None);
+    }
+
+    #[test]
+    fn a_machine_is_busy_when_it_is_not_idle() {
+        let text = "cpu  100 20 30 4000 500 6 7 8 90 0\ncpu0 50 10 15 2000 250 3 3 4 45 0\n";
+        assert_eq!(busy_ticks(text), Some(171));
+        for damaged in ["", "cpu0 1 2 3 4 5 6 7 8\n", "cpu  1 2 3\n", "cpu  1 2 x 4 5 6 7 8\n"] {
+            assert_eq!(busy_ticks(damaged), None, "{damaged:?}");
+        }
     }
 }

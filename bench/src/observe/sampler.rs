@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::proc;
 use super::tree::{self, SwitchLedger};
 
 /// Between two counts of the processes.
@@ -46,6 +47,10 @@ pub(crate) struct Watch {
     pub(crate) pss_missing: Option<String>,
     /// How long the watch lasted, in seconds.
     pub(crate) seconds: f64,
+    /// CPU time that all of the machine used meanwhile, this watch and time stolen by a hypervisor included, in seconds;
+    /// none in folders from before this was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) machine_cpu_seconds: Option<f64>,
 }
 
 /// A running watch. Dropping it without [`Sampler::finish`] ends its thread too.
@@ -104,6 +109,7 @@ struct View {
     looks: u64,
     samples: Vec<Sample>,
     ticks_at_start: u64,
+    machine_ticks_at_start: Option<u64>,
     ledger: SwitchLedger,
     pss_missing: Option<String>,
 }
@@ -116,6 +122,7 @@ impl View {
             looks: 0,
             samples: Vec::new(),
             ticks_at_start: tree::cpu_ticks(&tree::members(root)),
+            machine_ticks_at_start: machine_ticks(),
             ledger: SwitchLedger::default(),
             pss_missing: None,
         };
@@ -158,9 +165,17 @@ impl View {
             switches: self.ledger.total(),
             pss_missing: self.pss_missing,
             seconds: self.began.elapsed().as_secs_f64(),
+            machine_cpu_seconds: machine_ticks()
+                .zip(self.machine_ticks_at_start)
+                .map(|(end, start)| end.saturating_sub(start) as f64 / ticks_per_second),
             samples: self.samples,
         }
     }
+}
+
+/// Clock ticks that the machine's CPUs were not idle, since its start.
+fn machine_ticks() -> Option<u64> {
+    proc::busy_ticks(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The integral of a step function through `(at, value)` points, each value holding until the next point, the last one

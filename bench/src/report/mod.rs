@@ -22,10 +22,10 @@ mod targets;
 mod text;
 
 pub(crate) use self::format::number;
+pub(crate) use self::metrics::burst_latency;
 pub(crate) use self::text::aligned;
 use crate::failure::Failure;
 use crate::results::store::Store;
-use crate::scenario::{Lengths, Observation};
 
 /// What is to be said at the end of a session.
 pub(crate) struct Told {
@@ -55,15 +55,4 @@ pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
     let page = html::page(&session, &runs, &summary, &pictures);
     store.write("report.html", page.as_bytes())?;
     Ok(Told { text: text::tables(&summary), unmeasured: summary.failures.clone() })
-}
-
-/// One figure of one run, by its id, of a contender with so many processes that serve nothing.
-///
-/// # Errors
-/// Why there is no such figure, in a sentence.
-pub(crate) fn figure(id: &str, lengths: &Lengths, managers: u32, observation: &Observation) -> Result<f64, String> {
-    let metric = metrics::all().find(|metric| metric.id == id).ok_or_else(|| format!("there is no figure {id:?}"))?;
-    match metric.read(&metrics::Terms { lengths, managers }, observation)? {
-        metrics::Reading::Value(value) | metrics::Reading::Beyond(value) => Ok(value),
-    }
 }

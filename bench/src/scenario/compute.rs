@@ -13,6 +13,11 @@ use super::{Pace, Subject, Watched};
 use crate::machine;
 use crate::observe::tree;
 
+/// Seed of the arrivals in which the server finds its size …
+pub(crate) const SETTLING: u64 = 1;
+/// … and of those of the measurement.
+const MEASURED: u64 = 2;
+
 /// How long and how hard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
@@ -80,9 +85,9 @@ fn load(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String
         let stages = vec![Pace { seconds, rate }.into()];
         subject.plan(&settings.path, Load::Open { stages, arrivals: Arrivals::Poisson, seed })
     };
-    subject.watched(&plan(settings.settle_s, 1)?)?;
+    subject.watched(&plan(settings.settle_s, SETTLING)?)?;
     let before = ticks(subject.root);
-    let load = subject.watched(&plan(settings.measured_s, 2)?)?;
+    let load = subject.watched(&plan(settings.measured_s, MEASURED)?)?;
     let shares = shares(&before, &ticks(subject.root), subject.ticks_per_second);
     Ok(Observation { cpus, at_rest, load, shares })
 }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::{Cost, Costs};
 use super::random::{Purpose, Random};
 use super::time::{Nanos, nanos};
 use crate::scenario::Pace;
@@ -126,6 +127,41 @@ impl Profile {
     fn next_change(&self, at: f64) -> f64 {
         let later = self.stretches.partition_point(|stretch| stretch.0 <= at);
         self.stretches.get(later).map_or(self.seconds, |stretch| stretch.0)
+    }
+}
+
+/// One request, as it will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// Since the beginning of the load.
+    pub(crate) at: Nanos,
+    pub(crate) cost: Cost,
+    /// Which of several generators of load sends it; each has connections of its own.
+    pub(crate) generator: usize,
+    /// A generator that has finished by then: its connections end.
+    pub(crate) after: Option<usize>,
+}
+
+/// Every request of a run, in the order of their coming.
+#[derive(Debug, Clone)]
+pub(crate) enum Requests<'a> {
+    /// As chance has it.
+    Drawn { arrivals: Arrivals, costs: Costs<'a> },
+    /// Written down before.
+    Listed(std::slice::Iter<'a, Planned>),
+}
+
+impl Iterator for Requests<'_> {
+    type Item = Planned;
+
+    fn next(&mut self) -> Option<Planned> {
+        match self {
+            Self::Drawn { arrivals, costs } => {
+                let at = arrivals.next()?;
+                Some(Planned { at, cost: costs.draw(), generator: 0, after: None })
+            }
+            Self::Listed(planned) => planned.next().copied(),
+        }
     }
 }
 

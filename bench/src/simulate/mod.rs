@@ -13,7 +13,7 @@
 //! | `model` | the server, its machine and its clients (its own picture is there) |
 //! | `oracle` | what perfect foresight would cost |
 //! | `outcome`, `table`, `charts`, `page` | the figures; as text, pictures, html |
-//! | `validate` | the model against a session of `bench run step` |
+//! | `validate` | the model against the runs of a session |
 //!
 //! It must not know: processes, sockets, the clock (but for a folder's name). It is called by `main` only, and uses of the
 //! harness what writes and reads results folders and draws pictures.
@@ -68,10 +68,10 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
         return list();
     }
     if let Some(folder) = &arguments.validate {
-        let comparisons = validate::compare(&Store::open(folder)?, arguments.seed)?;
-        let text = if arguments.json { json(&comparisons)? } else { validate::table(&comparisons) };
+        let validation = validate::compare(&Store::open(folder)?, arguments.seed)?;
+        let text = if arguments.json { json(&validation)? } else { validate::table(&validation) };
         println!("{text}");
-        return Ok(());
+        return validation.judge();
     }
     let policies = policies::chosen(&arguments.policies)?;
     let scenarios = scenario::chosen(&arguments.scenarios)?;

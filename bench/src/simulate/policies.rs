@@ -17,7 +17,7 @@ const BACKLOG: u32 = 2048;
 /// … and of Apache's prefork.
 const PREFORK_BACKLOG: u32 = 511;
 /// `--threads`.
-const THREADS: u32 = 8;
+pub(crate) const THREADS: u32 = 8;
 /// `--max-threads`.
 const MAX_THREADS: u32 = 64;
 
@@ -29,6 +29,8 @@ pub(crate) struct Allowed {
     pub(crate) max_workers: Option<u32>,
     /// At most so many threads per worker; `None`: the policy's default.
     pub(crate) max_threads: Option<u32>,
+    /// The size of `static`, workers and threads in each; `None`: its default within the bounds above.
+    pub(crate) size: Option<(u32, u32)>,
 }
 
 impl Allowed {
@@ -145,8 +147,8 @@ pub(crate) const ROWS: &[Row] = &[
         name: "static",
         about: "one process per core with 8 threads, always",
         build: |allowed| {
-            let workers = allowed.whole_cores().min(allowed.max_workers());
-            let threads = allowed.most_threads(THREADS);
+            let usual = (allowed.whole_cores().min(allowed.max_workers()), allowed.most_threads(THREADS));
+            let (workers, threads) = allowed.size.unwrap_or(usual);
             let kind = Kind { min_threads: threads, max_threads: threads, followers: true, backlog: BACKLOG };
             Built { policy: Box::new(Static::new(workers)), kind, most: workers }
         },
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn rows_are_named_as_the_policies_name_themselves() {
-        let allowed = Allowed { cores: 2.0, max_workers: None, max_threads: None };
+        let allowed = Allowed { cores: 2.0, max_workers: None, max_threads: None, size: None };
         for row in ROWS {
             let Contender { policy, kind, slots } = row.contender(&allowed);
             assert_eq!(policy.name(), row.name);
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_kept_to() {
-        let allowed = Allowed { cores: 8.0, max_workers: Some(3), max_threads: Some(2) };
+        let allowed = Allowed { cores: 8.0, max_workers: Some(3), max_threads: Some(2), size: None };
         for row in ROWS {
             let Contender { policy, kind, .. } = row.contender(&allowed);
             assert!(policy.initial() <= 3 && kind.max_threads <= 2, "{}", row.name);

@@ -114,7 +114,12 @@ impl Scenario {
 
     /// What policies may use in it; `max_workers` overrides the scenario's.
     pub(crate) fn allowed(&self, max_workers: Option<u32>) -> Allowed {
-        Allowed { cores: self.cores, max_workers: max_workers.or(self.max_workers), max_threads: self.max_threads }
+        Allowed {
+            cores: self.cores,
+            max_workers: max_workers.or(self.max_workers),
+            max_threads: self.max_threads,
+            size: None,
+        }
     }
 
     /// What the model needs to know.
@@ -125,8 +130,14 @@ impl Scenario {
             calls: &self.calls,
             machine: Machine { cores: self.cores, fork: nanos(self.fork_ms / 1e3), import: nanos(self.import_s) },
             faults: self.faults,
-            clients: Clients { connect: nanos(self.clients.connect_s), answer: nanos(self.clients.answer_s) },
+            clients: Clients {
+                connect: nanos(self.clients.connect_s),
+                answer: nanos(self.clients.answer_s),
+                keep_alive: false,
+            },
             objective: nanos(self.objective_ms / 1e3),
+            listed: None,
+            warmup: 0,
             phase: None,
             seed,
         }

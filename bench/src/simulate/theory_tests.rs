@@ -9,7 +9,7 @@ use super::model::worker::Kind;
 use super::model::{Clients, Contender, Faults, Machine, Terms, run};
 use super::time::{Nanos, SECOND, seconds};
 
-const PATIENT: Clients = Clients { connect: 1_000 * SECOND, answer: 1_000 * SECOND };
+const PATIENT: Clients = Clients { connect: 1_000 * SECOND, answer: 1_000 * SECOND, keep_alive: false };
 /// One connection per process and an endless queue: a textbook's server.
 const TEXTBOOK: Kind = Kind { min_threads: 1, max_threads: 1, followers: false, backlog: u32::MAX };
 
@@ -37,6 +37,8 @@ fn poisson(rate: f64, length_s: f64, call: CallKind, workers: u32, cores: f64) -
         faults: Faults::default(),
         clients: PATIENT,
         objective: SECOND,
+        listed: None,
+        warmup: 0,
         phase: None,
         seed: 5,
     };

@@ -108,7 +108,7 @@ impl Policy for Adaptive {
             let slots = surplus(snapshot, ceiling);
             if !slots.is_empty() {
                 let reason = format!("{}, but at most {} may run", inputs.summary(), Workers(ceiling));
-                return Some(Decision::retire(now, &slots, reason));
+                return Some(Decision::retire(now, &slots, reason).with_inputs(inputs.figures()));
             }
             self.rescaled = serving > ceiling;
         }

@@ -6,12 +6,13 @@
 //! `core/master_utils.c` asks them once a second and dismisses the oldest worker, busy or not; its master restarts
 //! whoever else ends. uWSGI says that the maximum is reached in every window, this once until it is no longer true.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::complement::Complement;
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
+use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
 
 /// uWSGI's master cycle.
 pub(crate) const CYCLE: Duration = Duration::from_secs(1);
@@ -131,6 +132,8 @@ pub struct Busyness {
     nonzero_since: Option<Duration>,
     reached_max: bool,
     pause: SpawnPause,
+    /// What the last window had, in percent.
+    busyness: u32,
 }
 
 impl Busyness {
@@ -151,7 +154,27 @@ impl Busyness {
             nonzero_since: None,
             reached_max: false,
             pause: SpawnPause::constant(FORKBOMB_DELAY),
+            busyness: 0,
         }
+    }
+
+    /// The figures that a decision goes by, when workers were to be quiet for so many windows.
+    fn inputs(&self, snapshot: &Snapshot<'_>, patience: u32) -> BTreeMap<String, f64> {
+        let BusynessConfig { workers, cheaper, cheaper_overload, busyness_min, busyness_max, backlog_alert, .. } =
+            self.config;
+        let seconds = |time: Duration| time.as_secs_f64();
+        let own = [
+            ("busyness_percent", f64::from(self.busyness)),
+            ("busyness_min_percent", f64::from(busyness_min)),
+            ("busyness_max_percent", f64::from(busyness_max)),
+            ("min_workers", f64::from(cheaper)),
+            ("max_workers", f64::from(workers)),
+            ("window_seconds", seconds(cheaper_overload)),
+            ("quiet_windows", f64::from(patience)),
+            ("backlog_alert", f64::from(backlog_alert)),
+            ("backlog_nonzero_seconds", seconds(self.config.backlog_nonzero)),
+        ];
+        inputs::of(snapshot, own)
     }
 
     /// One master cycle.
@@ -172,6 +195,7 @@ impl Busyness {
         }
         self.checked = Some(now);
         let busyness = self.measure(snapshot);
+        self.busyness = busyness;
         let active = snapshot.count(WorkerView::serves);
         self.end_window(snapshot, busyness, active)
     }
@@ -353,13 +377,13 @@ impl Policy for Busyness {
         if self.pause.active(snapshot.now) {
             return None;
         }
-        if missing > 0 {
-            return Some(Decision::successors(snapshot, missing));
-        }
-        match snapshot.cause {
+        let patience = self.patience();
+        let decision = match snapshot.cause {
+            _ if missing > 0 => Some(Decision::successors(snapshot, missing)),
             Cause::Tick => self.cycle(snapshot),
             Cause::Saturated | Cause::Exited | Cause::Started => None,
-        }
+        };
+        decision.map(|decision| decision.with_inputs(self.inputs(snapshot, patience)))
     }
 
     fn spawn_failed(&mut self, now: Duration) {

@@ -34,15 +34,16 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// One line with the inputs, for an operator: `λ=400/s W=50 ms → 29 slots, have 16 → +1 worker`.
     pub reason: String,
-    /// The same figures by name, for programs: seconds, cores and counts. Empty where a policy has none.
+    /// The same figures by name, for programs: seconds, cores and counts. Empty where no policy decided, but an operator.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, f64>,
 }
 
 impl Decision {
     /// Adds the figures that it follows from.
-    pub(crate) fn with_inputs(self, inputs: BTreeMap<String, f64>) -> Self {
-        Self { inputs, ..self }
+    pub(crate) fn with_inputs(mut self, inputs: BTreeMap<String, f64>) -> Self {
+        self.inputs.extend(inputs);
+        self
     }
 
     /// Starts `count` workers; the reason gets the arrow and the count.
@@ -54,7 +55,9 @@ impl Decision {
     /// Starts those that are missing because they ended without an order.
     pub(crate) fn successors(snapshot: &Snapshot<'_>, missing: u32) -> Self {
         let have = snapshot.count(WorkerView::serves);
-        Self::spawn(snapshot.now, missing, format!("want {}, have {have}", have.saturating_add(missing)))
+        let wanted = have.saturating_add(missing);
+        Self::spawn(snapshot.now, missing, format!("want {wanted}, have {have}"))
+            .with_inputs([("workers_wanted".to_owned(), f64::from(wanted))].into())
     }
 
     /// Retires the workers in these slots; the reason gets the arrow, the count and the slot when it is one.

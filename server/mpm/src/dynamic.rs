@@ -5,11 +5,12 @@
 //! for idleness. A child is idle while it waits to accept, so one that is still starting is not; a dismissed one counts
 //! for the maximum until it is reaped.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::complement::Complement;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
+use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
 
 /// `FPM_IDLE_SERVER_MAINTENANCE_HEARTBEAT`.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -77,6 +78,19 @@ impl Dynamic {
         }
     }
 
+    /// The figures that a decision at this spawn rate goes by.
+    fn inputs(&self, snapshot: &Snapshot<'_>, spawn_rate: u32) -> BTreeMap<String, f64> {
+        let DynamicConfig { max_children, min_spare_servers, max_spare_servers, .. } = self.config;
+        let own = [
+            ("workers_idle", snapshot.count(WorkerView::has_nothing_to_do)),
+            ("min_spare", min_spare_servers),
+            ("max_spare", max_spare_servers),
+            ("max_workers", max_children),
+            ("spawn_rate", spawn_rate),
+        ];
+        inputs::of(snapshot, own.map(|(name, value)| (name, f64::from(value))))
+    }
+
     /// One heartbeat.
     fn maintain(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
         let DynamicConfig { max_children, min_spare_servers, max_spare_servers, .. } = self.config;
@@ -132,13 +146,13 @@ impl Policy for Dynamic {
         if self.pause.active(snapshot.now) {
             return None;
         }
-        if missing > 0 {
-            return Some(Decision::successors(snapshot, missing));
-        }
-        match snapshot.cause {
+        let spawn_rate = self.rate;
+        let decision = match snapshot.cause {
+            _ if missing > 0 => Some(Decision::successors(snapshot, missing)),
             Cause::Tick => self.maintain(snapshot),
             Cause::Saturated | Cause::Exited | Cause::Started => None,
-        }
+        };
+        decision.map(|decision| decision.with_inputs(self.inputs(snapshot, spawn_rate)))
     }
 
     /// A child that could not be forked is not owed any more (`fpm_children_make` gives up): the next heartbeat looks at

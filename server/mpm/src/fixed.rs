@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::least_used::surplus;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
+use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
 
 /// The `static` policy.
 #[derive(Debug, Clone)]
@@ -20,6 +20,12 @@ impl Static {
     /// Keeps `workers` workers (at least one).
     pub fn new(workers: u32) -> Self {
         Self { workers: workers.max(1), pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)) }
+    }
+}
+
+impl Static {
+    fn explained(&self, snapshot: &Snapshot<'_>, decision: Decision) -> Decision {
+        decision.with_inputs(inputs::of(snapshot, [("workers_wanted", f64::from(self.workers))]))
     }
 }
 
@@ -44,14 +50,14 @@ impl Policy for Static {
         let slots = surplus(snapshot, self.workers);
         if !slots.is_empty() {
             let reason = format!("want {}, have {serving}", self.workers);
-            return Some(Decision::retire(snapshot.now, &slots, reason));
+            return Some(self.explained(snapshot, Decision::retire(snapshot.now, &slots, reason)));
         }
         let missing = self.workers.saturating_sub(serving);
         if missing == 0 || self.pause.active(snapshot.now) {
             return None;
         }
         let reason = format!("want {}, have {serving}", self.workers);
-        Some(Decision::spawn(snapshot.now, missing, reason))
+        Some(self.explained(snapshot, Decision::spawn(snapshot.now, missing, reason)))
     }
 
     fn spawn_failed(&mut self, now: Duration) {

@@ -14,6 +14,7 @@
 //! | `unit` | NGINX Unit's processes |
 //! | `fixed` | a constant number of workers |
 //! | `adaptive` | square-root staffing on measured demand |
+//! | `inputs` | the figures of a decision, by name |
 //! | `complement` | who was ordered and not retired, so that others get successors |
 //! | `per_worker` | what is remembered of each worker between two snapshots |
 //! | `least_used` | who leaves when some must |
@@ -32,6 +33,7 @@ mod complement;
 mod decision;
 mod dynamic;
 mod fixed;
+mod inputs;
 mod least_used;
 mod ondemand;
 mod per_worker;

@@ -8,13 +8,14 @@
 //! connections that wait are looked at whenever something happens, ten times a second at least, and a child is forked
 //! while more wait than children are starting for them. FPM counts idleness in whole seconds of the clock, this exactly.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::complement::Complement;
 use crate::dynamic::HEARTBEAT;
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
-use crate::{Decision, Phase, Policy, Snapshot, WorkerView};
+use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
 
 /// Between two looks at the listener when nothing else happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -74,6 +75,42 @@ impl OnDemand {
         }
     }
 
+    /// The figures that a decision goes by.
+    fn inputs(&self, snapshot: &Snapshot<'_>) -> BTreeMap<String, f64> {
+        let OnDemandConfig { max_children, process_idle_timeout } = self.config;
+        let own = [
+            ("workers_idle", f64::from(snapshot.count(WorkerView::has_nothing_to_do))),
+            ("max_workers", f64::from(max_children)),
+            ("longest_idle_seconds", self.longest_idle(snapshot).map_or(0.0, |(_, idle_for)| idle_for.as_secs_f64())),
+            ("idle_timeout_seconds", process_idle_timeout.as_secs_f64()),
+        ];
+        inputs::of(snapshot, own)
+    }
+
+    /// The oldest of the idle children, and how long it has been idle.
+    fn longest_idle(&self, snapshot: &Snapshot<'_>) -> Option<(u32, Duration)> {
+        let oldest = snapshot.oldest(WorkerView::has_nothing_to_do)?;
+        let place = snapshot.workers.iter().position(|worker| worker.slot == oldest.slot)?;
+        Some((oldest.slot, snapshot.now.saturating_sub(self.seen.values().nth(place)?.active_at)))
+    }
+
+    fn choose(&mut self, snapshot: &Snapshot<'_>, missing: u32) -> Option<Decision> {
+        let now = snapshot.now;
+        if !self.pause.active(now) {
+            if missing > 0 {
+                return Some(Decision::successors(snapshot, missing));
+            }
+            if let Some(decision) = self.accept(snapshot) {
+                return Some(decision);
+            }
+        }
+        if now < self.next_beat {
+            return None;
+        }
+        self.next_beat = now.saturating_add(HEARTBEAT);
+        self.maintain(snapshot)
+    }
+
     /// Somebody waits for a child: forks one unless one is idle, or on its way.
     fn accept(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
         let max_children = self.config.max_children;
@@ -100,15 +137,13 @@ impl OnDemand {
     /// One heartbeat: of the idle children only the oldest is considered, whoever has been idle for longest.
     fn maintain(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
         let (timeout, living) = (self.config.process_idle_timeout, snapshot.workers.len());
-        let oldest = snapshot.oldest(WorkerView::has_nothing_to_do)?;
-        let place = snapshot.workers.iter().position(|worker| worker.slot == oldest.slot)?;
-        let idle_for = snapshot.now.saturating_sub(self.seen.values().nth(place)?.active_at);
+        let (slot, idle_for) = self.longest_idle(snapshot)?;
         if idle_for <= timeout {
             return None;
         }
         self.complement.retired();
         let reason = format!("the oldest idle of {living}, for {idle_for:.1?} > pm.process_idle_timeout {timeout:?}");
-        Some(Decision::retire(snapshot.now, &[oldest.slot], reason))
+        Some(Decision::retire(snapshot.now, &[slot], reason))
     }
 }
 
@@ -133,19 +168,7 @@ impl Policy for OnDemand {
             Seen { requests, active_at: unchanged.map_or(now, |seen| seen.active_at) }
         });
         let missing = self.complement.missing(snapshot, self.config.max_children);
-        if !self.pause.active(now) {
-            if missing > 0 {
-                return Some(Decision::successors(snapshot, missing));
-            }
-            if let Some(decision) = self.accept(snapshot) {
-                return Some(decision);
-            }
-        }
-        if now < self.next_beat {
-            return None;
-        }
-        self.next_beat = now.saturating_add(HEARTBEAT);
-        self.maintain(snapshot)
+        self.choose(snapshot, missing).map(|decision| decision.with_inputs(self.inputs(snapshot)))
     }
 
     /// A child that could not be forked is not owed any more (`fpm_children_make` gives up). FPM forks for the next

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Phase, Policy, Snapshot, WorkerView};
+use crate::{Cause, Decision, Phase, Policy, Snapshot, WorkerView, inputs};
 
 /// httpd's `MAX_SPAWN_RATE`: children forked in one pass at most.
 const MAX_SPAWN_RATE: u32 = 32;
@@ -75,7 +75,22 @@ impl Prefork {
         }
     }
 
+    /// A pass, with the figures that it went by.
     fn maintain(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
+        let PreforkConfig { min_spare, max_spare, max_request_workers, .. } = self.config;
+        let spawn_rate = self.rate;
+        let decision = self.pass(snapshot)?;
+        let own = [
+            ("workers_idle", snapshot.count(is_idle)),
+            ("min_spare", min_spare),
+            ("max_spare", max_spare),
+            ("max_workers", max_request_workers),
+            ("spawn_rate", spawn_rate),
+        ];
+        Some(decision.with_inputs(inputs::of(snapshot, own.map(|(name, value)| (name, f64::from(value))))))
+    }
+
+    fn pass(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
         let PreforkConfig { min_spare, max_spare, max_request_workers, .. } = self.config;
         let idle = snapshot.count(is_idle);
         // A draining child is neither idle nor a free slot.

@@ -63,6 +63,13 @@ impl CallStats {
         }
     }
 
+    /// These calls and another window's together.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        self.add(other);
+        self
+    }
+
     /// Adds another window's calls.
     pub(crate) fn add(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
@@ -123,6 +130,16 @@ pub fn concurrency(window: &CallStats, current: u32, queued: u32, min: u32, max:
         None => current.saturating_add(1).min(max),
     };
     if current > useful { current - 1 } else { current.saturating_add(queued).min(useful) }
+}
+
+/// How many calls a new worker should run at once, by what calls have cost those that are there already. Where nobody
+/// knows, as few as allowed: calls that compute gain nothing from more, and when calls turn out to be blocked while others
+/// wait, the pool notices within milliseconds.
+pub fn at_first(known: &CallStats, min: u32, max: u32) -> u32 {
+    match known.blocking_ratio() {
+        Some(_) => concurrency(known, min, max, min, max),
+        None => min.max(1),
+    }
 }
 
 /// Whether calls block off the CPU for so long that the event loop should be given away before the call, instead of
@@ -187,6 +204,21 @@ mod tests {
         ];
         for (name, window, current, queued, min, max, expected) in rows {
             assert_eq!(concurrency(&window, current, queued, min, max), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_new_worker_begins_with_what_the_others_know() {
+        let rows = [
+            ("nobody knows", CallStats::default(), 1, 64, 1),
+            ("nobody knows, but the operator", CallStats::default(), 8, 64, 8),
+            ("database", calls(20, 50_000, 200, 0), 1, 64, 64),
+            ("computing", calls(200, 5_000, 4_950, 0), 1, 64, 1),
+            ("mixed", calls(800, 21_800, 1_820, 0), 1, 64, 19),
+            ("nonsense bounds", CallStats::default(), 0, 0, 1),
+        ];
+        for (name, known, min, max, expected) in rows {
+            assert_eq!(at_first(&known, min, max), expected, "{name}");
         }
     }
 

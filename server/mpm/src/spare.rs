@@ -4,12 +4,13 @@
 //! The rules are those of `uwsgi_cheaper_algo_spare` in uWSGI 2.0.31's `core/master_utils.c`. `uwsgi_calc_cheaper` beside
 //! it asks them once a second and dismisses the oldest worker, busy or not; its master restarts whoever else ends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::busyness::{CYCLE, FORKBOMB_DELAY};
 use crate::complement::Complement;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot, WorkerView};
+use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
 
 /// The thresholds, named as in uWSGI's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,21 @@ impl Spare {
             reached_max: false,
             pause: SpawnPause::constant(FORKBOMB_DELAY),
         }
+    }
+
+    /// The figures that a decision goes by, after `overloaded` cycles of too much to do.
+    fn inputs(&self, snapshot: &Snapshot<'_>, overloaded: u32) -> BTreeMap<String, f64> {
+        let SpareConfig { workers, cheaper, cheaper_step, cheaper_overload, .. } = self.config;
+        let own = [
+            ("workers_busy", snapshot.count(|worker| worker.serves() && worker.is_taken())),
+            ("workers_idle", snapshot.count(|worker| worker.serves() && !worker.is_taken())),
+            ("min_workers", cheaper),
+            ("max_workers", workers),
+            ("step", cheaper_step),
+            ("overload_seconds", overloaded),
+            ("overload_threshold_seconds", cheaper_overload),
+        ];
+        inputs::of(snapshot, own.map(|(name, value)| (name, f64::from(value))))
     }
 
     /// One master cycle.
@@ -141,13 +157,13 @@ impl Policy for Spare {
         if self.pause.active(snapshot.now) {
             return None;
         }
-        if missing > 0 {
-            return Some(Decision::successors(snapshot, missing));
-        }
-        match snapshot.cause {
+        let overloaded = self.overloaded;
+        let decision = match snapshot.cause {
+            _ if missing > 0 => Some(Decision::successors(snapshot, missing)),
             Cause::Tick => self.cycle(snapshot),
             Cause::Saturated | Cause::Exited | Cause::Started => None,
-        }
+        };
+        decision.map(|decision| decision.with_inputs(self.inputs(snapshot, overloaded)))
     }
 
     fn spawn_failed(&mut self, now: Duration) {

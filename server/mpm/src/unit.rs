@@ -6,11 +6,12 @@
 //! taken or gone; here whenever something happens, ten times a second at least. Nobody is owed a successor there: who is
 //! gone is replaced if requests or the spare ones need it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
-use crate::{Decision, Phase, Policy, Snapshot, WorkerView};
+use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
 
 /// Between two looks when nothing else happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -108,8 +109,7 @@ impl Unit {
         let pending = snapshot.count(|worker| worker.phase == Phase::Starting);
         let started = snapshot.count(|worker| worker.phase == Phase::Ready);
         let idle = snapshot.count(WorkerView::has_nothing_to_do);
-        let running = snapshot.workers.iter().fold(0_u32, |sum, worker| sum.saturating_add(worker.in_flight));
-        let active = running.saturating_add(snapshot.waiting());
+        let active = running(snapshot).saturating_add(snapshot.waiting());
         let there = started.saturating_add(pending);
         let for_requests = active.saturating_sub(there);
         let for_spare = spare.saturating_sub(idle.saturating_add(pending));
@@ -123,6 +123,23 @@ impl Unit {
         (count > 0).then_some((count, reason))
     }
 
+    /// The figures that a decision goes by.
+    fn inputs(&self, snapshot: &Snapshot<'_>) -> BTreeMap<String, f64> {
+        let UnitConfig { max, spare, idle_timeout } = self.config;
+        let running = running(snapshot);
+        let own = [
+            ("workers_ready", f64::from(snapshot.count(|worker| worker.phase == Phase::Ready))),
+            ("workers_idle", f64::from(snapshot.count(WorkerView::has_nothing_to_do))),
+            ("workers_overdue", self.overdue(snapshot).len() as f64),
+            ("running", f64::from(running)),
+            ("requests", f64::from(running.saturating_add(snapshot.waiting()))),
+            ("spare_workers", f64::from(spare)),
+            ("max_workers", f64::from(max)),
+            ("idle_timeout_seconds", idle_timeout.as_secs_f64()),
+        ];
+        inputs::of(snapshot, own)
+    }
+
     /// Those beyond the spare ones that have been idle for long.
     fn overdue(&self, snapshot: &Snapshot<'_>) -> Vec<u32> {
         let due = |place| match place {
@@ -132,6 +149,11 @@ impl Unit {
         let seen = snapshot.workers.iter().zip(self.seen.values());
         seen.filter(|(_, seen)| due(seen.place)).map(|(worker, _)| worker.slot).collect()
     }
+}
+
+/// Calls that run now.
+fn running(snapshot: &Snapshot<'_>) -> u32 {
+    snapshot.workers.iter().fold(0_u32, |sum, worker| sum.saturating_add(worker.in_flight))
 }
 
 impl Policy for Unit {
@@ -152,7 +174,7 @@ impl Policy for Unit {
         if !self.pause.active(snapshot.now)
             && let Some((count, reason)) = self.need(snapshot)
         {
-            return Some(Decision::spawn(snapshot.now, count, reason));
+            return Some(Decision::spawn(snapshot.now, count, reason).with_inputs(self.inputs(snapshot)));
         }
         let leaving = self.overdue(snapshot);
         if leaving.is_empty() {
@@ -162,7 +184,7 @@ impl Policy for Unit {
         let idle = snapshot.count(WorkerView::has_nothing_to_do);
         let reason =
             format!("{idle} idle > spare {spare}, {} of them for idle_timeout {idle_timeout:?}", leaving.len());
-        Some(Decision::retire(snapshot.now, &leaving, reason))
+        Some(Decision::retire(snapshot.now, &leaving, reason).with_inputs(self.inputs(snapshot)))
     }
 
     fn spawn_failed(&mut self, now: Duration) {

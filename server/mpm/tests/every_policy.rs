@@ -160,13 +160,34 @@ fn worker(slot: u32, generation: u32) -> WorkerView {
     }
 }
 
+/// The whole numbers in a reason, without those of what comes of it.
+fn figures(reason: &str) -> Vec<f64> {
+    let cause = reason.rsplit_once(" → ").map_or(reason, |(cause, _)| cause);
+    cause.split([' ', ',', ':', '%']).filter_map(|word| word.parse::<u32>().ok()).map(f64::from).collect()
+}
+
 fn check(case: &Case, moment: &Moment, decision: &Decision, now: Duration) -> Result<(), TestCaseError> {
     let name = case.name;
     let have = serving(&moment.workers);
     prop_assert_eq!(decision.at, now);
     prop_assert!(!decision.reason.is_empty() && !decision.reason.contains('\n'), "{name}: {}", decision.reason);
     let json = serde_json::to_string(decision).expect("a decision is plain data");
-    prop_assert_eq!(&serde_json::from_str::<Decision>(&json).expect("its own form"), decision);
+    let read: Decision = serde_json::from_str(&json).expect("its own form");
+    // A fraction may come back with another last digit.
+    let pairs = read.inputs.iter().zip(&decision.inputs);
+    prop_assert!(read.inputs.len() == decision.inputs.len(), "{json}");
+    for ((name, value), (expected_name, expected)) in pairs {
+        prop_assert!(name == expected_name && (value - expected).abs() <= 1e-12 * expected.abs(), "{json}");
+    }
+    prop_assert_eq!(&Decision { inputs: decision.inputs.clone(), ..read }, decision);
+    let inputs = &decision.inputs;
+    prop_assert!(inputs.values().all(|value| value.is_finite()), "{name}: {inputs:?}");
+    prop_assert_eq!(inputs.get("workers_serving"), Some(&f64::from(have)), "{}: {:?}", name, decision);
+    // Whoever reads the reason finds its figures among the inputs. Those of adaptive are rounded to be read.
+    for figure in figures(&decision.reason).into_iter().filter(|_| name != "adaptive") {
+        let is_input = inputs.values().any(|value| (value - figure).abs() < 1e-9);
+        prop_assert!(is_input, "{name}: {figure} of {:?} is not in {inputs:?}", decision.reason);
+    }
     let mut retired = BTreeSet::new();
     for action in &decision.actions {
         match *action {

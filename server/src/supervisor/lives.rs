@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -318,8 +319,10 @@ impl Supervisor {
                 return self.fail_reload(&format!("its first worker ended before it could serve: {ending}"));
             }
             let cause = self.coroner.report(ending);
-            if was_ready && age >= YOUNG {
-                self.worker_backoff.succeeded();
+            if !is_stillborn(was_ready, age, seen.requests) {
+                if age >= YOUNG {
+                    self.worker_backoff.succeeded();
+                }
                 tracing::error!("worker {slot} (pid {pid}) died: {cause}");
             } else {
                 let pause = self.worker_backoff.failed(now);
@@ -387,6 +390,13 @@ fn has_left(said: Published, ending: Ending) -> bool {
     }
 }
 
+/// Whether the next one would most likely fare no better: it died before it could serve, or soon and without a single
+/// answer. One that has answered something died of what it was asked to do or of somebody's hand, and a pause before its
+/// successor would only take more service away.
+fn is_stillborn(was_ready: bool, age: Duration, answered: u64) -> bool {
+    !was_ready || (age < YOUNG && answered == 0)
+}
+
 /// Ends a worker that a dying template forked but could not report: nobody could ever ask it to leave.
 fn end_stray(pid: i32) {
     // It is our child now and not reaped, so the pid is still its own.
@@ -398,6 +408,24 @@ fn end_stray(pid: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_answered_is_replaced_without_a_pause() {
+        let rows = [
+            // was ready, milliseconds old, answered, stillborn
+            (false, 10, 0, true),
+            (false, 9_000, 0, true), // a long import that ends badly
+            (true, 10, 0, true),     // the first request, or what `post_fork` began
+            (true, 10, 1, false),
+            (true, 999, 0, true),
+            (true, 1_000, 0, false),
+            (true, 1_000, 7, false),
+        ];
+        for (was_ready, milliseconds, answered, expected) in rows {
+            let stillborn = is_stillborn(was_ready, Duration::from_millis(milliseconds), answered);
+            assert_eq!(stillborn, expected, "ready {was_ready}, {milliseconds} ms, {answered} answers");
+        }
+    }
 
     #[test]
     fn who_has_left_has_not_died() {

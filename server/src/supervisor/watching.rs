@@ -22,8 +22,15 @@ pub(super) fn log(decision: &Decision, format: LogFormat) {
                 waiting = figure("waiting"),
                 slots = figure("slots"),
                 cpu_cores = figure("cpu_cores"),
+                workers_living = figure("workers_living"),
                 workers_serving = figure("workers_serving"),
                 workers_starting = figure("workers_starting"),
+                workers_idle = figure("workers_idle"),
+                workers_busy = figure("workers_busy"),
+                workers_wanted = figure("workers_wanted"),
+                requests = figure("requests"),
+                spawn_rate = figure("spawn_rate"),
+                busyness_percent = figure("busyness_percent"),
                 "{reason}"
             );
         }

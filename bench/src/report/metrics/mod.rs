@@ -5,6 +5,7 @@ mod process_manager;
 mod request_path;
 pub(crate) mod stages;
 
+pub(crate) use self::stages::burst_latency;
 use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 

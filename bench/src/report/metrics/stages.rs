@@ -46,12 +46,15 @@ fn intervals<'a>(stages: &[Pace], watched: &'a Watched) -> Result<Vec<&'a Interv
     if inside.is_empty() { Err("the run ended before the burst".into()) } else { Ok(inside) }
 }
 
+/// The latencies of the answers that were given in the intervals that begin within the burst.
+pub(crate) fn burst_latency(stages: &[Pace], watched: &Watched) -> Result<Distribution, String> {
+    let burst = intervals(stages, watched)?;
+    Distribution::merged(burst.iter().map(|interval| &interval.latency)).map_err(|error| error.to_string())
+}
+
 /// The p99 of the whole burst.
 pub(super) fn burst_p99(stages: &[Pace], watched: &Watched) -> Result<Reading, String> {
-    let burst = intervals(stages, watched)?;
-    let merged =
-        Distribution::merged(burst.iter().map(|interval| &interval.latency)).map_err(|error| error.to_string())?;
-    quantile_ms(&merged, 0.99)
+    quantile_ms(&burst_latency(stages, watched)?, 0.99)
 }
 
 /// One second of a run as the recovery sees it.

@@ -1,7 +1,9 @@
 //! How requests get to workers: the kernel's accept queue, and who takes from it.
 //!
-//! A worker takes connections while it has room for their calls, as the server's does. Among several, the one in the
-//! lowest slot is woken: an exclusive epoll wakes the waiter that has been there longest.
+//! A worker takes connections while it has room for their calls, as the server's does. Among several, an exclusive epoll
+//! wakes the one that has listened for longest without a break, of those whose thread waits for events at that moment: it
+//! asks one after the other, and who is not there lets the next one have it (`ep_poll_callback` in `fs/eventpoll.c`). Who
+//! was full and listens again is the last.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,6 +11,7 @@ use std::collections::BinaryHeap;
 use super::work::Request;
 use super::worker::{CallId, Stage};
 use super::{Event, Model};
+use crate::simulate::arrivals::Planned;
 use crate::simulate::time::{MICROSECOND, MILLISECOND, Nanos, SECOND};
 
 /// A worker tells the supervisor of its lack of room at most this often.
@@ -33,12 +36,17 @@ pub(super) struct Drips {
 
 impl Model<'_> {
     /// A request comes.
-    pub(super) fn arrive(&mut self) {
-        let cost = self.costs.draw();
-        let call = self.requests.add(Request::new(self.now, cost));
+    pub(super) fn arrive(&mut self, planned: Planned) {
+        let Planned { cost, generator, after, .. } = planned;
+        if let Some(finished) = after {
+            self.end_connections(finished);
+        }
+        let call = self.requests.add(Request::new(self.now, cost, generator));
         self.record.arrived(self.now);
-        self.next_arrival = self.arrivals.next().map(|at| self.start + at);
-        self.connect(call, 0);
+        match self.kept_connection(generator) {
+            Some(slot) => self.deliver(slot, call),
+            None => self.connect(call, 0),
+        }
     }
 
     /// A client connects, for the `attempt`th time after the first. A full accept queue drops it without a word.
@@ -64,7 +72,7 @@ impl Model<'_> {
     /// Workers with room take what waits.
     pub(super) fn dispatch(&mut self) {
         while !self.backlog.is_empty()
-            && let Some(slot) = self.open.first()
+            && let Some((_, slot)) = self.open.first().copied()
         {
             self.turn(slot);
         }
@@ -76,7 +84,7 @@ impl Model<'_> {
         let now = self.now;
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         if worker.stage != Stage::Serving {
-            return self.open.set(slot, false);
+            return self.leave_connections(slot);
         }
         if worker.attended {
             worker.review(now);
@@ -96,7 +104,12 @@ impl Model<'_> {
         let now = self.now;
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         let generation = worker.generation;
-        self.open.set(slot, worker.takes());
+        if worker.attended && (!worker.is_open() || worker.room() == 0) {
+            self.leave_connections(slot);
+        } else {
+            self.listen(slot);
+        }
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         if worker.attended && worker.retired && worker.running.is_empty() && worker.queue.is_empty() {
             return self.leave(slot);
         }
@@ -116,6 +129,28 @@ impl Model<'_> {
             self.schedule_drip();
         }
         self.watch(slot);
+    }
+
+    /// The worker is woken for connections while one of its threads waits for events.
+    fn listen(&mut self, slot: u32) {
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if worker.takes() {
+            let since = *worker.listens.get_or_insert_with(|| {
+                self.listened += 1;
+                self.listened
+            });
+            self.open.insert((since, slot));
+        } else if let Some(since) = worker.listens {
+            self.open.remove(&(since, slot));
+        }
+    }
+
+    /// The worker leaves connections to others.
+    pub(super) fn leave_connections(&mut self, slot: u32) {
+        let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
+        if let Some(since) = worker.listens.take() {
+            self.open.remove(&(since, slot));
+        }
     }
 
     /// While connections wait, the next full worker will take one.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use mpm::sizing::CallStats;
+
 use super::intake::WAKE;
 use super::worker::{Stage, Worker};
 use super::{Event, Job, Model};
@@ -74,10 +76,13 @@ impl Model<'_> {
 
     /// A worker serves from now on.
     pub(super) fn ready(&mut self, slot: u32) {
+        let others = self.workers.iter().flatten().filter(|other| other.slot != slot && other.is_open());
+        let known = others.fold(CallStats::default(), |known, other| known.with(&other.experience()));
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         worker.stage = Stage::Serving;
         worker.was_ready = true;
         worker.attended = true;
+        worker.learn(&known);
         self.supervisor.started();
         self.wake_supervisor(self.now + WAKE);
         self.turn(slot);
@@ -91,6 +96,7 @@ impl Model<'_> {
             return;
         }
         worker.retired = true;
+        self.give_connections_away(slot);
         self.turn(slot);
     }
 
@@ -99,7 +105,7 @@ impl Model<'_> {
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         worker.stage = Stage::Leaving;
         let generation = worker.generation;
-        self.open.set(slot, false);
+        self.leave_connections(slot);
         self.events.push(self.now + ENDING, Event::Gone { slot, generation });
     }
 
@@ -126,7 +132,7 @@ impl Model<'_> {
         }
         let slot = living[self.mishaps.below(living.len())];
         self.lose(slot);
-        self.open.set(slot, false);
+        self.leave_connections(slot);
         let Some(worker) = self.workers[slot as usize].as_deref_mut() else { return };
         worker.stage = Stage::Ended { crashed: true };
         let generation = worker.generation;

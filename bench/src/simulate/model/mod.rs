@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Workers follow the rules of the server's own pool, see `worker`; the policy and the number of calls at once are not
-//! modelled at all: they are crate `mpm`. Every client opens a connection for each request. It must not know: files,
-//! command lines, how results are shown.
+//! modelled at all: they are crate `mpm`. Clients open a connection for each request, or keep theirs, see `clients`. It
+//! must not know: files, command lines, how results are shown.
 
 pub(crate) mod backoff;
+mod clients;
 pub(crate) mod cores;
 mod intake;
 mod lives;
@@ -21,11 +22,12 @@ mod supervisor;
 mod work;
 pub(crate) mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use mpm::Policy;
 use serde::{Deserialize, Serialize};
 
+use self::clients::Kept;
 use self::cores::Cores;
 use self::intake::Drips;
 use self::lives::Template;
@@ -35,7 +37,7 @@ pub(crate) use self::supervisor::Order;
 use self::supervisor::Supervisor;
 use self::work::{Request, Requests};
 use self::worker::{CallId, Kind, Worker};
-use super::arrivals::{Arrivals, Profile, Spacing};
+use super::arrivals::{Arrivals, Planned, Profile, Requests as Coming, Spacing};
 use super::calls::{CallKind, Costs};
 use super::queue::Queue;
 use super::random::{Purpose, Random};
@@ -52,6 +54,10 @@ pub(crate) struct Terms<'a> {
     pub(crate) clients: Clients,
     /// The latency that a request should have at most.
     pub(crate) objective: Nanos,
+    /// The very requests, where they are known; `None`: `calls` come as `profile` and `spacing` say.
+    pub(crate) listed: Option<&'a [Planned]>,
+    /// Latencies count from here on, since the beginning of the load; before, the server finds its size.
+    pub(crate) warmup: Nanos,
     /// How far the server's clock is between two seconds when the load begins; `None`: a matter of chance.
     pub(crate) phase: Option<Nanos>,
     pub(crate) seed: u64,
@@ -88,6 +94,8 @@ pub(crate) struct Clients {
     pub(crate) connect: Nanos,
     /// Until the answer is there.
     pub(crate) answer: Nanos,
+    /// Whether they use their connections again.
+    pub(crate) keep_alive: bool,
 }
 
 /// A policy with the workers that go with it.
@@ -136,16 +144,20 @@ struct Model<'a> {
     start: Nanos,
     events: Queue<Event>,
     cores: Cores<Job>,
-    arrivals: Arrivals,
-    next_arrival: Option<Nanos>,
-    costs: Costs<'a>,
+    coming: Coming<'a>,
+    next_arrival: Option<Planned>,
     requests: Requests,
+    /// Connections that clients keep.
+    kept: Kept,
     /// The kernel's accept queue.
     backlog: VecDeque<CallId>,
     /// By slot.
     workers: Vec<Option<Box<Worker>>>,
-    /// Slots whose worker would take a connection.
-    open: Places,
+    /// Workers that would take a connection, in the order in which the kernel wakes them: by the time since which they
+    /// listen, and slots.
+    open: BTreeSet<(u64, u32)>,
+    /// How often a worker has begun to listen.
+    listened: u64,
     drips: Drips,
     /// Slots without a worker.
     vacant: Places,
@@ -172,20 +184,27 @@ impl<'a> Model<'a> {
         let first_imports = f64::from(policy.initial()).max(terms.machine.cores) / terms.machine.cores;
         let chosen = nanos(chance.unit());
         let start = LEAD + terms.phase.unwrap_or(chosen) + (terms.machine.import as f64 * first_imports) as Nanos;
-        let mut arrivals = Arrivals::new(terms.profile.clone(), terms.spacing, terms.seed);
+        let mut coming = match terms.listed {
+            Some(listed) => Coming::Listed(listed.iter()),
+            None => Coming::Drawn {
+                arrivals: Arrivals::new(terms.profile.clone(), terms.spacing, terms.seed),
+                costs: Costs::new(terms.calls, terms.seed),
+            },
+        };
         Self {
             kind,
             now: 0,
             start,
             events: Queue::new(),
             cores: Cores::new(terms.machine.cores),
-            next_arrival: arrivals.next().map(|at| start + at),
-            arrivals,
-            costs: Costs::new(terms.calls, terms.seed),
+            next_arrival: coming.next(),
+            coming,
+            kept: Kept::default(),
             requests: Requests::default(),
             backlog: VecDeque::new(),
             workers: (0..slots).map(|_| None).collect(),
-            open: Places::below(slots),
+            open: BTreeSet::new(),
+            listened: 0,
             drips: Drips::default(),
             vacant: Places::all_below(slots),
             population: 0,
@@ -193,7 +212,7 @@ impl<'a> Model<'a> {
             template: Template::default(),
             chance,
             mishaps: Random::new(terms.seed, Purpose::Faults),
-            record: Recorder::new(terms.profile, start, terms.objective, terms.clients.answer),
+            record: Recorder::new(&terms, start),
             terms,
         }
     }
@@ -209,7 +228,8 @@ impl<'a> Model<'a> {
         let deadline = end + self.terms.clients.answer;
         loop {
             let (computed, event) = (self.cores.next_at(), self.events.next_at());
-            let Some(at) = [computed, event, self.next_arrival].into_iter().flatten().min() else { break };
+            let arrival = self.next_arrival.map(|planned| self.start + planned.at);
+            let Some(at) = [computed, event, arrival].into_iter().flatten().min() else { break };
             if at > deadline || (at > end && self.next_arrival.is_none() && self.requests.is_empty()) {
                 break;
             }
@@ -223,8 +243,9 @@ impl<'a> Model<'a> {
                 if let Some((_, event)) = self.events.pop() {
                     self.handle(event);
                 }
-            } else {
-                self.arrive();
+            } else if let Some(planned) = self.next_arrival.take() {
+                self.next_arrival = self.coming.next();
+                self.arrive(planned);
             }
         }
         for Request { arrived, .. } in self.requests.all() {

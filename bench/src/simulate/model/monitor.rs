@@ -69,7 +69,7 @@ impl Model<'_> {
             // After a pause in looking, only what comes next counts.
             let idle = elapsed < 10 * LOOK && used * 3 < elapsed;
             if worker.is_waited_for() && idle && worker.lock.is_empty() {
-                let more = (worker.queue.len() as u32).max(1);
+                let more = (worker.queue.len() as u32).max(worker.limit);
                 let raised = worker.limit.saturating_add(more).min(worker.kind.max_threads);
                 relieved = raised > worker.limit;
                 worker.limit = raised;

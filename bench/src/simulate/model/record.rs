@@ -6,8 +6,8 @@
 
 use hdrhistogram::Histogram;
 
+use super::Terms;
 use super::supervisor::Order;
-use crate::simulate::arrivals::Profile;
 use crate::simulate::time::{MICROSECOND, Nanos, SECOND, nanos, seconds};
 
 /// The share of requests that must be within the objective.
@@ -50,7 +50,9 @@ pub(crate) struct Recorder {
     objective: Nanos,
     /// A client gives up after this.
     patience: Nanos,
-    /// Whether each second of the load is part of a burst.
+    /// Nothing is counted before, neither requests nor workers.
+    counted_from: Nanos,
+    /// Whether each second of the load begins within a burst: so `bench run step` counts them.
     bursts: Vec<bool>,
     pub(crate) seconds: Vec<Second>,
     /// In microseconds.
@@ -76,22 +78,25 @@ fn histogram() -> Histogram<u64> {
 }
 
 impl Recorder {
-    pub(super) fn new(profile: &Profile, start: Nanos, objective: Nanos, patience: Nanos) -> Self {
+    /// Of a load that begins at `start`.
+    pub(super) fn new(terms: &Terms<'_>, start: Nanos) -> Self {
+        let Terms { profile, objective, warmup, .. } = *terms;
         let count = profile.seconds().ceil() as usize;
         let second = || Second { latencies: histogram(), requests: 0, late: 0 };
         Self {
             start,
             end: start + nanos(profile.seconds()),
             objective,
-            patience,
-            bursts: (0..count).map(|second| profile.is_burst(second as f64 + 0.5)).collect(),
+            patience: terms.clients.answer,
+            counted_from: start + warmup,
+            bursts: (0..count).map(|second| profile.is_burst(second as f64)).collect(),
             seconds: (0..count).map(|_| second()).collect(),
             latencies: histogram(),
             in_bursts: histogram(),
             sum: 0,
             failed: 0,
             workers: Vec::new(),
-            populated: (start, 0),
+            populated: (start + warmup, 0),
             worker_nanos: 0,
             peak: 0,
             forks: 0,
@@ -106,6 +111,9 @@ impl Recorder {
     }
 
     pub(super) fn arrived(&mut self, at: Nanos) {
+        if at < self.counted_from {
+            return;
+        }
         if let Some(second) = self.second(at) {
             second.requests += 1;
         }
@@ -113,6 +121,9 @@ impl Recorder {
 
     pub(super) fn answered(&mut self, arrived: Nanos, now: Nanos) {
         let latency = now - arrived;
+        if arrived < self.counted_from {
+            return;
+        }
         if latency > self.patience {
             return self.failed(arrived);
         }
@@ -132,6 +143,9 @@ impl Recorder {
 
     /// The request that arrived then gets no answer, or too late for its client.
     pub(super) fn failed(&mut self, arrived: Nanos) {
+        if arrived < self.counted_from {
+            return;
+        }
         self.failed += 1;
         if let Some(second) = self.second(arrived) {
             second.late += 1;
@@ -162,19 +176,19 @@ impl Recorder {
         self.populated.1 = count;
         if now <= self.end {
             self.workers.push(((now as f64 - self.start as f64) / SECOND as f64, count));
-            if now >= self.start {
+            if now >= self.counted_from {
                 self.peak = self.peak.max(count);
             }
         }
     }
 
     fn integrate(&mut self, now: Nanos) {
-        let (from, until) = (self.populated.0.max(self.start), now.min(self.end));
+        let (from, until) = (self.populated.0.max(self.counted_from), now.min(self.end));
         if until > from {
             self.peak = self.peak.max(self.populated.1);
             self.worker_nanos += u128::from(until - from) * u128::from(self.populated.1);
         }
-        self.populated.0 = now.max(self.start);
+        self.populated.0 = now.max(self.counted_from);
     }
 
     /// The load is over, and all answers are there.

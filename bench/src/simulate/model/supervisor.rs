@@ -177,12 +177,13 @@ impl Model<'_> {
         let now = self.now;
         let Some(worker) = self.same(slot, generation) else { return false };
         let Worker { stage, was_ready, ordered, .. } = *worker;
-        let young = now - ordered < SECOND;
+        let (young, answered) = (now - ordered < SECOND, worker.has_answered());
         self.workers[slot as usize] = None;
         self.vacant.set(slot, true);
-        if stage == (Stage::Ended { crashed: true }) && (young || !was_ready) {
+        let crashed = stage == Stage::Ended { crashed: true };
+        if crashed && (!was_ready || (young && !answered)) {
             self.supervisor.backoff.failed(now);
-        } else if was_ready {
+        } else if was_ready && !(crashed && young) {
             self.supervisor.backoff.succeeded();
         }
         true

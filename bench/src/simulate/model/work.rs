@@ -23,11 +23,12 @@ pub(super) struct Request {
     began: Nanos,
     cpu_left: Nanos,
     lock_wait: Nanos,
+    generator: usize,
 }
 
 impl Request {
-    pub(super) fn new(arrived: Nanos, cost: Cost) -> Self {
-        Self { arrived, cost, stamp: 0, slot: 0, began: 0, cpu_left: cost.cpu, lock_wait: 0 }
+    pub(super) fn new(arrived: Nanos, cost: Cost, generator: usize) -> Self {
+        Self { arrived, cost, stamp: 0, slot: 0, began: 0, cpu_left: cost.cpu, lock_wait: 0, generator }
     }
 
     /// When its call began.
@@ -162,12 +163,13 @@ impl Model<'_> {
     /// The answer goes out. If nobody attends to the worker's connections, the thread that made the call does.
     fn end(&mut self, call: CallId) {
         let Some(request) = self.requests.remove(call) else { return };
-        let Request { slot, began, cost, lock_wait, arrived, .. } = request;
+        let Request { slot, began, cost, lock_wait, arrived, generator, .. } = request;
         self.record.answered(arrived, self.now);
         if let Some(worker) = self.workers[slot as usize].as_deref_mut() {
             worker.ends(call, self.now - began, cost.cpu, lock_wait);
             worker.attended = true;
         }
+        self.keep(slot, generator);
         self.turn(slot);
         self.dispatch();
     }

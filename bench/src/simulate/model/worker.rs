@@ -13,8 +13,6 @@ use mpm::{Phase, Totals, WorkerView};
 use super::cores::JobId;
 use crate::simulate::time::{MILLISECOND, Nanos, SECOND, duration};
 
-/// Calls at once before anything was measured.
-const FIRST_LIMIT: u32 = 4;
 /// How often the number of calls at once is thought over.
 const REVIEW: Nanos = 100 * MILLISECOND;
 /// How far back the window of a review reaches.
@@ -85,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) running: Vec<CallId>,
     /// Complete requests that wait for a thread.
     pub(crate) queue: VecDeque<CallId>,
+    /// Connections that wait for their client's next request.
+    pub(crate) idle_connections: u32,
     /// Calls that want to compute; the first one has the lock.
     pub(crate) lock: VecDeque<CallId>,
     pub(crate) computing: Option<Running>,
@@ -92,6 +92,8 @@ pub(crate) struct Worker {
     pub(crate) stragglers: u32,
     threads: u32,
     pub(crate) full: bool,
+    /// Its place among those that wait for connections; `None` while it leaves them to others.
+    pub(crate) listens: Option<u64>,
     pub(crate) next_report: Nanos,
     pub(crate) next_drip: Nanos,
     pub(crate) drips: bool,
@@ -131,12 +133,14 @@ impl Worker {
             hand_off: false,
             running: Vec::new(),
             queue: VecDeque::new(),
+            idle_connections: 0,
             lock: VecDeque::new(),
             computing: None,
-            limit: kind.min_threads.max(FIRST_LIMIT.min(kind.max_threads)),
+            limit: kind.min_threads.max(1),
             stragglers: 0,
             threads: 1,
             full: false,
+            listens: None,
             next_report: 0,
             next_drip: 0,
             drips: false,
@@ -169,7 +173,17 @@ impl Worker {
 
     /// How many more calls could begin.
     pub(crate) fn room(&self) -> u32 {
-        self.allowed().saturating_sub((self.running.len() + self.queue.len()) as u32)
+        self.allowed().saturating_sub(self.load())
+    }
+
+    /// Calls that run or wait.
+    pub(crate) fn load(&self) -> u32 {
+        (self.running.len() + self.queue.len()) as u32
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> u32 {
+        self.load() + self.idle_connections
     }
 
     /// It would take a connection now.
@@ -203,6 +217,18 @@ impl Worker {
         self.hand_off = self.limit > 1 && sizing::hand_off_first(&stats);
     }
 
+    /// What its calls have cost so far.
+    pub(crate) fn experience(&self) -> CallStats {
+        self.totals.into()
+    }
+
+    /// Begins with the number of calls at once that suits what the others know.
+    pub(crate) fn learn(&mut self, known: &CallStats) {
+        let Kind { min_threads, max_threads, .. } = self.kind;
+        self.limit = sizing::at_first(known, min_threads, max_threads);
+        self.hand_off = self.limit > 1 && sizing::hand_off_first(known);
+    }
+
     fn note(&mut self, now: Nanos) {
         if self.totals.requests == self.latest.requests {
             return;
@@ -223,6 +249,11 @@ impl Worker {
             cpu: self.latest.cpu - oldest.cpu,
             gil_wait: self.latest.gil_wait - oldest.gil_wait,
         }
+    }
+
+    /// It has answered a request.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.totals.requests > 0
     }
 
     /// A call begins.
@@ -281,7 +312,7 @@ impl Worker {
             generation: self.generation,
             phase: self.phase(),
             age: duration(now - self.ordered),
-            connections: (self.running.len() + self.queue.len()) as u32,
+            connections: self.connections(),
             in_flight: self.running.len() as u32,
             queued: self.queue.len() as u32,
             threads: self.threads,

@@ -48,6 +48,9 @@ pub(super) struct Demand {
     pub(super) waiting: u32,
     /// The same on average.
     pub(super) mean_waiting: f64,
+    /// Seconds from the order of a worker until it serves: what the last ones took, or what those that are starting have
+    /// taken already.
+    pub(super) start_time: f64,
 }
 
 impl Demand {
@@ -69,6 +72,8 @@ pub(super) struct Meter {
     /// The workers of the last snapshot, by slot.
     seen: Vec<Seen>,
     last: Option<Instant>,
+    /// What the last workers took to start.
+    started_in: Duration,
     /// Oldest first, without gaps up to the last snapshot; together at least as long as the longest window once there
     /// were that many snapshots.
     history: VecDeque<Stretch>,
@@ -78,6 +83,7 @@ pub(super) struct Meter {
 struct Seen {
     slot: u32,
     generation: u32,
+    phase: Phase,
     totals: Totals,
 }
 
@@ -116,7 +122,9 @@ impl Meter {
         let instant = Instant::of(snapshot);
         self.last = Some(instant);
         self.turn_over(instant);
-        self.demand(instant)
+        let starting = snapshot.workers.iter().filter(|worker| worker.phase == Phase::Starting);
+        let start_time = starting.map(|worker| worker.age).fold(self.started_in, Duration::max);
+        Demand { start_time: start_time.as_secs_f64(), ..self.demand(instant) }
     }
 
     /// Calls that ended since the last snapshot.
@@ -126,9 +134,15 @@ impl Meter {
         // Already sorted by contract, which makes this one linear check.
         workers.sort_unstable_by_key(|worker| worker.slot);
         let mut before = self.seen.iter().peekable();
+        let mut started_in = None;
         for worker in &workers {
             while before.next_if(|old| old.slot < worker.slot).is_some() {}
             let known = before.next_if(|old| old.slot == worker.slot).filter(|old| old.generation == worker.generation);
+            if worker.phase == Phase::Ready && known.is_none_or(|old| old.phase == Phase::Starting) {
+                // One that was ready before anybody looked has been so for an unknown time.
+                let just_now = known.is_some() || elapsed.is_some_and(|elapsed| worker.age <= elapsed);
+                started_in = started_in.max(just_now.then_some(worker.age));
+            }
             let base = match (known, elapsed) {
                 (Some(old), _) => old.totals,
                 // Younger than the last snapshot: all of its work was done since.
@@ -142,6 +156,7 @@ impl Meter {
             }
         }
         self.seen = workers.into_iter().map(Seen::of).collect();
+        self.started_in = started_in.unwrap_or(self.started_in);
         calls
     }
 
@@ -200,13 +215,15 @@ impl Meter {
             running: instant.in_flight as f64 * served_share,
             waiting: instant.waiting,
             mean_waiting: sum.waiting / seconds,
+            start_time: 0.0,
         }
     }
 }
 
 impl Seen {
     fn of(worker: &WorkerView) -> Self {
-        Self { slot: worker.slot, generation: worker.generation, totals: worker.totals }
+        let WorkerView { slot, generation, phase, totals, .. } = *worker;
+        Self { slot, generation, phase, totals }
     }
 }
 

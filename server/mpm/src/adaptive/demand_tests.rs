@@ -143,3 +143,23 @@ fn the_history_stays_short() {
     }
     assert!(meter.history.len() <= 202, "{}", meter.history.len());
 }
+
+#[test]
+fn a_start_takes_what_the_last_ones_took_or_take() {
+    let starting = |slot, age| WorkerView { phase: Phase::Starting, ..worker(slot, 1, age, 0) };
+    let mut meter = Meter::default();
+    let rows: [(u64, &[WorkerView], u64); 7] = [
+        // time, workers, milliseconds
+        (1_000, &[worker(0, 1, 9_000, 0)], 0), // ready for nobody knows how long
+        (1_100, &[worker(0, 1, 9_100, 0), starting(1, 80)], 80),
+        (3_000, &[worker(0, 1, 11_000, 0), starting(1, 1_980), starting(2, 500)], 1_980),
+        (3_100, &[worker(0, 1, 11_100, 0), worker(1, 1, 2_080, 0), starting(2, 600)], 2_080),
+        (3_200, &[worker(0, 1, 11_200, 0), worker(1, 1, 2_180, 0)], 2_080), // the other one died
+        (3_300, &[worker(0, 1, 11_300, 0), worker(2, 2, 10, 0)], 10),       // started since the last look
+        (9_000, &[worker(0, 1, 17_000, 0), worker(2, 2, 5_710, 0)], 10),
+    ];
+    for (now, workers, milliseconds) in rows {
+        let start_time = observe(&mut meter, now, workers, 0).start_time;
+        assert!((start_time * 1e3 - milliseconds as f64).abs() < 1e-6, "at {now} ms: {start_time}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::Limits;
 
 use super::contention::Symptom;
 use super::demand::Demand;
-use super::staffing::Staffing;
+use super::staffing::{DRAIN, Staffing, drain_time};
 
 /// What led to a decision.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ impl Inputs<'_> {
             ("running", demand.running),
             ("waiting", f64::from(demand.waiting)),
             ("lock_waits", demand.lock_waits),
+            ("drain_seconds", drain_time(demand)),
             ("slots", staffing.slots),
             ("workers_by_slots", f64::from(staffing.by_slots)),
             ("cpu_cores", demand.cpu),
@@ -53,6 +54,9 @@ impl Inputs<'_> {
         }
         if demand.waiting > 0 {
             parts.push_str(&format!(", {} waiting", demand.waiting));
+            if drain_time(demand) > DRAIN {
+                parts.push_str(&format!(" (a start takes {})", Seconds(demand.start_time)));
+            }
         }
         parts.push_str(&format!(
             " → {:.0} slots ({}), CPU {} of {} cores ({})",

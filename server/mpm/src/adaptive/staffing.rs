@@ -2,7 +2,10 @@
 //!
 //! **Slots** (calls at once) by square-root staffing: an offered load `a` fluctuates by about `√a`, so `a + 2√a` slots
 //! leave about 3 % of arrivals without a free one (Halfin & Whitt 1981), and `a` alone would leave nearly all. What
-//! waits now gets the slots that finish it within [`DRAIN`]; as long as nobody knows how long a call takes, one each. Threads first: a worker carries `max_threads` slots.
+//! waits now gets the slots that finish it within [`DRAIN`], or within the time that a worker takes to start if that is
+//! longer: whoever comes later finds nothing of it any more, and what gathers while workers start is no reason for more of
+//! them. As long as nobody knows how long a call takes, it is a slot each. Threads first: a worker carries `max_threads`
+//! slots.
 //!
 //! **Cores**: a process runs Python on one core, so CPU demand counts processes, each loaded to [`CORE_TARGET`] and never
 //! more of them than there are cores. More slots than the cores can keep busy are never wanted either: if calls compute
@@ -16,8 +19,8 @@ use super::demand::Demand;
 const HEADROOM: f64 = 2.0;
 /// The same for keeping workers that are there already, so that a load near a boundary doesn't start and retire in turn.
 const HEADROOM_TO_KEEP: f64 = 3.0;
-/// What waits should have been served after this many seconds.
-const DRAIN: f64 = 0.1;
+/// What waits should have been served after this many seconds, where workers start sooner.
+pub(super) const DRAIN: f64 = 0.1;
 /// How busy one process' core should be: at 80 % a call finds it taken four times out of five, and beyond, the wait for
 /// it grows without bound.
 const CORE_TARGET: f64 = 0.8;
@@ -49,7 +52,8 @@ pub(super) fn staff(demand: &Demand, by_cpu: u32, serving: u32, limits: &Limits)
     // what arrives.
     let full = demand.running + f64::from(demand.waiting) >= f64::from(serving) * threads;
     let load = if full { demand.load.max(arriving_load(demand)) } else { demand.load };
-    let drain = f64::from(demand.waiting) * demand.residence().map_or(1.0, |residence| (residence / DRAIN).min(1.0));
+    let each = demand.residence().map_or(1.0, |residence| (residence / drain_time(demand)).min(1.0));
+    let drain = f64::from(demand.waiting) * each;
     let slots_with = |headroom: f64| (load + headroom * load.sqrt() + drain).min(usable_slots(demand, load, limits));
     let slots = slots_with(HEADROOM);
     // What runs now is kept running, whatever the mean says.
@@ -61,9 +65,14 @@ pub(super) fn staff(demand: &Demand, by_cpu: u32, serving: u32, limits: &Limits)
     Staffing { slots, by_slots, by_cpu, needed, wanted, kept }
 }
 
+/// Seconds within which what waits should have been served.
+pub(super) fn drain_time(demand: &Demand) -> f64 {
+    demand.start_time.max(DRAIN)
+}
+
 /// Processes for the CPU demand and what waits for it, at most one per core.
 pub(super) fn cores_needed(demand: &Demand, limits: &Limits) -> u32 {
-    let to_drain = f64::from(demand.waiting) * demand.cpu_per_call() / DRAIN;
+    let to_drain = f64::from(demand.waiting) * demand.cpu_per_call() / drain_time(demand);
     ceil((demand.cpu + to_drain) / CORE_TARGET).min(cores(limits))
 }
 

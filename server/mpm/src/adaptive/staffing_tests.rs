@@ -20,6 +20,9 @@ fn slots_and_workers() {
         ("a = 20: 20 + 2√20", database, 2, 29.0, 2),
         // 9 wait, and each holds a slot for half of the 100 ms in which the queue should be gone.
         ("with a queue", Demand { waiting: 9, ..database }, 2, 34.0, 3),
+        // Starts take 5 s: by then 29 slots have served 100 calls of 50 ms many times over.
+        ("with a queue and slow starts", Demand { waiting: 100, start_time: 5.0, ..database }, 2, 30.0, 2),
+        ("with a long queue and slow starts", Demand { waiting: 1_000, start_time: 5.0, ..database }, 2, 39.0, 3),
         ("a queue of unknown calls: a slot each", Demand { waiting: 40, ..quiet }, 1, 40.0, 3),
         // Full, nothing ended yet: what runs counts as the load, 16 + 2·4.
         ("full of unknown calls", Demand { running: 16.0, ..quiet }, 1, 24.0, 2),

@@ -29,7 +29,7 @@ use std::time::Duration;
 use self::calls::Desk;
 use self::crew::{Ageing, Called, Crew};
 use self::lockout::Lockout;
-use self::review::{FIRST_LIMIT, Review};
+use self::review::Review;
 use self::siblings::DRIP;
 use self::stragglers::Began;
 use self::tasks::Tasks;
@@ -148,7 +148,7 @@ impl Pool {
             undone: AtomicUsize::new(0),
             outbox: Outbox::default(),
             crew: Mutex::new(Crew::of_one()),
-            limit: AtomicU32::new(bounds.min_threads.max(FIRST_LIMIT.min(bounds.max_threads))),
+            limit: AtomicU32::new(bounds.min_threads.max(1)),
             calls: Mutex::default(),
             stragglers: AtomicU32::new(0),
             lockout: Lockout::default(),
@@ -185,6 +185,7 @@ impl Pool {
             }
         }
         self.start_timekeeper();
+        self.learn_from_siblings();
         self.slot.set_ready(clock::monotonic_ns());
         self.notify_supervisor();
         self.caller.enter_thread(&mut || self.work(Ageing::Never));

@@ -75,10 +75,11 @@ impl Pool {
         }
     }
 
-    /// Calls that run are blocked: lets as many more run as wait.
+    /// Calls that run are blocked: lets as many more run as wait, and twice as many at least, for connections that wait in
+    /// the kernel are not counted here.
     fn relieve(&self) {
-        let more = self.queued.load(Ordering::Relaxed).max(1) as u32;
         let limit = self.limit.load(Ordering::Relaxed);
+        let more = (self.queued.load(Ordering::Relaxed) as u32).max(limit);
         let raised = limit.saturating_add(more).min(self.bounds.max_threads);
         if raised > limit {
             self.limit.store(raised, Ordering::Relaxed);

@@ -9,8 +9,6 @@ use crate::worker::window::Window;
 
 /// How often the number of calls to run at once is thought over.
 const REVIEW_NS: u64 = 100_000_000;
-/// Calls at once before anything was measured.
-pub(super) const FIRST_LIMIT: u32 = 4;
 
 #[derive(Default)]
 pub(super) struct Review {

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use mpm::sizing::{self, CallStats};
+
 use super::Pool;
 use crate::scoreboard::{Phase, Seen};
 use crate::sys::clock;
@@ -13,6 +15,21 @@ pub(super) const DRIP: Duration = Duration::from_millis(5);
 const SEARCH_NS: u64 = 1_000_000;
 
 impl Pool {
+    /// Begins with the number of calls at once that suits the calls which the others have made so far.
+    pub(super) fn learn_from_siblings(&self) {
+        let mut known = CallStats::default();
+        for slot in (0..self.scoreboard.slots()).map(|index| self.scoreboard.slot(index)) {
+            if slot.phase() == Phase::Ready && !slot.is(self.slot) {
+                let Seen { requests, wall, cpu, lock_wait, .. } = slot.look();
+                let calls = CallStats { requests, wall, cpu, gil_wait: lock_wait };
+                known = known.with(&calls);
+            }
+        }
+        let limit = sizing::at_first(&known, self.bounds.min_threads, self.bounds.max_threads);
+        self.limit.store(limit, Ordering::Relaxed);
+        self.hand_off.store(limit > 1 && sizing::hand_off_first(&known), Ordering::Relaxed);
+    }
+
     /// Whether a connection may go on after the response that is being made: here, or with another worker.
     pub(super) fn may_keep(&self) -> bool {
         // In prefork the next request would wait for the tasks that this one leaves, while another process idles.
