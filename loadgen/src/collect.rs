@@ -155,6 +155,7 @@ impl Collector {
             send_lag: total.send_lag.summarise(),
             queue_wait: total.queue_wait.summarise(),
             connect: total.connect.summarise(),
+            first_byte: total.first_byte.summarise(),
             threads: threads
                 .map(|(thread, (whole, measured))| ThreadReport {
                     cpu_s: seconds(*whole),
@@ -185,7 +186,7 @@ mod tests {
         for _ in 0..answers {
             tally.offered += 1;
             tally.started += 1;
-            tally.answer(200, 1000, 500);
+            tally.answer(200, 1000, 500, 400);
         }
         tally
     }

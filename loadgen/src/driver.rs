@@ -17,7 +17,8 @@ use std::time::Duration;
 use mio::{Events, Poll, Token, Waker};
 
 use crate::clock;
-use crate::deadline::{Deadlines, Wait};
+use crate::connection::Reader;
+use crate::deadline::Deadlines;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
 use crate::task::{Message, Source, Task};
@@ -30,9 +31,10 @@ const TIMER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 /// Events taken per wait: enough that a busy loop waits rarely.
 const EVENTS: usize = 1024;
-/// Read buffer, shared by all connections of the thread. Most of it is only room for the kernel to
-/// count discarded bytes in; what is never written takes no memory.
-const BUFFER: usize = 4 << 20;
+/// Closed loop: answers read before the connections they came on get their next requests. Reading
+/// is short and sending is not, so an answer that arrived together with others is not kept waiting,
+/// and charged, for their successors.
+const TURN: usize = 64;
 
 struct Driver<'a> {
     task: Task<'a>,
@@ -57,9 +59,11 @@ struct Driver<'a> {
     /// Slots that rest or retry, by the time they go on.
     resting: BinaryHeap<Reverse<(u64, usize)>>,
     deadlines: Deadlines,
+    /// Room for the slots whose deadlines have passed; empty between two looks.
+    over: Vec<usize>,
     in_flight: u64,
     connections: u64,
-    buffer: Vec<u8>,
+    reader: Reader,
     told_down: bool,
 }
 
@@ -107,9 +111,10 @@ impl<'a> Driver<'a> {
             queue: VecDeque::new(),
             resting: BinaryHeap::new(),
             deadlines: Deadlines::new(slots),
+            over: Vec::with_capacity(slots),
             in_flight: 0,
             connections: 0,
-            buffer: vec![0; BUFFER],
+            reader: Reader::new(),
             told_down: false,
             task,
         }
@@ -152,9 +157,7 @@ impl<'a> Driver<'a> {
                     WAKER => {}
                     Token(slot) => self.on_event(slot, event),
                 }
-                // Between events too: a long batch must not hold up what is due meanwhile.
-                self.release();
-                self.assign();
+                self.between();
             }
         }
         // Stopped before it began, the run has an interval of no length.
@@ -174,10 +177,23 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Between two events of a batch: what is due must not be held up by a long one.
+    fn between(&mut self) {
+        match self.task.source {
+            Source::Open { .. } => {
+                self.observe();
+                self.release();
+                self.assign();
+            }
+            Source::Closed { .. } if self.ready.len() >= TURN => self.assign(),
+            Source::Closed { .. } => {}
+        }
+    }
+
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
         let drain = self.drain_end().filter(|_| !self.queue.is_empty());
-        let times = [Some(self.journal.border()), self.due, self.deadlines.earliest(), rest, drain];
+        let times = [Some(self.journal.border()), self.due, self.deadlines.bound(), rest, drain];
         times.into_iter().flatten().min().unwrap_or(self.journal.border())
     }
 
@@ -273,10 +289,11 @@ impl<'a> Driver<'a> {
 
     /// Closed loop: the slot starts another request, if there is to be one.
     fn start_closed(&mut self, slot: usize) {
+        // Others may have been sent since the clock was read.
+        let now = self.observe();
         if !self.more() {
             return;
         }
-        let now = self.now;
         let recorded = now >= self.timeline.measured;
         if let Source::Closed { left: Some(left) } = &mut self.task.source {
             *left -= u64::from(recorded);
@@ -312,12 +329,16 @@ impl<'a> Driver<'a> {
 
     /// Ends the waits whose time has come.
     fn expire(&mut self) {
-        while let Some((slot, _)) = self.expired(Wait::Connect) {
-            self.fail(slot, ErrorKind::ConnectTimeout, "no connection within the connect timeout", None);
+        let mut over = std::mem::take(&mut self.over);
+        self.deadlines.expire(self.now, &mut over);
+        for slot in over.drain(..) {
+            if matches!(self.slots[slot].phase, Phase::Connecting | Phase::Retrying) {
+                self.fail(slot, ErrorKind::ConnectTimeout, "no connection within the connect timeout", None);
+            } else {
+                self.fail(slot, ErrorKind::Timeout, "no answer within the timeout", None);
+            }
         }
-        while let Some((slot, _)) = self.expired(Wait::Answer) {
-            self.fail(slot, ErrorKind::Timeout, "no answer within the timeout", None);
-        }
+        self.over = over;
         while let Some(Reverse((at, slot))) = self.resting.peek().copied() {
             if at > self.now {
                 break;
@@ -338,10 +359,6 @@ impl<'a> Driver<'a> {
                 self.journal.tally.error(ErrorKind::Unsent, "");
             }
         }
-    }
-
-    fn expired(&self, wait: Wait) -> Option<(usize, u64)> {
-        self.deadlines.first(wait).filter(|(_, deadline)| *deadline <= self.now)
     }
 
     /// Counts what is unfinished when the run is stopped from outside.

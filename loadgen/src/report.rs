@@ -67,6 +67,11 @@ pub struct Report {
     pub queue_wait: Distribution,
     /// Time from starting a connection to the first write on it, of connections made.
     pub connect: Distribution,
+    /// Time to the first byte of the answered requests: from the actual write to the first byte of
+    /// the answer that was read, interim (1xx) answers included. Absent from reports of versions
+    /// that did not measure it, and empty then.
+    #[serde(default)]
+    pub first_byte: Distribution,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -273,6 +278,7 @@ pub(crate) mod tests {
             send_lag: Distribution::default(),
             queue_wait: Distribution::default(),
             connect: Distribution::default(),
+            first_byte: Distribution::default(),
             latency,
             intervals: Vec::new(),
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],

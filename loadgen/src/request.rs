@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::sendfile::sendfile64;
+use rustix::net::SendFlags;
 
 /// From this length on, handing over pages is cheaper than copying them.
 const LARGE: usize = 32 * 1024;
@@ -20,12 +21,14 @@ pub(crate) struct Request {
     bytes: Vec<u8>,
     /// The same bytes, if there are many.
     file: Option<File>,
+    bodiless: bool,
 }
 
 impl Request {
     /// # Errors
     /// The system's, when it has no memory for a large request.
     pub(crate) fn new(bytes: Vec<u8>) -> io::Result<Self> {
+        let bodiless = bytes.starts_with(b"HEAD ");
         let file = if bytes.len() < LARGE {
             None
         } else {
@@ -33,24 +36,30 @@ impl Request {
             file.write_all(&bytes)?;
             Some(file)
         };
-        Ok(Self { bytes, file })
+        Ok(Self { bytes, file, bodiless })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
+    /// The answer has no body, whatever its head says: this is a HEAD request.
+    pub(crate) fn bodiless(&self) -> bool {
+        self.bodiless
+    }
+
     /// Sends what the socket takes of the bytes from `at` on, which must not be the end; at least
-    /// one.
+    /// one. The call goes to the kernel directly, not through the C library, where it would be a
+    /// cancellation point with its bookkeeping.
     ///
     /// # Errors
     /// The system's; `WouldBlock` when the socket takes nothing now.
-    pub(crate) fn send(&self, socket: &mut (impl Write + AsFd), at: usize) -> io::Result<usize> {
+    pub(crate) fn send(&self, socket: impl AsFd, at: usize) -> io::Result<usize> {
         let rest = &self.bytes[at..];
         match &self.file {
             // The last bytes of a request are few, and a copy of few bytes is the cheapest.
             Some(file) if rest.len() >= LARGE => Ok(sendfile64(socket, file, Some(&mut (at as i64)), rest.len())?),
-            _ => socket.write(rest),
+            _ => Ok(rustix::net::send(socket, rest, SendFlags::NOSIGNAL)?),
         }
     }
 }
@@ -68,14 +77,14 @@ mod tests {
         for length in [1, LARGE - 1, LARGE, LARGE + 1, 40 * LARGE + 7] {
             let bytes: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
             let request = Request::new(bytes.clone()).unwrap();
-            let (mut near, mut far) = UnixStream::pair().unwrap();
+            let (near, mut far) = UnixStream::pair().unwrap();
             let reader = thread::spawn(move || {
                 let mut read = Vec::new();
                 far.read_to_end(&mut read).map(|_| read)
             });
             let mut sent = 0;
             while sent < request.len() {
-                sent += request.send(&mut near, sent).unwrap();
+                sent += request.send(&near, sent).unwrap();
             }
             drop(near);
             assert!(reader.join().unwrap().unwrap() == bytes, "{length} bytes");

@@ -64,7 +64,6 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 thread,
                 endpoint: &endpoint,
                 request: &request,
-                bodiless: plan.method == "HEAD",
                 keep_alive: plan.reuse == Reuse::KeepAlive,
                 slots: share(plan.connections as u64, thread, count) as usize,
                 source: source(plan, thread, count),

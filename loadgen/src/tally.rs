@@ -15,6 +15,7 @@ const CODES: usize = 500;
 pub(crate) struct Tally {
     pub(crate) latency: Recorder,
     pub(crate) service: Recorder,
+    pub(crate) first_byte: Recorder,
     pub(crate) send_lag: Recorder,
     pub(crate) queue_wait: Recorder,
     pub(crate) connect: Recorder,
@@ -47,6 +48,7 @@ impl Tally {
         Self {
             latency: Recorder::new(),
             service: Recorder::new(),
+            first_byte: Recorder::new(),
             send_lag: Recorder::new(),
             queue_wait: Recorder::new(),
             connect: Recorder::new(),
@@ -69,11 +71,12 @@ impl Tally {
         }
     }
 
-    /// Counts a whole answer.
-    pub(crate) fn answer(&mut self, status: u16, latency: u64, service: u64) {
+    /// Counts a whole answer, with its times in nanoseconds.
+    pub(crate) fn answer(&mut self, status: u16, latency: u64, service: u64, first_byte: u64) {
         self.answered += 1;
         self.latency.record(latency);
         self.service.record(service);
+        self.first_byte.record(first_byte);
         if let Some(count) = self.statuses.get_mut(usize::from(status).wrapping_sub(100)) {
             *count += 1;
         }
@@ -97,6 +100,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.latency.add(&other.latency);
         self.service.add(&other.service);
+        self.first_byte.add(&other.first_byte);
         self.send_lag.add(&other.send_lag);
         self.queue_wait.add(&other.queue_wait);
         self.connect.add(&other.connect);
@@ -164,9 +168,9 @@ mod tests {
     #[test]
     fn tallies_add_up_and_keep_the_first_example() {
         let (mut one, mut two) = (Tally::new(), Tally::new());
-        one.answer(200, 10, 5);
+        one.answer(200, 10, 5, 3);
         one.error(ErrorKind::Read, "first");
-        two.answer(503, 20, 5);
+        two.answer(503, 20, 5, 5);
         two.error(ErrorKind::Read, "second");
         two.error(ErrorKind::Timeout, "");
         one.add(&two);

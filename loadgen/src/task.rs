@@ -36,8 +36,6 @@ pub(crate) struct Task<'a> {
     pub(crate) thread: usize,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) request: &'a Request,
-    /// The request is a HEAD.
-    pub(crate) bodiless: bool,
     pub(crate) keep_alive: bool,
     pub(crate) slots: usize,
     pub(crate) source: Source,

@@ -12,7 +12,6 @@ use mio::event::Event;
 
 use super::Driver;
 use crate::connection::{Connection, Received, Sent, connect_failure};
-use crate::deadline::Wait;
 use crate::error::ErrorKind;
 use crate::response::Answer;
 use crate::task::{Message, Source};
@@ -34,6 +33,8 @@ pub(super) struct Job {
     pub(super) taken: u64,
     /// When its first byte was written.
     pub(super) written: u64,
+    /// When the first byte of its answer was read, if that was before the last one.
+    pub(super) first_byte: Option<u64>,
     /// Counts in the report; false in the warm-up.
     pub(super) recorded: bool,
 }
@@ -78,7 +79,7 @@ impl Job {
     /// A request that nobody has taken up: its latency begins at `from`, and the generator acts on
     /// it at `seen`.
     pub(super) fn new(from: u64, seen: u64, recorded: bool) -> Self {
-        Self { from, seen, taken: seen, written: seen, recorded }
+        Self { from, seen, taken: seen, written: seen, first_byte: None, recorded }
     }
 }
 
@@ -98,16 +99,15 @@ impl Driver<'_> {
         place.job = Some(Job { taken: now, written: now, ..job });
         match &mut place.connection {
             Some(connection) => {
-                connection.begin();
+                connection.begin(self.task.request.bodiless());
                 place.phase = Phase::Sending;
-                self.deadlines.start(slot, Wait::Answer, now.saturating_add(self.task.timeout));
+                self.deadlines.start(slot, now.saturating_add(self.task.timeout));
                 self.send(slot);
             }
             None => {
                 self.journal.tally.connects += 1;
                 self.journal.tally.reconnects += u64::from(place.established && self.task.keep_alive);
-                let deadline = now.saturating_add(self.task.connect_timeout);
-                self.deadlines.start(slot, Wait::Connect, deadline);
+                self.deadlines.start(slot, now.saturating_add(self.task.connect_timeout));
                 self.connect(slot);
             }
         }
@@ -115,9 +115,9 @@ impl Driver<'_> {
 
     pub(super) fn connect(&mut self, slot: usize) {
         let registry = self.poll.registry();
-        match Connection::open(self.task.endpoint, self.task.bodiless, registry, Token(slot)) {
+        match Connection::open(self.task.endpoint, registry, Token(slot)) {
             Ok(mut connection) => {
-                connection.begin();
+                connection.begin(self.task.request.bodiless());
                 let place = &mut self.slots[slot];
                 place.connection = Some(connection);
                 place.phase = Phase::Connecting;
@@ -158,7 +158,7 @@ impl Driver<'_> {
             if job.recorded {
                 self.journal.tally.connect.record(self.now - job.taken);
             }
-            self.deadlines.start(slot, Wait::Answer, self.now.saturating_add(self.task.timeout));
+            self.deadlines.start(slot, self.now.saturating_add(self.task.timeout));
             // Written once: a shared line that every connect touched would be a bottleneck.
             if !self.task.flags.reached.load(Ordering::Relaxed) {
                 self.task.flags.reached.store(true, Ordering::Relaxed);
@@ -180,7 +180,7 @@ impl Driver<'_> {
         let Some(connection) = &mut self.slots[slot].connection else {
             return false;
         };
-        match connection.read(&mut self.buffer, true, &mut self.journal.tally.bytes_received) {
+        match connection.read(&mut self.reader, true, &mut self.journal.tally.bytes_received) {
             Received::Answer(answer) => {
                 self.finish(slot, Answer { close: true, ..answer });
                 true
@@ -190,13 +190,13 @@ impl Driver<'_> {
     }
 
     pub(super) fn on_event(&mut self, slot: usize, event: &Event) {
-        self.observe();
         let ending = event.is_read_closed();
         let readable = event.is_readable() || ending || event.is_error();
         match self.slots[slot].phase {
             // Left over from a connection that was closed earlier in this batch.
             Phase::Vacant | Phase::Resting | Phase::Retrying => {}
             Phase::Connecting | Phase::Sending => {
+                self.observe();
                 self.send(slot);
                 // The edge is gone: what is readable now will not be announced again.
                 if readable && matches!(self.slots[slot].phase, Phase::Sending | Phase::Awaiting) {
@@ -215,12 +215,24 @@ impl Driver<'_> {
             return;
         };
         let unsent = place.phase == Phase::Sending;
-        match connection.read(&mut self.buffer, ending, &mut self.journal.tally.bytes_received) {
-            Received::Partly => {}
+        match connection.read(&mut self.reader, ending, &mut self.journal.tally.bytes_received) {
+            Received::Partly => {
+                if connection.answering() && place.job.is_some_and(|job| job.first_byte.is_none()) {
+                    self.first_byte(slot);
+                }
+            }
             Received::Answer(answer) => {
                 self.finish(slot, Answer { close: answer.close || unsent, ..answer });
             }
             Received::Failed(kind, detail) => self.fail(slot, kind, &detail, None),
+        }
+    }
+
+    /// The answer has begun and is not whole.
+    fn first_byte(&mut self, slot: usize) {
+        let now = self.observe();
+        if let Some(job) = &mut self.slots[slot].job {
+            job.first_byte = Some(now);
         }
     }
 
@@ -233,7 +245,8 @@ impl Driver<'_> {
         self.deadlines.clear(slot);
         self.in_flight -= 1;
         if job.recorded {
-            self.journal.tally.answer(answer.status, now - job.from, now - job.written);
+            let first_byte = job.first_byte.unwrap_or(now) - job.written;
+            self.journal.tally.answer(answer.status, now - job.from, now - job.written, first_byte);
         }
         if self.task.keep_alive && !answer.close {
             self.slots[slot].phase = Phase::Idle;
