@@ -9,18 +9,21 @@ mod exchange;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
+use rustix::thread::Timespec;
 
 use crate::clock;
 use crate::connection::Reader;
 use crate::deadline::Deadlines;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
+use crate::rest::Rest;
 use crate::task::{Message, Source, Task};
 use crate::timeline::Timeline;
 use crate::timer::Timer;
@@ -64,6 +67,7 @@ struct Driver<'a> {
     in_flight: u64,
     connections: u64,
     reader: Reader,
+    rest: Rest,
     told_down: bool,
 }
 
@@ -115,6 +119,7 @@ impl<'a> Driver<'a> {
             in_flight: 0,
             connections: 0,
             reader: Reader::new(),
+            rest: Rest::new(),
             told_down: false,
             task,
         }
@@ -122,6 +127,8 @@ impl<'a> Driver<'a> {
 
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        // Sleeps end at their time: by default they may be late by 50 µs (prctl(2)).
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
         self.timer.set(self.timeline.start)?;
         while clock::now() < self.timeline.start && !self.halted() {
             self.wait(&mut events, None)?;
@@ -148,6 +155,7 @@ impl<'a> Driver<'a> {
                 break;
             }
             self.timer.set(self.next_wake())?;
+            self.rest(&events);
             let patience = if self.ready.is_empty() { None } else { Some(Duration::ZERO) };
             self.wait(&mut events, patience)?;
             self.drop_closed(&events);
@@ -187,6 +195,17 @@ impl<'a> Driver<'a> {
             }
             Source::Closed { .. } if self.ready.len() >= TURN => self.assign(),
             Source::Closed { .. } => {}
+        }
+    }
+
+    /// Closed loop: lets some more answers arrive, if that does no harm. `events` is the last batch.
+    fn rest(&self, events: &Events) {
+        if matches!(self.task.source, Source::Closed { .. })
+            && let Some(rest) = self.rest.before_wait(events.iter().count(), self.in_flight)
+        {
+            let time = Timespec { tv_sec: 0, tv_nsec: rest.subsec_nanos().into() };
+            // Interrupted or not: a rest need not be exact.
+            let _ = rustix::thread::nanosleep(&time);
         }
     }
 

@@ -45,6 +45,7 @@ mod quantity;
 mod report;
 mod request;
 mod response;
+mod rest;
 mod run;
 mod summary;
 mod tally;

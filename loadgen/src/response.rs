@@ -309,7 +309,8 @@ impl Decoder {
             Body::UntilClose => State::UntilClose,
         };
         let close = framing.close || state == State::UntilClose;
-        let meaning = Meaning { state, answer: Answer { status, close }, large: matches!(state, State::Fixed(LARGE..)) };
+        let meaning =
+            Meaning { state, answer: Answer { status, close }, large: matches!(state, State::Fixed(LARGE..)) };
         heads.remember(&bytes[..length], self.bodiless, meaning);
         self.follow(meaning);
         Ok(Some((length, state == State::Head)))

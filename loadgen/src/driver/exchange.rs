@@ -244,6 +244,7 @@ impl Driver<'_> {
         };
         self.deadlines.clear(slot);
         self.in_flight -= 1;
+        self.rest.answered(now - job.written);
         if job.recorded {
             let first_byte = job.first_byte.unwrap_or(now) - job.written;
             self.journal.tally.answer(answer.status, now - job.from, now - job.written, first_byte);
