@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let arguments = Arguments::parse();
-    if let Some(shell) = arguments.completions {
+    if let Some(shell) = arguments.output.completions {
         clap_complete::generate(shell, &mut Arguments::command(), "loadgen", &mut io::stdout());
         return ExitCode::SUCCESS;
     }
@@ -76,11 +76,11 @@ fn execute(arguments: &Arguments) -> Result<Report, Failure> {
     let plan = arguments.plan()?;
     plan.check().map_err(RunError::from)?;
     // Opened before the run: a run must not be lost to a misspelt folder.
-    let json = arguments.json.as_deref().map(Output::create).transpose()?;
-    let hdr = arguments.hdr.as_deref().map(Output::create).transpose()?;
+    let json = arguments.output.json.as_deref().map(Output::create).transpose()?;
+    let hdr = arguments.output.hdr.as_deref().map(Output::create).transpose()?;
     let stop = interrupt::watch().map_err(Failure::Signals)?;
 
-    let mut progress = Progress::new(arguments.quiet);
+    let mut progress = Progress::new(arguments.output.quiet);
     let report = loadgen::run(&plan, &mut |interval| progress.show(interval), &stop);
     progress.end();
     let report = report?;

@@ -1,0 +1,210 @@
+//! The command line: arguments as typed, and their resolution into a plan.
+//!
+//! Owns spelling, defaults and help; each group of options is a module of its own and says what its
+//! options mean. Runs nothing; `main` does.
+
+mod connections;
+mod generator;
+mod load;
+mod output;
+mod request;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueHint};
+use loadgen::{Plan, Target};
+
+use connections::ConnectionOptions;
+use generator::GeneratorOptions;
+use load::LoadOptions;
+use output::OutputOptions;
+use request::RequestOptions;
+
+/// What the command prints when it is called without arguments.
+pub(crate) const SHORT_HELP: &str = "\
+loadgen sends HTTP requests and measures the answers.
+
+  loadgen --target http://127.0.0.1:8000/                  as fast as 32 connections go, for 10 s
+  loadgen --target http://127.0.0.1:8000/ --rate 500/s     500 requests a second, whatever happens
+  loadgen --target http://127.0.0.1:8000/ --stages 5s@20,15s@400,12s@20
+
+More: loadgen --help
+";
+
+const AFTER_HELP: &str = "\
+Examples:
+  loadgen --target http://127.0.0.1:8000/ --connections 64 --duration 30s
+          What the target can do at most: a closed loop, each connection sends its next request
+          when the last one is answered.
+  loadgen --target http://127.0.0.1:8000/ --rate 500/s --arrivals poisson --duration 1m
+          What users would see at 500 requests a second: an open loop, latency counted from the
+          time at which a request should have been sent.
+  loadgen --target unix:/run/app.sock:/health --stages 5s@20,15s@400,12s@20 --no-keepalive \\
+          --json result.json
+          A load step over a unix socket, a new connection per request, the whole report as JSON.
+
+Exit codes:
+  0    the run is valid
+  1    this machine refused something, or an output could not be written
+  2    wrong usage; nothing was sent
+  4    the target is down, or its name has no address
+  5    the run is INVALID as a measurement; the summary says why
+  130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
+";
+
+/// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, max_term_width = 100)]
+#[command(override_usage = "loadgen --target <URL> [OPTIONS]", after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
+    #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(required_unless_present = "completions")]
+    target: Option<Target>,
+
+    #[command(flatten)]
+    load: LoadOptions,
+
+    #[command(flatten)]
+    connections: ConnectionOptions,
+
+    #[command(flatten)]
+    request: RequestOptions,
+
+    #[command(flatten)]
+    generator: GeneratorOptions,
+
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+/// Arguments that clap cannot judge, with a line for the user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UsageError {
+    #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
+    Target,
+    #[error("cannot read --body-file {}: {source}", path.display())]
+    Body { path: PathBuf, source: std::io::Error },
+}
+
+impl Arguments {
+    /// The plan that these arguments mean. Reads the body's file.
+    ///
+    /// # Errors
+    /// A body file that cannot be read. Values that only make no sense together are left to
+    /// [`Plan::check`].
+    pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
+        let target = self.target.clone().ok_or(UsageError::Target)?;
+        let defaults = Plan::new(target, self.load.load());
+        Ok(Plan {
+            method: self.request.method.clone(),
+            headers: self.request.headers.clone(),
+            body: self.request.body()?,
+            connections: self.connections.connections.unwrap_or(defaults.connections),
+            threads: self.generator.threads,
+            timeout: self.connections.timeout,
+            connect_timeout: self.connections.connect_timeout,
+            reuse: self.connections.reuse(),
+            warmup: self.load.warmup,
+            cpus: self.generator.cpus.clone(),
+            interval: self.generator.interval,
+            ..defaults
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory as _;
+    use loadgen::{Arrivals, Load, Reuse, Stage, Stop, parse_stages};
+
+    use super::*;
+
+    fn parse(words: &str) -> Result<Plan, clap::Error> {
+        let words = format!("loadgen --target http://a/ {words}");
+        Arguments::try_parse_from(words.split_whitespace()).map(|args| args.plan().unwrap())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_become_plans() {
+        let closed = |stop| Load::Closed { stop };
+        let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
+        let rows = [
+            ("", closed(Stop::Duration(Duration::from_secs(10))), 32),
+            ("-c 7 -d 3s", closed(Stop::Duration(Duration::from_secs(3))), 7),
+            ("-n 100", closed(Stop::Requests(100)), 32),
+            ("--rate 50/s", Load::constant(vec![stage(10, 50.0)]), 4096),
+            ("--rate 50 -d 2s -c 9", Load::constant(vec![stage(2, 50.0)]), 9),
+            ("--stages 1s@2,3s@4", Load::constant(vec![stage(1, 2.0), stage(3, 4.0)]), 4096),
+        ];
+        for (words, load, connections) in rows {
+            let plan = parse(words).unwrap_or_else(|e| panic!("{words}: {e}"));
+            // The seed's default differs between library and command; evenly spaced arrivals
+            // have no use for it.
+            let load = match load {
+                Load::Open { stages, arrivals, .. } => Load::Open { stages, arrivals, seed: 1 },
+                closed => closed,
+            };
+            assert_eq!((plan.load, plan.connections), (load, connections), "{words}");
+        }
+    }
+
+    #[test]
+    fn every_option_arrives() {
+        let plan = parse(
+            "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
+             --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
+             --interval 500ms",
+        )
+        .unwrap();
+        let expected = Plan {
+            method: "POST".into(),
+            headers: vec![("A".into(), "b".into()), ("C".into(), "d:e".into())],
+            body: b"xyz".to_vec(),
+            threads: 2,
+            timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(3),
+            reuse: Reuse::NewConnectionPerRequest,
+            warmup: Duration::from_secs(1),
+            cpus: Some(vec![0, 1]),
+            interval: Duration::from_millis(500),
+            ..Plan::new(
+                "http://a/".parse().unwrap(),
+                Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },
+            )
+        };
+        assert_eq!(plan, expected);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for words in [
+            "--rate 5 --stages 1s@2",
+            "--requests 5 --rate 5",
+            "--requests 5 --duration 5s",
+            "--duration 5s --stages 1s@2",
+            "--rate 0",
+            "--duration 5x",
+            "--stages 5s",
+            "--header novalue",
+            "--body a --body-file b",
+            "--cpus x",
+        ] {
+            assert!(parse(words).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn json_without_a_value_is_standard_output() {
+        let words = ["loadgen", "--target", "http://a/", "--json"];
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        assert_eq!(arguments.output.json, Some(PathBuf::from("-")));
+    }
+}
