@@ -47,6 +47,7 @@ mod request;
 mod response;
 mod rest;
 mod run;
+mod stage;
 mod summary;
 mod tally;
 mod target;
@@ -57,8 +58,9 @@ mod validity;
 
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};
-pub use plan::{Arrivals, Load, Plan, Reuse, Stage, Stop};
+pub use plan::{Arrivals, Load, Plan, Reuse, Stop};
 pub use quantity::{QuantityError, parse_duration, parse_rate, parse_stages};
 pub use report::{Interval, Report, Setup, ThreadReport};
 pub use run::run;
+pub use stage::Stage;
 pub use target::{Address, Target, TargetError};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
+use crate::stage::Stage;
 use crate::target::Target;
 
 /// How new requests come about.
@@ -52,15 +53,6 @@ pub enum Stop {
     Requests(u64),
 }
 
-/// A time with one rate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    /// How long, more than zero.
-    pub duration: Duration,
-    /// Requests per second, total; 0 is a pause.
-    pub rate: f64,
-}
-
 /// How arrivals are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,8 +98,8 @@ pub struct Plan {
     pub connect_timeout: Duration,
     /// What happens to a connection after an answer.
     pub reuse: Reuse,
-    /// Load before the measured time, not recorded. In an open loop it runs at the first stage's
-    /// rate.
+    /// Load before the measured time, not recorded. In an open loop it runs at the rate with which
+    /// the first stage begins.
     pub warmup: Duration,
     /// CPUs to pin the generator threads to, taken in turn; `None` leaves them to the scheduler.
     pub cpus: Option<Vec<usize>>,
@@ -199,13 +191,13 @@ impl Plan {
             Load::Closed { stop: Stop::Requests(0) } => wrong("requests", "must be at least 1"),
             Load::Closed { .. } => Ok(()),
             Load::Open { stages, .. } => {
-                if stages.iter().any(|s| !s.rate.is_finite() || s.rate < 0.0) {
+                if stages.iter().any(|stage| ![stage.rate, stage.end_rate()].iter().all(|rate| rate.is_finite() && *rate >= 0.0)) {
                     return wrong("stages", "a rate must be a number of requests per second");
                 }
                 if stages.iter().any(|s| s.duration.is_zero()) {
                     return wrong("stages", "a stage must last longer than 0");
                 }
-                if stages.iter().all(|s| s.rate == 0.0) {
+                if stages.iter().all(|stage| stage.requests() == 0.0) {
                     return wrong("stages", "at least one stage needs a rate above 0");
                 }
                 Ok(())
@@ -263,7 +255,8 @@ mod tests {
 
     #[test]
     fn wrong_plans_name_the_field() {
-        let open = |rate| Load::constant(vec![Stage { duration: Duration::from_secs(1), rate }]);
+        let open = |rate| Load::constant(vec![Stage::steady(Duration::from_secs(1), rate)]);
+        let ramp = |from, to| Load::constant(vec![Stage::ramp(Duration::from_secs(1), from, to)]);
         let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         let rows: Vec<(Plan, Option<&str>)> = vec![
             (plan(), None),
@@ -283,6 +276,9 @@ mod tests {
             (Plan { load: open(0.0), ..plan() }, Some("stages")),
             (Plan { load: open(f64::NAN), ..plan() }, Some("stages")),
             (Plan { load: open(5.0), ..plan() }, None),
+            (Plan { load: ramp(0.0, 5.0), ..plan() }, None),
+            (Plan { load: ramp(0.0, 0.0), ..plan() }, Some("stages")),
+            (Plan { load: ramp(5.0, -1.0), ..plan() }, Some("stages")),
             (Plan { load: Load::constant(vec![]), ..plan() }, Some("stages")),
         ];
         for (plan, field) in rows {

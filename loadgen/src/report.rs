@@ -231,11 +231,12 @@ pub struct ThreadReport {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::plan::{Arrivals, Stage};
+    use crate::plan::Arrivals;
+    use crate::stage::Stage;
 
     /// A plausible valid report of an open loop, for the tests of what reads reports.
     pub(crate) fn report() -> Report {
-        let stage = Stage { duration: Duration::from_secs(10), rate: 100.0 };
+        let stage = Stage::steady(Duration::from_secs(10), 100.0);
         let mut histogram = Distribution::default().histogram().unwrap();
         for request in 0..1000 {
             histogram.record(2_000_000 + request * 1_000).unwrap();

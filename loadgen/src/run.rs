@@ -22,9 +22,10 @@ use crate::connection::Endpoint;
 use crate::driver;
 use crate::error::RunError;
 use crate::pacer::Pacer;
-use crate::plan::{Load, Plan, Reuse, Stage, Stop};
+use crate::plan::{Load, Plan, Reuse, Stop};
 use crate::report::{Interval, Report, Setup};
 use crate::request::Request;
+use crate::stage::Stage;
 use crate::target::Address;
 use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
@@ -205,7 +206,7 @@ fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
         }
         Load::Open { stages, arrivals, seed } => {
             let rate = stages.first().map_or(0.0, |stage| stage.rate);
-            let warm = Stage { duration: plan.warmup, rate };
+            let warm = Stage::steady(plan.warmup, rate);
             let with_warmup: Vec<Stage> =
                 (!plan.warmup.is_zero()).then_some(warm).into_iter().chain(stages.iter().copied()).collect();
             Source::Open { pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads) }

@@ -172,7 +172,7 @@ fn load(report: &Report) -> String {
         }
         Load::Open { stages, arrivals, seed } => {
             let stages: Vec<String> =
-                stages.iter().map(|stage| format!("{}s@{}", stage.duration.as_secs_f64(), stage.rate)).collect();
+                stages.iter().map(ToString::to_string).collect();
             let arrivals = match arrivals {
                 Arrivals::Constant => "evenly spaced".to_owned(),
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),

@@ -163,6 +163,9 @@ fn simulate(
     let loadgen::Load::Open { stages, arrivals, .. } = &setup.load else {
         return Err("its load is no schedule".into());
     };
+    if stages.iter().any(|stage| stage.to.is_some()) {
+        return Err("it has a ramp, which the simulation does not know".into());
+    }
     let stages = stages.iter().map(|stage| Pace { seconds: stage.duration.as_secs_f64(), rate: stage.rate }).collect();
     let spacing = match arrivals {
         loadgen::Arrivals::Constant => Spacing::Even,

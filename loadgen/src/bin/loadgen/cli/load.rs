@@ -21,7 +21,8 @@ pub(super) struct LoadOptions {
     #[arg(short, long, value_parser = parse_rate)]
     rate: Option<f64>,
 
-    /// Open loop with several rates: TIME@RATE,… for instance 5s@20,15s@400,12s@20.
+    /// Open loop with several rates: TIME@RATE,… for instance 5s@20,15s@400,12s@20; a rate
+    /// FROM..TO is a ramp, for instance 30s@100..1000.
     #[arg(long, value_parser = parse_stage_list, conflicts_with_all = ["duration", "rate"])]
     stages: Option<StageList>,
 
@@ -56,7 +57,7 @@ impl LoadOptions {
         let duration = self.duration.unwrap_or(Duration::from_secs(10));
         let stages = match (&self.stages, self.rate) {
             (Some(StageList(stages)), _) => Some(stages.clone()),
-            (None, Some(rate)) => Some(vec![Stage { duration, rate }]),
+            (None, Some(rate)) => Some(vec![Stage::steady(duration, rate)]),
             (None, None) => None,
         };
         match stages {

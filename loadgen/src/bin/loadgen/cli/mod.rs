@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn arguments_become_plans() {
         let closed = |stop| Load::Closed { stop };
-        let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
+        let stage = |seconds, rate| Stage::steady(Duration::from_secs(seconds), rate);
         let rows = [
             ("", closed(Stop::Duration(Duration::from_secs(10))), 32),
             ("-c 7 -d 3s", closed(Stop::Duration(Duration::from_secs(3))), 7),
@@ -143,6 +143,11 @@ mod tests {
             ("--rate 50/s", Load::constant(vec![stage(10, 50.0)]), 4096),
             ("--rate 50 -d 2s -c 9", Load::constant(vec![stage(2, 50.0)]), 9),
             ("--stages 1s@2,3s@4", Load::constant(vec![stage(1, 2.0), stage(3, 4.0)]), 4096),
+            (
+                "--stages 1s@2,3s@2..8",
+                Load::constant(vec![stage(1, 2.0), Stage::ramp(Duration::from_secs(3), 2.0, 8.0)]),
+                4096,
+            ),
         ];
         for (words, load, connections) in rows {
             let plan = parse(words).unwrap_or_else(|e| panic!("{words}: {e}"));
