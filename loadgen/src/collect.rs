@@ -167,6 +167,7 @@ impl Collector {
             setup,
             interrupted,
             validity: Vec::new(),
+            assertions: Vec::new(),
         };
         report.validity = validity::reasons(&report);
         report

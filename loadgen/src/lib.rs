@@ -21,6 +21,9 @@
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
+//! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
+//! highest rate at which they hold, one run after the other.
+//!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
 //! that stalls is charged for every request that should have been sent meanwhile; the service time,
 //! from the actual write, stands beside it. In a closed loop there is no intended time: latency
@@ -30,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capacity;
 mod clock;
 mod collect;
 mod connection;
@@ -39,6 +43,7 @@ mod driver;
 mod error;
 mod hgrm;
 mod journal;
+mod objective;
 mod pacer;
 mod plan;
 mod quantity;
@@ -56,10 +61,12 @@ mod timeline;
 mod timer;
 mod validity;
 
+pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, Trial, find_capacity};
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};
+pub use objective::{Objective, ObjectiveError, Outcome, Verdict, parse_objectives};
 pub use plan::{Arrivals, Load, Plan, Reuse, Stop};
-pub use quantity::{QuantityError, parse_duration, parse_rate, parse_stages};
+pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse_stages};
 pub use report::{Interval, Report, Setup, ThreadReport};
 pub use run::run;
 pub use stage::Stage;

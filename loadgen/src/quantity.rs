@@ -13,6 +13,9 @@ pub enum QuantityError {
     /// Not a rate.
     #[error("{0:?} is no rate; write for instance 500/s, 30000/m or 500")]
     Rate(String),
+    /// Not a share.
+    #[error("{0:?} is no share; write for instance 5% or 0.05")]
+    Share(String),
     /// Not a list of stages.
     #[error("{0:?} is no stage; write DURATION@RATE or DURATION@RATE..RATE, for instance 5s@20,30s@20..400")]
     Stage(String),
@@ -57,6 +60,18 @@ pub fn parse_rate(text: &str) -> Result<f64, QuantityError> {
     rate(text).filter(|rate| *rate > 0.0).ok_or_else(|| QuantityError::Rate(text.to_owned()))
 }
 
+/// Reads a share: `5%` or `0.05`.
+///
+/// # Errors
+/// Anything else, or more than everything: a bare `5` is more likely 5 % than five times the whole.
+pub fn parse_share(text: &str) -> Result<f64, QuantityError> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share.filter(|share| *share <= 1.0).ok_or_else(|| QuantityError::Share(text.to_owned()))
+}
+
 /// Reads stages, `DURATION@RATE` separated by commas: `5s@20,15s@400,12s@20`. A stage's rate may
 /// be 0: a pause; two rates with dots between them, `30s@100..1000`, are a ramp.
 ///
@@ -70,9 +85,7 @@ pub fn parse_stages(text: &str) -> Result<Vec<Stage>, QuantityError> {
             let duration = parse_duration(duration).map_err(|_| wrong())?;
             let stage = match requests.split_once("..") {
                 Some((_, to)) if to.starts_with('.') => return Err(wrong()),
-                Some((from, to)) => {
-                    Stage::ramp(duration, rate(from).ok_or_else(wrong)?, rate(to).ok_or_else(wrong)?)
-                }
+                Some((from, to)) => Stage::ramp(duration, rate(from).ok_or_else(wrong)?, rate(to).ok_or_else(wrong)?),
                 None => Stage::steady(duration, rate(requests).ok_or_else(wrong)?),
             };
             if duration.is_zero() { Err(wrong()) } else { Ok(stage) }
@@ -157,6 +170,25 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(parse_rate(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        let rows = [
+            ("5%", Some(0.05)),
+            ("0.05", Some(0.05)),
+            ("0", Some(0.0)),
+            ("100%", Some(1.0)),
+            ("1", Some(1.0)),
+            ("5", None),
+            ("101%", None),
+            ("%", None),
+            ("-1%", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_share(text).ok(), expected, "{text:?}");
         }
     }
 

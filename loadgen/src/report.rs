@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 use crate::error::ErrorKind;
+use crate::objective::{Objective, Outcome, Verdict};
 use crate::plan::{Load, Reuse};
 
 /// The result of a run.
@@ -80,6 +81,9 @@ pub struct Report {
     pub interrupted: bool,
     /// Why this run must not be used as a measurement, one sentence each. Empty: valid.
     pub validity: Vec<String>,
+    /// What the run was held to, see [`Report::hold_to`]. Empty when to nothing.
+    #[serde(default)]
+    pub assertions: Vec<Verdict>,
 }
 
 impl Report {
@@ -117,6 +121,26 @@ impl Report {
     #[must_use]
     pub fn achieved_over_offered(&self) -> Option<f64> {
         self.offered_rate.map(|offered| self.achieved_rate / offered)
+    }
+
+    /// Judges the run by `objectives`, and keeps the verdicts in [`Report::assertions`].
+    pub fn hold_to(&mut self, objectives: &[Objective]) {
+        self.assertions = objectives.iter().map(|objective| objective.judge(self)).collect();
+    }
+
+    /// Whether the run holds what it was held to. A missed bound counts only in a valid run, in
+    /// which the figures are the target's; but a rate that was not achieved was not achieved,
+    /// whoever is to blame.
+    #[must_use]
+    pub fn verdict(&self) -> Outcome {
+        let is = |outcome| self.assertions.iter().filter(move |verdict| verdict.outcome == outcome);
+        if is(Outcome::Missed).any(|verdict| verdict.of_rate || self.is_valid()) {
+            Outcome::Missed
+        } else if !self.is_valid() || is(Outcome::Undecided).next().is_some() {
+            Outcome::Undecided
+        } else {
+            Outcome::Met
+        }
     }
 
     /// The text summary of the run, several lines.
@@ -231,6 +255,7 @@ pub struct ThreadReport {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::objective::parse_objectives;
     use crate::plan::Arrivals;
     use crate::stage::Stage;
 
@@ -285,12 +310,39 @@ pub(crate) mod tests {
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],
             interrupted: false,
             validity: Vec::new(),
+            assertions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_verdict_needs_a_valid_run_unless_it_is_about_the_rate() {
+        use Outcome::{Met, Missed, Undecided};
+        // objectives, the run is valid, verdict
+        let rows = [
+            ("p50<1s", true, Met),
+            ("p50<1s,errors<1%", true, Met),
+            ("p50<1s,errors<0.1%", true, Missed),
+            ("p99.9<1s", true, Undecided),
+            ("p99.9<1s,errors<0.1%", true, Missed),
+            ("errors<0.1%", false, Undecided),
+            ("p50<1s", false, Undecided),
+            ("rate>1", false, Missed),
+            ("rate>0.9", false, Undecided),
+        ];
+        for (objectives, valid, verdict) in rows {
+            let mut report = report();
+            if !valid {
+                report.validity.push("the generator was too slow".to_owned());
+            }
+            report.hold_to(&parse_objectives(objectives).unwrap());
+            assert_eq!(report.verdict(), verdict, "{objectives} {valid}");
         }
     }
 
     #[test]
     fn a_report_survives_json() {
-        let report = report();
+        let mut report = report();
+        report.hold_to(&parse_objectives("p50<1s,p99.9<1s").unwrap());
         let json = serde_json::to_string(&report).unwrap();
         assert!(json.contains(r#""status_5xx":2"#), "{json}");
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::distribution::Distribution;
+use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
 use crate::report::{Interval, Report};
 
@@ -75,7 +76,8 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text)?;
     write_table(text, report)?;
     write_outcomes(text, report)?;
-    write_generator(text, report)
+    write_generator(text, report)?;
+    write_assertions(text, report)
 }
 
 /// The table of distributions, one row each.
@@ -151,6 +153,26 @@ fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// What the run was held to, one line each.
+fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
+    if !report.assertions.is_empty() {
+        writeln!(text)?;
+    }
+    for verdict in &report.assertions {
+        let word = match verdict.outcome {
+            Outcome::Met => "met",
+            Outcome::Missed => "MISSED",
+            Outcome::Undecided => "UNDECIDED",
+        };
+        write!(text, "  {word:<13} {}: {}", verdict.objective, verdict.shown)?;
+        match verdict.reason.as_ref().filter(|reason| **reason != verdict.shown) {
+            Some(reason) => writeln!(text, "; {reason}")?,
+            None => writeln!(text)?,
+        }
+    }
+    Ok(())
+}
+
 /// The load in a few words.
 fn load(report: &Report) -> String {
     let setup = &report.setup;
@@ -171,8 +193,7 @@ fn load(report: &Report) -> String {
             format!("closed loop, {} connections, {stop}, {reuse}, {threads}", setup.connections)
         }
         Load::Open { stages, arrivals, seed } => {
-            let stages: Vec<String> =
-                stages.iter().map(ToString::to_string).collect();
+            let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
             let arrivals = match arrivals {
                 Arrivals::Constant => "evenly spaced".to_owned(),
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),
@@ -220,7 +241,7 @@ impl Interval {
 }
 
 /// Nanoseconds with a unit that leaves one to four digits before the point.
-fn time(nanos: f64) -> String {
+pub(crate) fn time(nanos: f64) -> String {
     match nanos {
         n if n < 1_000.0 => format!("{n:.0} ns"),
         n if n < 1_000_000.0 => format!("{:.1} µs", n / 1e3),
@@ -242,6 +263,7 @@ fn bytes(count: f64) -> String {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+    use crate::objective::parse_objectives;
     use crate::report::tests::report;
 
     #[test]
@@ -273,6 +295,21 @@ mod tests {
         assert_eq!(latency.matches('*').count(), 1, "{latency}");
         assert!(text.contains("* fewer than ten"), "{text}");
         assert!(!text.contains("INVALID") && !text.contains("interrupted"), "{text}");
+    }
+
+    #[test]
+    fn assertions_are_shown_with_what_was_found() {
+        let mut report = report();
+        report.hold_to(&parse_objectives("p50<1s,errors<0.1%,p99.9<1s,connect.max<1s").unwrap());
+        let text = report.summary();
+        for part in [
+            "\n  met           p50<1s: 2.50 ms\n",
+            "\n  MISSED        errors<0.1%: 0.20 %\n",
+            "\n  UNDECIDED     p99.9<1s: 3.00 ms; it takes 10000 requests",
+            "\n  UNDECIDED     connect.max<1s: no such time was measured\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod command;
 mod errors;
+mod judgement;
 mod latency;
 mod protocol;
 mod server;

@@ -32,7 +32,7 @@ pub(super) struct LoadOptions {
 
     /// Seed of Poisson arrivals.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
 
     /// Send load for this long before measuring.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
@@ -52,23 +52,35 @@ enum Spread {
 struct StageList(Vec<Stage>);
 
 impl LoadOptions {
+    /// How long a run with one rate, or a closed loop, lasts.
+    pub(super) fn duration(&self) -> Duration {
+        self.duration.unwrap_or(Duration::from_secs(10))
+    }
+
+    /// How arrivals of an open loop are spread.
+    pub(super) fn arrivals(&self) -> Arrivals {
+        match self.arrivals {
+            Spread::Constant => Arrivals::Constant,
+            Spread::Poisson => Arrivals::Poisson,
+        }
+    }
+
+    /// The load of a search's trial, at a rate that the search replaces.
+    pub(super) fn trial(&self) -> Load {
+        let stages = vec![Stage::steady(self.duration(), 1.0)];
+        Load::Open { stages, arrivals: self.arrivals(), seed: self.seed }
+    }
+
     /// The load that these options mean.
     pub(super) fn load(&self) -> Load {
-        let duration = self.duration.unwrap_or(Duration::from_secs(10));
+        let duration = self.duration();
         let stages = match (&self.stages, self.rate) {
             (Some(StageList(stages)), _) => Some(stages.clone()),
             (None, Some(rate)) => Some(vec![Stage::steady(duration, rate)]),
             (None, None) => None,
         };
         match stages {
-            Some(stages) => Load::Open {
-                stages,
-                arrivals: match self.arrivals {
-                    Spread::Constant => Arrivals::Constant,
-                    Spread::Poisson => Arrivals::Poisson,
-                },
-                seed: self.seed,
-            },
+            Some(stages) => Load::Open { stages, arrivals: self.arrivals(), seed: self.seed },
             None => Load::Closed { stop: self.requests.map_or(Stop::Duration(duration), Stop::Requests) },
         }
     }

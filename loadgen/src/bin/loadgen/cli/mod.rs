@@ -5,6 +5,7 @@
 
 mod connections;
 mod generator;
+mod judgement;
 mod load;
 mod output;
 mod request;
@@ -12,12 +13,13 @@ mod request;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueHint};
-use loadgen::{Plan, Target};
+use loadgen::{Plan, Question, Target};
 
 use connections::ConnectionOptions;
 use generator::GeneratorOptions;
+use judgement::JudgementOptions;
 use load::LoadOptions;
-use output::OutputOptions;
+pub(crate) use output::OutputOptions;
 use request::RequestOptions;
 
 /// What the command prints when it is called without arguments.
@@ -42,13 +44,19 @@ Examples:
   loadgen --target unix:/run/app.sock:/health --stages 5s@20,15s@400,12s@20 --no-keepalive \\
           --json result.json
           A load step over a unix socket, a new connection per request, the whole report as JSON.
+  loadgen --target http://127.0.0.1:8000/ --rate 500/s --assert 'p99<50ms,errors<1%,rate>0.99'
+          A gate for a pipeline: exit code 3 when one of the three does not hold.
+  loadgen --target http://127.0.0.1:8000/ --find-capacity 'p99<50ms,errors<0.1%' --duration 20s
+          The highest rate at which both hold, in trials of 20 s each.
 
 Exit codes:
   0    the run is valid
   1    this machine refused something, or an output could not be written
   2    wrong usage; nothing was sent
+  3    an --assert does not hold; with --find-capacity: no rate was sustained
   4    the target is down, or its name has no address
-  5    the run is INVALID as a measurement; the summary says why
+  5    the run is INVALID as a measurement, or too short for an --assert, or the search ended at the
+       generator's limit; the summary says why
   130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
 ";
 
@@ -75,6 +83,9 @@ pub(crate) struct Arguments {
     generator: GeneratorOptions,
 
     #[command(flatten)]
+    pub(crate) judgement: JudgementOptions,
+
+    #[command(flatten)]
     pub(crate) output: OutputOptions,
 }
 
@@ -88,6 +99,14 @@ pub(crate) enum UsageError {
 }
 
 impl Arguments {
+    /// The search that these arguments ask for, if they do. Reads files as [`Arguments::plan`] does.
+    ///
+    /// # Errors
+    /// The same as for [`Arguments::plan`].
+    pub(crate) fn question(&self) -> Result<Option<Question>, UsageError> {
+        Ok(self.judgement.question(self.plan()?, &self.load))
+    }
+
     /// The plan that these arguments mean. Reads the body's file.
     ///
     /// # Errors
@@ -95,7 +114,8 @@ impl Arguments {
     /// [`Plan::check`].
     pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
         let target = self.target.clone().ok_or(UsageError::Target)?;
-        let defaults = Plan::new(target, self.load.load());
+        let load = if self.judgement.is_search() { self.load.trial() } else { self.load.load() };
+        let defaults = Plan::new(target, load);
         Ok(Plan {
             method: self.request.method.clone(),
             headers: self.request.headers.clone(),
@@ -189,6 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn a_search_has_trials_of_the_plan() {
+        let question = |words: &str| {
+            let words = format!("loadgen --target http://a/ {words}");
+            Arguments::try_parse_from(words.split_whitespace()).unwrap().question().unwrap()
+        };
+        assert!(question("--rate 5 --assert p99<1s,errors<1% --assert rate>0.9").is_none());
+        let asked = question(
+            "--find-capacity p99<50ms,errors<1% -d 4s --arrivals poisson --seed 3 --min-rate 300 --max-rate 900/s \
+             --precision 2% -X PUT -c 70",
+        )
+        .unwrap();
+        assert_eq!(asked.objectives.iter().map(ToString::to_string).collect::<Vec<_>>(), ["p99<50ms", "errors<1%"]);
+        assert_eq!((asked.duration, asked.arrivals, asked.seed), (Duration::from_secs(4), Arrivals::Poisson, 3));
+        assert_eq!((asked.minimum, asked.maximum, asked.precision), (Some(300.0), 900.0, 0.02));
+        assert_eq!((asked.plan.method.as_str(), asked.plan.connections), ("PUT", 70));
+        // A trial is an open loop, which is limited by what is outstanding and not by connections.
+        assert_eq!(question("--find-capacity p99<1s").unwrap().plan.connections, Plan::OPEN_CONNECTIONS);
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         for words in [
             "--rate 5 --stages 1s@2",
@@ -201,6 +241,14 @@ mod tests {
             "--header novalue",
             "--body a --body-file b",
             "--cpus x",
+            "--assert p99",
+            "--assert p99<5",
+            "--find-capacity p99<5s --rate 5",
+            "--find-capacity p99<5s --requests 5",
+            "--find-capacity p99<5s --stages 1s@5",
+            "--find-capacity p99<5s --assert p99<5s",
+            "--min-rate 5",
+            "--precision 5 --find-capacity p99<5s",
         ] {
             assert!(parse(words).is_err(), "{words}");
         }
