@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
+use crate::resolution::Resolution;
 use crate::stage::Stage;
 use crate::target::Target;
 
@@ -78,6 +79,8 @@ pub enum Reuse {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// Addresses to connect to in place of the resolver's.
+    pub resolve: Vec<Resolution>,
     /// Request method, for instance `GET`.
     pub method: String,
     /// Further header fields, in this order. `Host`, `Content-Length`, `User-Agent` and (for new
@@ -123,6 +126,7 @@ impl Plan {
         };
         Self {
             target,
+            resolve: Vec::new(),
             method: "GET".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
@@ -161,6 +165,10 @@ impl Plan {
                 return wrong("header", "Content-Length differs from the body's length");
             }
         }
+        // An entry that is for nothing is a misspelt one, and the load would go elsewhere.
+        if let Some(entry) = self.resolve.iter().find(|entry| !self.target.is_at(&entry.host, entry.port)) {
+            return wrong("resolve", &format!("{}:{} is not where {} is", entry.host, entry.port, self.target));
+        }
         if self.connections == 0 {
             return wrong("connections", "must be at least 1");
         }
@@ -191,7 +199,10 @@ impl Plan {
             Load::Closed { stop: Stop::Requests(0) } => wrong("requests", "must be at least 1"),
             Load::Closed { .. } => Ok(()),
             Load::Open { stages, .. } => {
-                if stages.iter().any(|stage| ![stage.rate, stage.end_rate()].iter().all(|rate| rate.is_finite() && *rate >= 0.0)) {
+                if stages
+                    .iter()
+                    .any(|stage| ![stage.rate, stage.end_rate()].iter().all(|rate| rate.is_finite() && *rate >= 0.0))
+                {
                     return wrong("stages", "a rate must be a number of requests per second");
                 }
                 if stages.iter().any(|s| s.duration.is_zero()) {
@@ -265,6 +276,8 @@ mod tests {
             (Plan { headers: header("X Y", "a"), ..plan() }, Some("header")),
             (Plan { headers: header("Transfer-Encoding", "chunked"), ..plan() }, Some("header")),
             (Plan { headers: header("Content-Length", "3"), ..plan() }, Some("header")),
+            (Plan { resolve: vec!["a:81:::1".parse().unwrap()], ..plan() }, None),
+            (Plan { resolve: vec!["a:80:::1".parse().unwrap()], ..plan() }, Some("resolve")),
             (Plan { connections: 0, ..plan() }, Some("connections")),
             (Plan { threads: 0, ..plan() }, Some("threads")),
             (Plan { timeout: Duration::ZERO, ..plan() }, Some("timeout")),

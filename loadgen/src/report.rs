@@ -159,7 +159,8 @@ pub struct Setup {
     pub address: String,
     /// Request method.
     pub method: String,
-    /// Extra header fields.
+    /// Extra header fields; the values of `Authorization`, `Proxy-Authorization` and `Cookie` are
+    /// hidden.
     pub headers: Vec<(String, String)>,
     /// Length of the request body.
     pub body_bytes: usize,

@@ -25,6 +25,7 @@ use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stop};
 use crate::report::{Interval, Report, Setup};
 use crate::request::Request;
+use crate::resolution::Resolution;
 use crate::stage::Stage;
 use crate::target::Address;
 use crate::task::{Flags, Message, Source, Task};
@@ -225,6 +226,10 @@ fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
         Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
         Address::Tcp { host, port } => (host, *port),
     };
+    let given = |entry: &&Resolution| plan.target.is_at(&entry.host, entry.port);
+    if let Some(entry) = plan.resolve.iter().find(given) {
+        return Ok(Endpoint::Tcp(SocketAddr::new(entry.address, port)));
+    }
     let failed = |source| RunError::Resolve { host: host.clone(), source };
     let found: Vec<SocketAddr> = (host.as_str(), port).to_socket_addrs().map_err(failed)?.collect();
     match found.as_slice() {
@@ -269,7 +274,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         target: plan.target.to_string(),
         address: endpoint.to_string(),
         method: plan.method.clone(),
-        headers: plan.headers.clone(),
+        headers: plan.headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect(),
         body_bytes: plan.body.len(),
         connections: plan.connections,
         threads,
@@ -283,6 +288,12 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
     }
 }
 
+/// The value of a field, for a report: reports are kept and passed on, credentials are not.
+fn shown(name: &str, value: &str) -> String {
+    let secret = ["authorization", "proxy-authorization", "cookie"];
+    if secret.iter().any(|secret| name.eq_ignore_ascii_case(secret)) { "(hidden)".to_owned() } else { value.to_owned() }
+}
+
 fn unix_seconds(time: SystemTime) -> f64 {
     // A clock before 1970 is a clock that was never set; 0 says so plainly.
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -291,6 +302,13 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_stay_out_of_reports() {
+        for (name, value) in [("Authorization", "(hidden)"), ("COOKIE", "(hidden)"), ("X-Authorization", "secret")] {
+            assert_eq!(shown(name, "secret"), value, "{name}");
+        }
+    }
 
     #[test]
     fn shares_add_up() {

@@ -8,4 +8,5 @@ mod errors;
 mod judgement;
 mod latency;
 mod protocol;
+mod sending;
 mod server;

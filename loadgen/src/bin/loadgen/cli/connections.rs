@@ -1,9 +1,10 @@
 //! The options that say what connections there are and how long they wait.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use loadgen::{Reuse, parse_duration};
+use clap::{Args, ValueHint};
+use loadgen::{Resolution, Reuse, Target, parse_duration};
 
 /// How the target is connected to.
 #[derive(Debug, Args)]
@@ -24,9 +25,25 @@ pub(super) struct ConnectionOptions {
     /// Longest wait for a connection.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(super) connect_timeout: Duration,
+
+    /// Connect to ADDRESS for HOST:PORT instead of asking the resolver; may be repeated.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS", conflicts_with = "unix_socket")]
+    pub(super) resolve: Vec<Resolution>,
+
+    /// Connect to this unix socket; the host of the target is what is asked for (Host).
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    unix_socket: Option<PathBuf>,
 }
 
 impl ConnectionOptions {
+    /// The target, reached as these options say.
+    pub(super) fn reach(&self, target: Target) -> Target {
+        match &self.unix_socket {
+            Some(socket) => target.over_unix_socket(socket.clone()),
+            None => target,
+        }
+    }
+
     /// What happens to a connection after an answer.
     pub(super) fn reuse(&self) -> Reuse {
         if self.no_keepalive { Reuse::NewConnectionPerRequest } else { Reuse::KeepAlive }

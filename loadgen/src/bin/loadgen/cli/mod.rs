@@ -94,8 +94,8 @@ pub(crate) struct Arguments {
 pub(crate) enum UsageError {
     #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
     Target,
-    #[error("cannot read --body-file {}: {source}", path.display())]
-    Body { path: PathBuf, source: std::io::Error },
+    #[error("cannot read --{option} {}: {source}", path.display())]
+    File { option: &'static str, path: PathBuf, source: std::io::Error },
 }
 
 impl Arguments {
@@ -107,19 +107,21 @@ impl Arguments {
         Ok(self.judgement.question(self.plan()?, &self.load))
     }
 
-    /// The plan that these arguments mean. Reads the body's file.
+    /// The plan that these arguments mean. Reads the files of bodies and forms.
     ///
     /// # Errors
-    /// A body file that cannot be read. Values that only make no sense together are left to
+    /// A file that cannot be read. Values that only make no sense together are left to
     /// [`Plan::check`].
     pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
-        let target = self.target.clone().ok_or(UsageError::Target)?;
+        let target = self.connections.reach(self.target.clone().ok_or(UsageError::Target)?);
+        let (headers, body) = self.request.content()?;
         let load = if self.judgement.is_search() { self.load.trial() } else { self.load.load() };
         let defaults = Plan::new(target, load);
         Ok(Plan {
-            method: self.request.method.clone(),
-            headers: self.request.headers.clone(),
-            body: self.request.body()?,
+            resolve: self.connections.resolve.clone(),
+            method: self.request.method(),
+            headers,
+            body,
             connections: self.connections.connections.unwrap_or(defaults.connections),
             threads: self.generator.threads,
             timeout: self.connections.timeout,
@@ -209,6 +211,30 @@ mod tests {
     }
 
     #[test]
+    fn forms_and_credentials_become_fields_and_bodies() {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let form = parse("--form a=1 --form b=x&y=z").unwrap();
+        assert_eq!((form.method.as_str(), form.body.as_slice()), ("POST", &b"a=1&b=x%26y%3Dz"[..]));
+        assert_eq!(form.headers, [field("Content-Type", "application/x-www-form-urlencoded")]);
+        let own = parse("--form a=1 -X PUT -H content-type:x").unwrap();
+        assert_eq!((own.method.as_str(), own.headers), ("PUT", vec![field("content-type", "x")]));
+        // The example of RFC 7617 §2.
+        let basic = parse("--basic-auth Aladdin:open:sesame").unwrap();
+        assert_eq!(basic.headers, [field("Authorization", "Basic QWxhZGRpbjpvcGVuOnNlc2FtZQ==")]);
+        let bearer = parse("--bearer abc").unwrap();
+        assert_eq!(bearer.headers, [field("Authorization", "Bearer abc")]);
+        assert_eq!(parse("--bearer abc -H authorization:mine").unwrap().headers, [field("authorization", "mine")]);
+    }
+
+    #[test]
+    fn a_target_is_reached_as_asked() {
+        let plan = parse("--resolve a:80:127.0.0.1").unwrap();
+        assert_eq!(plan.resolve, ["a:80:127.0.0.1".parse().unwrap()]);
+        let plan = parse("--unix-socket /run/a.sock").unwrap();
+        assert_eq!(plan.target.to_string(), "http://a/ over unix:/run/a.sock");
+    }
+
+    #[test]
     fn a_search_has_trials_of_the_plan() {
         let question = |words: &str| {
             let words = format!("loadgen --target http://a/ {words}");
@@ -241,6 +267,13 @@ mod tests {
             "--header novalue",
             "--body a --body-file b",
             "--cpus x",
+            "--form novalue",
+            "--form a=b --body c",
+            "--form a=b --body-file c",
+            "--basic-auth nobody",
+            "--bearer a --basic-auth b:c",
+            "--resolve a:80",
+            "--resolve a:80:::1 --unix-socket x",
             "--assert p99",
             "--assert p99<5",
             "--find-capacity p99<5s --rate 5",
