@@ -163,6 +163,7 @@ impl Collector {
                     pinned_to: setup.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]),
                 })
                 .collect(),
+            targets: Vec::new(),
             intervals: self.intervals,
             setup,
             interrupted,

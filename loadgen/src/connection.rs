@@ -110,17 +110,20 @@ pub(crate) enum Received {
 pub(crate) struct Connection {
     socket: Socket,
     decoder: Decoder,
+    /// The current request, where it is not one that all connections send.
+    own: Request,
     /// Bytes of the current request written.
     written: usize,
 }
 
 impl Connection {
-    /// Starts connecting and registers for everything, once and for all.
+    /// Starts connecting and registers for everything, once and for all. `cookies`: what responses
+    /// set is kept.
     ///
     /// # Errors
     /// The system's. On a unix socket `WouldBlock` means that the listener's backlog is full;
     /// unlike TCP, nobody queues then, and the attempt has to be made again.
-    pub(crate) fn open(endpoint: &Endpoint, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(crate) fn open(endpoint: &Endpoint, cookies: bool, registry: &Registry, token: Token) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let socket = match endpoint {
             Endpoint::Tcp(address) => {
@@ -136,7 +139,7 @@ impl Connection {
                 Socket::Unix(stream)
             }
         };
-        Ok(Self { socket, decoder: Decoder::new(), written: 0 })
+        Ok(Self { socket, decoder: Decoder::new(cookies), own: Request::empty(), written: 0 })
     }
 
     /// Expects a new request and its response; `bodiless` when it is a HEAD request's.
@@ -145,16 +148,23 @@ impl Connection {
         self.decoder.begin(bodiless);
     }
 
+    /// The value of the `Cookie` field that responses have asked for; and where the bytes of the
+    /// next request go, when they are made for this connection alone.
+    pub(crate) fn own(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (self.decoder.cookies(), self.own.refill())
+    }
+
     /// A byte of the current response has come.
     pub(crate) fn answering(&self) -> bool {
         self.decoder.touched()
     }
 
-    /// Writes what remains of `request`.
+    /// Writes what remains of `request`, or of the connection's own where there is none.
     ///
     /// # Errors
     /// The system's; before the first byte, they may be the outcome of connecting.
-    pub(crate) fn write(&mut self, request: &Request) -> io::Result<Sent> {
+    pub(crate) fn write(&mut self, request: Option<&Request>) -> io::Result<Sent> {
+        let request = request.unwrap_or(&self.own);
         let before = self.written;
         while self.written < request.len() {
             match request.send(&self.socket, self.written) {

@@ -24,6 +24,7 @@ use crate::deadline::Deadlines;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
 use crate::rest::Rest;
+use crate::tally::EntryTally;
 use crate::task::{Message, Source, Task};
 use crate::timeline::Timeline;
 use crate::timer::Timer;
@@ -68,6 +69,8 @@ struct Driver<'a> {
     connections: u64,
     reader: Reader,
     rest: Rest,
+    /// One per request of the plan; empty when there is only one.
+    entries: Vec<EntryTally>,
     told_down: bool,
 }
 
@@ -120,6 +123,7 @@ impl<'a> Driver<'a> {
             connections: 0,
             reader: Reader::new(),
             rest: Rest::new(),
+            entries: EntryTally::several(if task.script.len() > 1 { task.script.len() } else { 0 }),
             told_down: false,
             task,
         }
@@ -170,6 +174,9 @@ impl<'a> Driver<'a> {
         }
         // Stopped before it began, the run has an interval of no length.
         let until = self.observe().max(self.timeline.start);
+        if !self.entries.is_empty() {
+            let _ = self.task.out.send(Message::Entries(std::mem::take(&mut self.entries)));
+        }
         self.journal.close(until, self.levels(), true);
         Ok(())
     }

@@ -17,6 +17,7 @@
 //! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
 //!                                          │ pacer: when is the next request due      validity    hgrm
 //!                                          │ timer, deadline, timeline: waking up
+//!                                          │ script, over targets, message, template: which request is next
 //!                                          │ connection: one socket, over request and response: what bytes mean
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
@@ -37,6 +38,7 @@ mod capacity;
 mod clock;
 mod collect;
 mod connection;
+mod cookies;
 mod deadline;
 mod distribution;
 mod driver;
@@ -44,21 +46,26 @@ mod error;
 mod form;
 mod hgrm;
 mod journal;
+mod message;
 mod objective;
 mod pacer;
 mod plan;
 mod quantity;
+mod random;
 mod report;
 mod request;
 mod resolution;
 mod response;
 mod rest;
 mod run;
+mod script;
 mod stage;
 mod summary;
 mod tally;
 mod target;
+mod targets;
 mod task;
+mod template;
 mod timeline;
 mod timer;
 mod validity;
@@ -70,8 +77,9 @@ pub use form::{EncodedForm, Field, FieldValue, encode_form};
 pub use objective::{Objective, ObjectiveError, Outcome, Verdict, parse_objectives};
 pub use plan::{Arrivals, Load, Plan, Reuse, Stop};
 pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse_stages};
-pub use report::{Interval, Report, Setup, ThreadReport};
+pub use report::{Interval, Report, RequestReport, Setup, ThreadReport};
 pub use resolution::{Resolution, ResolutionError};
 pub use run::run;
 pub use stage::Stage;
 pub use target::{Address, Target, TargetError};
+pub use targets::{Entry, ListError, Order, RequestList, parse_list};

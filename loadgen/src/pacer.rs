@@ -5,6 +5,7 @@
 //! exponential gaps, which makes a Poisson process whose rate follows the stages exactly.
 
 use crate::plan::Arrivals;
+use crate::random::SplitMix;
 use crate::stage::Stage;
 
 const NANOS: f64 = 1e9;
@@ -75,11 +76,9 @@ impl Pacer {
         }
         let kind = match arrivals {
             Arrivals::Constant => Kind::Constant { next: thread as u64, step: threads as u64 },
-            Arrivals::Poisson => Kind::Poisson {
-                sum: 0.0,
-                threads: threads as f64,
-                random: SplitMix(seed ^ (thread as u64).wrapping_mul(0xA24B_AED4_963E_E407)),
-            },
+            Arrivals::Poisson => {
+                Kind::Poisson { sum: 0.0, threads: threads as f64, random: SplitMix::new(seed, thread) }
+            }
         };
         Self { segments, current: 0, kind }
     }
@@ -117,22 +116,6 @@ impl Iterator for Pacer {
             }
         };
         self.time_of(count)
-    }
-}
-
-/// Steele, Lea and Flood's SplitMix64: small, seeded, and the same on every machine and in every
-/// version of this program, which a seed in a report relies on.
-#[derive(Clone, Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// The next number in 0..1, with 53 random bits.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -182,9 +165,14 @@ mod tests {
 
     #[test]
     fn counts_are_rate_times_duration() {
-        for (stages, count) in
-            [("5s@20,15s@400,12s@20", 6340), ("30s@20000", 600_000), ("10s@333.3", 3333), ("1m@100/m", 100), ("30s@100..1000", 16_500), ("10s@0..1000,10s@1000..0", 10_000)]
-        {
+        for (stages, count) in [
+            ("5s@20,15s@400,12s@20", 6340),
+            ("30s@20000", 600_000),
+            ("10s@333.3", 3333),
+            ("1m@100/m", 100),
+            ("30s@100..1000", 16_500),
+            ("10s@0..1000,10s@1000..0", 10_000),
+        ] {
             assert_eq!(due(stages, Arrivals::Constant, 0, 1).len(), count, "{stages}");
         }
     }

@@ -11,6 +11,7 @@ use crate::distribution::Distribution;
 use crate::error::ErrorKind;
 use crate::objective::{Objective, Outcome, Verdict};
 use crate::plan::{Load, Reuse};
+use crate::targets::Order;
 
 /// The result of a run.
 ///
@@ -73,6 +74,9 @@ pub struct Report {
     /// that did not measure it, and empty then.
     #[serde(default)]
     pub first_byte: Distribution,
+    /// Each request of a list, in its order; empty when the plan had only one.
+    #[serde(default)]
+    pub targets: Vec<RequestReport>,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -164,6 +168,15 @@ pub struct Setup {
     pub headers: Vec<(String, String)>,
     /// Length of the request body.
     pub body_bytes: usize,
+    /// The order of a list of requests; `None` without a list.
+    #[serde(default)]
+    pub order: Option<Order>,
+    /// Seed of what is left to chance in requests.
+    #[serde(default)]
+    pub seed: u64,
+    /// Connections sent back the cookies they were given.
+    #[serde(default)]
+    pub cookies: bool,
     /// Connections (closed loop) or most requests outstanding (open loop).
     pub connections: usize,
     /// Generator threads that ran.
@@ -182,6 +195,25 @@ pub struct Setup {
     pub cpus: Option<Vec<usize>>,
     /// Length of an interval.
     pub interval_s: f64,
+}
+
+/// What became of one request of a list, in the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestReport {
+    /// Request method.
+    pub method: String,
+    /// Path and query, places unfilled.
+    pub path: String,
+    /// How often it was to be sent, relative to the others.
+    pub weight: u32,
+    /// Recorded requests taken up by a connection.
+    pub requests: u64,
+    /// Whole responses received for them.
+    pub answered: u64,
+    /// Those that failed, and answers 4xx and 5xx.
+    pub errors: u64,
+    /// Latency of the answered ones; `None` in lists of more than 64 requests.
+    pub latency: Option<Distribution>,
 }
 
 /// One interval of the run. Answers and errors belong to the interval in which they happened;
@@ -276,6 +308,9 @@ pub(crate) mod tests {
                 method: "GET".to_owned(),
                 headers: Vec::new(),
                 body_bytes: 0,
+                order: None,
+                seed: 0,
+                cookies: false,
                 connections: 64,
                 threads: 1,
                 load: Load::Open { stages: vec![stage], arrivals: Arrivals::Poisson, seed: 7 },
@@ -307,6 +342,7 @@ pub(crate) mod tests {
             connect: Distribution::default(),
             first_byte: Distribution::default(),
             latency,
+            targets: Vec::new(),
             intervals: Vec::new(),
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],
             interrupted: false,

@@ -1,4 +1,5 @@
-//! The bytes of a request, made once per run and sent any number of times.
+//! The bytes of a request, made once per run and sent any number of times; or made anew in the same
+//! place, where they differ from one time to the next.
 //!
 //! A large request lies in a file in memory: `sendfile` then hands its pages to the socket, which
 //! spares the generator a copy per request. On the CPU that the generator shares with nobody, that
@@ -21,14 +22,12 @@ pub(crate) struct Request {
     bytes: Vec<u8>,
     /// The same bytes, if there are many.
     file: Option<File>,
-    bodiless: bool,
 }
 
 impl Request {
     /// # Errors
     /// The system's, when it has no memory for a large request.
     pub(crate) fn new(bytes: Vec<u8>) -> io::Result<Self> {
-        let bodiless = bytes.starts_with(b"HEAD ");
         let file = if bytes.len() < LARGE {
             None
         } else {
@@ -36,16 +35,22 @@ impl Request {
             file.write_all(&bytes)?;
             Some(file)
         };
-        Ok(Self { bytes, file, bodiless })
+        Ok(Self { bytes, file })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The answer has no body, whatever its head says: this is a HEAD request.
-    pub(crate) fn bodiless(&self) -> bool {
-        self.bodiless
+    /// A request that is made anew each time, in the same memory: nothing, until
+    /// [`Request::refill`] is used. However large, it is copied; a file would have to be written.
+    pub(crate) fn empty() -> Self {
+        Self { bytes: Vec::new(), file: None }
+    }
+
+    /// The bytes of [`Request::empty`], to be replaced.
+    pub(crate) fn refill(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 
     /// Sends what the socket takes of the bytes from `at` on, which must not be the end; at least

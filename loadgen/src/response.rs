@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 
+use crate::cookies::Cookies;
+
 /// Longest head, and longest chunk extensions and trailers of one message.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// Most fields of a head.
@@ -153,10 +155,13 @@ pub(crate) struct Decoder {
     large: bool,
     /// The request is a HEAD: no body follows whatever the head says.
     bodiless: bool,
+    /// What responses have set; `None` when nobody wants to know.
+    cookies: Option<Cookies>,
 }
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
+    /// `cookies`: keep what responses set.
+    pub(crate) fn new(cookies: bool) -> Self {
         Self {
             state: State::Head,
             head: Vec::new(),
@@ -166,7 +171,13 @@ impl Decoder {
             touched: false,
             large: false,
             bodiless: false,
+            cookies: cookies.then(Cookies::default),
         }
+    }
+
+    /// The value of a `Cookie` field that sends back what responses have set; empty for nothing.
+    pub(crate) fn cookies(&self) -> &[u8] {
+        self.cookies.as_ref().map_or(&[], Cookies::field)
     }
 
     /// Expects a new response; `bodiless` when it is a HEAD request's.
@@ -251,7 +262,8 @@ impl Decoder {
     /// Parses a head, from `bytes` alone or from what was kept plus `bytes`.
     fn head(&mut self, bytes: &[u8], heads: &mut Heads) -> Result<(usize, bool), ProtocolError> {
         if self.head.is_empty() {
-            if let Some(meaning) = heads.recall(bytes, self.bodiless) {
+            // A head that sets cookies means more than what follows it.
+            if let Some(meaning) = heads.recall(bytes, self.bodiless).filter(|_| self.cookies.is_none()) {
                 self.follow(meaning);
                 return Ok((heads.bytes.len(), meaning.state == State::Head));
             }
@@ -301,6 +313,10 @@ impl Decoder {
             other => return Err(ProtocolError::Status(other)),
         }
         let framing = Fields::read(response.headers, http10)?;
+        if let Some(cookies) = &mut self.cookies {
+            let set = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie"));
+            set.for_each(|header| cookies.set(header.value));
+        }
         let body = if self.bodiless || matches!(status, 204 | 304) { Body::None } else { framing.body };
         let state = match body {
             Body::None | Body::Fixed(0) => State::Head,

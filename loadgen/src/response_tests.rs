@@ -32,7 +32,7 @@ fn decode<'a>(bodiless: bool, pieces: impl IntoIterator<Item = &'a [u8], IntoIte
 }
 
 fn decode_with<'a>(bodies: Bodies, bodiless: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let (mut decoder, mut heads) = (Decoder::new(), Heads::new());
+    let (mut decoder, mut heads) = (Decoder::new(false), Heads::new());
     decoder.begin(bodiless);
     for mut piece in pieces {
         while !piece.is_empty() {
@@ -152,7 +152,7 @@ fn endless_heads_and_trailers_are_cut_off() {
 
 #[test]
 fn a_decoder_reads_one_response_after_another() {
-    let (mut decoder, mut heads) = (Decoder::new(), Heads::new());
+    let (mut decoder, mut heads) = (Decoder::new(false), Heads::new());
     for (text, expected) in CASES {
         decoder.begin(false);
         // Responses that leave the stream usable must leave the decoder usable.

@@ -19,15 +19,18 @@ use nix::unistd::Pid;
 use crate::clock::{self, nanos};
 use crate::collect::Collector;
 use crate::connection::Endpoint;
+use crate::distribution::Recorder;
 use crate::driver;
 use crate::error::RunError;
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stop};
-use crate::report::{Interval, Report, Setup};
-use crate::request::Request;
+use crate::report::{Interval, Report, RequestReport, Setup};
 use crate::resolution::Resolution;
+use crate::script::{Cursor, Script};
 use crate::stage::Stage;
+use crate::tally::EntryTally;
 use crate::target::Address;
+use crate::targets::Entry;
 use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
 
@@ -54,7 +57,8 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
     plan.check()?;
     ensure_files(plan.connections)?;
     let endpoint = resolve(plan)?;
-    let request = Request::new(plan.request_bytes()).map_err(|e| set_up("put the request into memory", e))?;
+    let script = Script::new(plan.messages()?, plan.choice()?);
+    let script = script.map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
     thread::scope(|scope| {
         let count = plan.threads.min(plan.connections);
@@ -65,7 +69,9 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
             let task = Task {
                 thread,
                 endpoint: &endpoint,
-                request: &request,
+                script: &script,
+                cursor: Cursor::new(plan.seed, thread, count),
+                cookies: plan.cookies,
                 keep_alive: plan.reuse == Reuse::KeepAlive,
                 slots: share(plan.connections as u64, thread, count) as usize,
                 source: source(plan, thread, count),
@@ -127,6 +133,7 @@ impl Threads<'_> {
             let _ = begin.send(timeline);
         }
         let mut collector = Collector::new(timeline, count);
+        let mut entries: Vec<EntryTally> = Vec::new();
         let mut interrupted = false;
         let mut running = count;
         while running > 0 {
@@ -135,6 +142,8 @@ impl Threads<'_> {
                     collector.add(thread, (from, until), last, &tally).iter().for_each(&mut *progress);
                     running -= usize::from(last);
                 }
+                Ok(Message::Entries(more)) if entries.is_empty() => entries = more,
+                Ok(Message::Entries(more)) => entries.iter_mut().zip(&more).for_each(|(sum, one)| sum.add(one)),
                 Ok(Message::Down(source)) => {
                     self.halt();
                     return Err(RunError::TargetDown { target: plan.target.to_string(), source });
@@ -153,7 +162,9 @@ impl Threads<'_> {
             }
         }
         let open = matches!(plan.load, Load::Open { .. });
-        Ok(collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted))
+        let mut report = collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted);
+        report.targets = requests(plan, &entries);
+        Ok(report)
     }
 
     /// Waits until every thread is set up. On an error the dropped channels call the others off.
@@ -164,7 +175,7 @@ impl Threads<'_> {
                 Ok(Message::Broken { what, source }) => {
                     return Err(RunError::Setup { what, source });
                 }
-                Ok(Message::Down(_) | Message::Interval { .. }) => {}
+                Ok(Message::Down(_) | Message::Entries(_) | Message::Interval { .. }) => {}
                 Err(mpsc::RecvError) => break,
             }
         }
@@ -276,6 +287,9 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         method: plan.method.clone(),
         headers: plan.headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect(),
         body_bytes: plan.body.len(),
+        order: plan.list.as_ref().map(|list| list.order),
+        seed: plan.seed,
+        cookies: plan.cookies,
         connections: plan.connections,
         threads,
         load: plan.load.clone(),
@@ -286,6 +300,21 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         cpus: plan.cpus.clone(),
         interval_s: plan.interval.as_secs_f64(),
     }
+}
+
+/// What became of each request of a list.
+fn requests(plan: &Plan, tallies: &[EntryTally]) -> Vec<RequestReport> {
+    let entries = plan.list.iter().flat_map(|list| &list.entries);
+    let report = |(entry, tally): (&Entry, &EntryTally)| RequestReport {
+        method: entry.method.clone(),
+        path: entry.path.clone(),
+        weight: entry.weight,
+        requests: tally.requests,
+        answered: tally.answered,
+        errors: tally.errors,
+        latency: tally.latency.as_ref().map(Recorder::summarise),
+    };
+    entries.zip(tallies).map(report).collect()
 }
 
 /// The value of a field, for a report: reports are kept and passed on, credentials are not.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::distribution::Distribution;
 use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
-use crate::report::{Interval, Report};
+use crate::report::{Interval, Report, RequestReport};
+use crate::targets::Order;
 
 /// A column of the summary's table.
 struct Percentile {
@@ -13,6 +14,9 @@ struct Percentile {
     quantile: f64,
     figure: fn(&Distribution) -> u64,
 }
+
+/// Most requests of a list that are shown.
+const TARGETS: usize = 20;
 
 const PERCENTILES: [Percentile; 5] = [
     Percentile { name: "p50", quantile: 0.5, figure: |d| d.p50_ns },
@@ -32,7 +36,16 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
-    writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?;
+    match setup.order {
+        Some(order) => {
+            let order = match order {
+                Order::Sequential => "in turn".to_owned(),
+                Order::Random => format!("at random (seed {})", setup.seed),
+            };
+            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(report))?;
+        }
+        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?,
+    }
     writeln!(text)?;
     let failed = report.failed();
     writeln!(
@@ -76,6 +89,7 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text)?;
     write_table(text, report)?;
     write_outcomes(text, report)?;
+    write_targets(text, report)?;
     write_generator(text, report)?;
     write_assertions(text, report)
 }
@@ -135,6 +149,32 @@ fn write_outcomes(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "    {:<30} {count}{}", kind.label(), example.unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// Each request of a list, the first ones of a long list.
+fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
+    if report.targets.is_empty() {
+        return Ok(());
+    }
+    writeln!(text)?;
+    writeln!(text, "  {:>10} {:>10} {:>10} {:>10} {:>10}  request", "sent", "answered", "errors", "p50", "p99")?;
+    for target in report.targets.iter().take(TARGETS) {
+        let RequestReport { method, path, requests, answered, errors, latency, .. } = target;
+        let latency = latency.as_ref().filter(|latency| latency.count > 0);
+        let figure = |quantile, figure: fn(&Distribution) -> u64| match latency {
+            Some(times) => {
+                let mark = if times.supports(quantile) { "" } else { "*" };
+                format!("{}{mark}", time(figure(times) as f64))
+            }
+            None => "-".to_owned(),
+        };
+        let (p50, p99) = (figure(0.5, |times| times.p50_ns), figure(0.99, |times| times.p99_ns));
+        writeln!(text, "  {requests:>10} {answered:>10} {errors:>10} {p50:>10} {p99:>10}  {method} {path}")?;
+    }
+    if report.targets.len() > TARGETS {
+        writeln!(text, "  and {} more, in the JSON report", report.targets.len() - TARGETS)?;
+    }
+    writeln!(text)
 }
 
 fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -295,6 +335,32 @@ mod tests {
         assert_eq!(latency.matches('*').count(), 1, "{latency}");
         assert!(text.contains("* fewer than ten"), "{text}");
         assert!(!text.contains("INVALID") && !text.contains("interrupted"), "{text}");
+    }
+
+    #[test]
+    fn the_requests_of_a_list_have_a_line_each() {
+        let mut report = report();
+        report.setup.order = Some(Order::Random);
+        let one = RequestReport {
+            method: "GET".to_owned(),
+            path: "/{seq}".to_owned(),
+            weight: 3,
+            requests: 1000,
+            answered: 998,
+            errors: 2,
+            latency: Some(report.latency.clone()),
+        };
+        report.targets = vec![one.clone(), RequestReport { latency: None, ..one.clone() }];
+        let text = report.summary();
+        for part in [
+            "2 requests at random (seed 0) on 127.0.0.1:8000 · open loop",
+            "\n        1000        998          2    2.50 ms    2.99 ms  GET /{seq}\n",
+            "\n        1000        998          2          -          -  GET /{seq}\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+        report.targets = vec![one; TARGETS + 5];
+        assert!(report.summary().contains("and 5 more, in the JSON report"));
     }
 
     #[test]

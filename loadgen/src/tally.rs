@@ -43,6 +43,49 @@ pub(crate) struct Tally {
     examples: [Option<String>; KINDS],
 }
 
+/// What became of one of several requests of a plan, in the whole run. Kept by the thread and not
+/// by the interval, because there may be many.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryTally {
+    /// Recorded requests taken up by a connection.
+    pub(crate) requests: u64,
+    pub(crate) answered: u64,
+    /// Those that failed, and answers 4xx and 5xx.
+    pub(crate) errors: u64,
+    /// `None` when there are too many entries to keep histograms for.
+    pub(crate) latency: Option<Recorder>,
+}
+
+impl EntryTally {
+    /// Most entries that have a histogram each: they take a quarter of a megabyte, per thread.
+    const HISTOGRAMS: usize = 64;
+
+    /// One for each of so many requests.
+    pub(crate) fn several(count: usize) -> Vec<Self> {
+        let latency = (count <= Self::HISTOGRAMS).then(Recorder::new);
+        vec![Self { requests: 0, answered: 0, errors: 0, latency }; count]
+    }
+
+    /// Counts a whole answer.
+    pub(crate) fn answer(&mut self, status: u16, latency: u64) {
+        self.answered += 1;
+        self.errors += u64::from(status >= 400);
+        if let Some(recorder) = &mut self.latency {
+            recorder.record(latency);
+        }
+    }
+
+    /// Adds another thread's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.answered += other.answered;
+        self.errors += other.errors;
+        if let (Some(sum), Some(latency)) = (&mut self.latency, &other.latency) {
+            sum.add(latency);
+        }
+    }
+}
+
 impl Tally {
     pub(crate) fn new() -> Self {
         Self {

@@ -90,6 +90,13 @@ impl Target {
         matches!(&self.address, Address::Tcp { host: own, port: at } if own.eq_ignore_ascii_case(host) && *at == port)
     }
 
+    /// True when both are on the same host and port, or the same socket.
+    #[must_use]
+    pub fn has_authority_of(&self, other: &Self) -> bool {
+        (self.address == other.address && self.host == other.host)
+            || matches!(&other.address, Address::Tcp { host, port } if self.is_at(host, *port))
+    }
+
     /// Where to connect.
     #[must_use]
     pub fn address(&self) -> &Address {

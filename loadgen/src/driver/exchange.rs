@@ -14,7 +14,9 @@ use super::Driver;
 use crate::connection::{Connection, Received, Sent, connect_failure};
 use crate::error::ErrorKind;
 use crate::response::Answer;
-use crate::task::{Message, Source};
+use crate::script::Turn;
+use crate::tally::EntryTally;
+use crate::task::{Message, Source, Task};
 
 /// In a closed loop, a slot that could not connect rests this long: a dead target must not be
 /// hammered at the speed of refusals.
@@ -37,6 +39,8 @@ pub(super) struct Job {
     pub(super) first_byte: Option<u64>,
     /// Counts in the report; false in the warm-up.
     pub(super) recorded: bool,
+    /// Which request it is, once a slot has taken it up.
+    turn: Turn,
 }
 
 /// What a slot is doing.
@@ -79,7 +83,7 @@ impl Job {
     /// A request that nobody has taken up: its latency begins at `from`, and the generator acts on
     /// it at `seen`.
     pub(super) fn new(from: u64, seen: u64, recorded: bool) -> Self {
-        Self { from, seen, taken: seen, written: seen, first_byte: None, recorded }
+        Self { from, seen, taken: seen, written: seen, first_byte: None, recorded, turn: Turn::default() }
     }
 }
 
@@ -95,11 +99,15 @@ impl Driver<'_> {
                 self.journal.tally.queue_wait.record(now - job.seen);
             }
         }
+        let turn = self.task.script.next(&mut self.task.cursor);
+        if job.recorded {
+            self.entry(turn, |entry| entry.requests += 1);
+        }
         let place = &mut self.slots[slot];
-        place.job = Some(Job { taken: now, written: now, ..job });
+        place.job = Some(Job { taken: now, written: now, turn, ..job });
         match &mut place.connection {
             Some(connection) => {
-                connection.begin(self.task.request.bodiless());
+                prepare(&mut self.task, connection, turn);
                 place.phase = Phase::Sending;
                 self.deadlines.start(slot, now.saturating_add(self.task.timeout));
                 self.send(slot);
@@ -115,10 +123,11 @@ impl Driver<'_> {
 
     pub(super) fn connect(&mut self, slot: usize) {
         let registry = self.poll.registry();
-        match Connection::open(self.task.endpoint, registry, Token(slot)) {
+        match Connection::open(self.task.endpoint, self.task.cookies, registry, Token(slot)) {
             Ok(mut connection) => {
-                connection.begin(self.task.request.bodiless());
                 let place = &mut self.slots[slot];
+                let turn = place.job.as_ref().map(|job| job.turn).unwrap_or_default();
+                prepare(&mut self.task, &mut connection, turn);
                 place.connection = Some(connection);
                 place.phase = Phase::Connecting;
                 self.connections += 1;
@@ -144,7 +153,7 @@ impl Driver<'_> {
             return;
         };
         let connecting = place.phase == Phase::Connecting;
-        let (count, whole) = match connection.write(self.task.request) {
+        let (count, whole) = match connection.write(self.task.script.fixed(job.turn)) {
             Ok(Sent::Nothing) => return,
             Ok(Sent::Part(count)) => (count, false),
             Ok(Sent::Whole(count)) => (count, true),
@@ -248,6 +257,7 @@ impl Driver<'_> {
         if job.recorded {
             let first_byte = job.first_byte.unwrap_or(now) - job.written;
             self.journal.tally.answer(answer.status, now - job.from, now - job.written, first_byte);
+            self.entry(job.turn, |entry| entry.answer(answer.status, now - job.from));
         }
         if self.task.keep_alive && !answer.close {
             self.slots[slot].phase = Phase::Idle;
@@ -267,6 +277,7 @@ impl Driver<'_> {
         self.in_flight -= 1;
         if job.recorded {
             self.journal.tally.error(kind, detail);
+            self.entry(job.turn, |entry| entry.errors += 1);
         }
         self.disconnect(slot);
         let unconnected =
@@ -284,6 +295,13 @@ impl Driver<'_> {
         }
     }
 
+    /// Counts for one of several requests of the plan.
+    fn entry(&mut self, turn: Turn, count: impl FnOnce(&mut EntryTally)) {
+        if let Some(entry) = self.entries.get_mut(turn.entry as usize) {
+            count(entry);
+        }
+    }
+
     pub(super) fn disconnect(&mut self, slot: usize) {
         let place = &mut self.slots[slot];
         place.phase = Phase::Vacant;
@@ -291,5 +309,14 @@ impl Driver<'_> {
         if place.connection.take().is_some() {
             self.connections -= 1;
         }
+    }
+}
+
+/// Has a connection expect a request and its answer, and makes its bytes if they are its own.
+fn prepare(task: &mut Task<'_>, connection: &mut Connection, turn: Turn) {
+    connection.begin(task.script.bodiless(turn));
+    if task.script.fixed(turn).is_none() {
+        let (cookies, bytes) = connection.own();
+        task.script.fill(turn, &mut task.cursor, cookies, bytes);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -116,4 +117,151 @@ fn a_url_can_be_asked_for_over_a_unix_socket() {
     assert!(shown.contains("1 answered, 0 failed"), "{shown}");
     let head = server.join().unwrap();
     assert!(head.starts_with("GET /cart?x HTTP/1.1\r\nHost: shop.test\r\n"), "{head}");
+}
+
+/// What the server hears until the load is over.
+fn heard_with(server: Server, heard: &Receiver<Request>, words: &[&str]) -> (Vec<Request>, Report) {
+    let output = loadgen(&[&["-q", "--json"][..], words].concat());
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{output:?}");
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    check(&report);
+    drop(server);
+    (heard.iter().collect(), report)
+}
+
+#[test]
+fn places_are_filled_in_with_numbers_of_their_own() {
+    let (server, heard) = listening();
+    let url = format!("{}items/{{seq}}?r={{rand:7..9}}", server.target());
+    let body = r#"{"id": {seq}, "other": {}}"#;
+    let words = ["--target", &url, "-n", "200", "-c", "8", "--threads", "2", "-X", "PUT", "-H", "X-Id: {seq}"];
+    let (requests, report) = heard_with(server, &heard, &[&words[..], &["--body", body]].concat());
+    assert_eq!((report.answered, report.targets.len()), (200, 0));
+    let mut numbers: Vec<u64> = requests
+        .iter()
+        .map(|request| {
+            let (id, rest) = request.head.strip_prefix("PUT /items/").unwrap().split_once("?r=").unwrap();
+            let random = rest.split(' ').next().unwrap();
+            assert!(["7", "8", "9"].contains(&random), "{random}");
+            assert!(request.head.contains(&format!("X-Id: {id}\r\n")), "{}", request.head);
+            assert_eq!(text(&request.body), format!(r#"{{"id": {id}, "other": {{}}}}"#));
+            id.parse().unwrap()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 200, "no number twice");
+}
+
+#[test]
+fn a_list_of_requests_is_sent_in_turn_and_by_weight() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (list, body) = (path("list.txt"), path("item.json"));
+    std::fs::write(&body, "{\"n\": {seq}}").unwrap();
+    let (server, heard) = listening();
+    let url = server.target().to_string();
+    std::fs::write(&list, format!("# weight: 3\nGET {url}a/{{seq}}\nAccept: x/y\n\nPOST /b\n@{body}\n")).unwrap();
+    let (requests, report) = heard_with(server, &heard, &["--targets", &list, "-n", "12", "-c", "1", "-H", "X-All: 1"]);
+    let lines: Vec<&str> = requests.iter().map(|request| request.head.lines().next().unwrap()).collect();
+    // The middle of the light one's share is that of the heavy one's second.
+    assert_eq!(
+        lines[..5],
+        ["GET /a/1 HTTP/1.1", "GET /a/2 HTTP/1.1", "POST /b HTTP/1.1", "GET /a/4 HTTP/1.1", "GET /a/5 HTTP/1.1"]
+    );
+    assert!(requests.iter().all(|request| request.head.contains("X-All: 1\r\n")));
+    assert!(requests[0].head.contains("Accept: x/y\r\n") && !requests[2].head.contains("Accept"));
+    assert_eq!(text(&requests[2].body), "{\"n\": 3}");
+    let counts: Vec<_> = report.targets.iter().map(|one| (one.path.as_str(), one.requests, one.answered)).collect();
+    assert_eq!(counts, [("/a/{seq}", 9, 9), ("/b", 3, 3)]);
+    assert_eq!(report.targets[0].latency.as_ref().unwrap().count, 9);
+}
+
+#[test]
+fn a_list_in_random_order_is_the_same_for_a_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let list = list.to_str().unwrap();
+    std::fs::write(list, "GET /1\nGET /2\nGET /3\nGET /4\n").unwrap();
+    let paths = |seed: &str| {
+        let (server, heard) = listening();
+        let url = server.target().to_string();
+        let words = ["--target", &url, "--targets", list, "--order", "random", "--seed", seed, "-n", "40", "-c", "1"];
+        let (requests, report) = heard_with(server, &heard, &words);
+        assert_eq!(report.targets.iter().map(|one| one.requests).sum::<u64>(), 40);
+        requests.iter().map(|request| request.head.lines().next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(paths("5"), paths("5"));
+    assert_ne!(paths("5"), paths("6"));
+}
+
+#[test]
+fn a_list_that_cannot_be_used_names_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    std::fs::write(&list, "GET http://a/\n\nGET http://b/\n").unwrap();
+    let list = list.to_str().unwrap();
+    let rows = [
+        (vec!["--targets", list], format!("--targets {list}, line 3: http://b/ is not on the host of http://a/")),
+        (vec!["--targets", "/nonexistent"], "cannot read --targets /nonexistent".to_owned()),
+        (vec!["--targets", list, "-X", "PUT"], "cannot be used with".to_owned()),
+        (vec!["--target", "http://a/{rand:9..1}"], "--target: \"{rand:9..1}\" is no place to fill in".to_owned()),
+    ];
+    for (words, expected) in rows {
+        let output = loadgen(&words);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(text(&output.stderr).contains(&expected), "{expected}: {output:?}");
+    }
+}
+
+#[test]
+fn each_connection_sends_back_its_own_cookies() {
+    let users = AtomicUsize::new(0);
+    let server = Server::start(move |client| {
+        let user = users.fetch_add(1, Ordering::SeqCst);
+        let mut asked = 0;
+        while let Some(request) = client.request() {
+            let expected = match asked {
+                0 => String::new(),
+                1 => format!("Cookie: user={user}; theme=dark\r\n"),
+                // The third response deletes one and changes the other.
+                _ => format!("Cookie: user={user}-again\r\n"),
+            };
+            let cookie = request.head.lines().find(|line| line.starts_with("Cookie:"));
+            let sent = cookie.map(|line| format!("{line}\r\n")).unwrap_or_default();
+            let set = match asked {
+                0 => format!("Set-Cookie: user={user}; Path=/; HttpOnly\r\nset-cookie: theme=dark\r\n"),
+                1 => format!("Set-Cookie: theme=; Max-Age=0\r\nSet-Cookie: user={user}-again\r\n"),
+                _ => String::new(),
+            };
+            let status = if sent == expected { "200 OK" } else { "400 Bad Request" };
+            client.send(format!("HTTP/1.1 {status}\r\n{set}Content-Length: 0\r\n\r\n").as_bytes());
+            asked += 1;
+        }
+    });
+    let url = server.target().to_string();
+    let output = loadgen(&["--target", &url, "-n", "300", "-c", "4", "-q", "--json", "--cookies"]);
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    check(&report);
+    assert_eq!((report.status_class(2), report.connects), (300, 4), "{:?}", report.statuses);
+}
+
+#[test]
+fn a_list_may_mix_answers_with_and_without_a_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let list = list.to_str().unwrap();
+    std::fs::write(list, "HEAD /\nGET /\nHEAD /\n").unwrap();
+    let server = Server::start(|client| {
+        while let Some(request) = client.request() {
+            let bodiless = request.head.starts_with("HEAD ");
+            client.send(if bodiless { OK.strip_suffix(b"hello").unwrap() } else { OK });
+        }
+    });
+    let url = server.target().to_string();
+    let output = loadgen(&["--target", &url, "--targets", list, "-n", "30", "-c", "2", "-q", "--json"]);
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    check(&report);
+    assert_eq!((report.answered, report.errors.len(), report.connects), (30, 0, 2), "{:?}", report.error_examples);
+    assert_eq!(report.targets.iter().map(|one| one.answered).collect::<Vec<_>>(), [10, 10, 10]);
 }

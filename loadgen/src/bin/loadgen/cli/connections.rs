@@ -18,6 +18,10 @@ pub(super) struct ConnectionOptions {
     #[arg(long)]
     no_keepalive: bool,
 
+    /// Send back, on each connection, the cookies that responses on it have set.
+    #[arg(long)]
+    pub(super) cookies: bool,
+
     /// Longest wait for an answer.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) timeout: Duration,

@@ -11,7 +11,7 @@ use super::load::LoadOptions;
 pub(crate) struct JudgementOptions {
     /// Fail, with exit code 3, unless this holds: METRIC<BOUND, for instance p99<50ms, errors<1%,
     /// rate>0.99; may be repeated, or hold several with commas. Metrics: p50…p99.999, max, mean of
-    /// the latency (also service.p99, connect.p99, lag.p99, queue.p99), errors, rate (achieved over
+    /// the latency (also service.p99, ttfb.p99, connect.p99, lag.p99, queue.p99), errors, rate (achieved over
     /// offered), rps (answers per second); compared with <, <=, > or >=.
     #[arg(long = "assert", value_name = "OBJECTIVE", value_parser = parse_list)]
     #[arg(conflicts_with = "find_capacity")]

@@ -30,7 +30,7 @@ pub(super) struct LoadOptions {
     #[arg(long, value_enum, default_value_t = Spread::Constant)]
     arrivals: Spread,
 
-    /// Seed of Poisson arrivals.
+    /// Seed of Poisson arrivals, of --order random and of {rand}.
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
 

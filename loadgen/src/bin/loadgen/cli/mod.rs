@@ -48,6 +48,10 @@ Examples:
           A gate for a pipeline: exit code 3 when one of the three does not hold.
   loadgen --target http://127.0.0.1:8000/ --find-capacity 'p99<50ms,errors<0.1%' --duration 20s
           The highest rate at which both hold, in trials of 20 s each.
+  loadgen --targets requests.txt --order random --rate 300/s --cookies
+          A mix of requests from a file, as from many users: see README.md for its form.
+  loadgen --target 'http://127.0.0.1:8000/items/{rand:1..1000}' -X PUT --body '{\"n\": {seq}}'
+          Requests that differ: {seq} counts them, {rand} and {rand:1..1000} are random numbers.
 
 Exit codes:
   0    the run is valid
@@ -67,7 +71,7 @@ Exit codes:
 pub(crate) struct Arguments {
     /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
-    #[arg(required_unless_present = "completions")]
+    #[arg(required_unless_present_any = ["completions", "targets"])]
     target: Option<Target>,
 
     #[command(flatten)]
@@ -96,6 +100,10 @@ pub(crate) enum UsageError {
     Target,
     #[error("cannot read --{option} {}: {source}", path.display())]
     File { option: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("--targets {}, {source}", path.display())]
+    List { path: PathBuf, source: loadgen::ListError },
+    #[error("--targets {}: the file is no UTF-8 text", path.display())]
+    Text { path: PathBuf },
 }
 
 impl Arguments {
@@ -113,7 +121,9 @@ impl Arguments {
     /// A file that cannot be read. Values that only make no sense together are left to
     /// [`Plan::check`].
     pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
-        let target = self.connections.reach(self.target.clone().ok_or(UsageError::Target)?);
+        let (target, list) = self.request.list(self.target.as_ref())?.unzip();
+        let target = target.or_else(|| self.target.clone()).ok_or(UsageError::Target)?;
+        let target = self.connections.reach(target);
         let (headers, body) = self.request.content()?;
         let load = if self.judgement.is_search() { self.load.trial() } else { self.load.load() };
         let defaults = Plan::new(target, load);
@@ -122,6 +132,9 @@ impl Arguments {
             method: self.request.method(),
             headers,
             body,
+            list,
+            seed: self.load.seed,
+            cookies: self.connections.cookies,
             connections: self.connections.connections.unwrap_or(defaults.connections),
             threads: self.generator.threads,
             timeout: self.connections.timeout,
@@ -202,6 +215,7 @@ mod tests {
             warmup: Duration::from_secs(1),
             cpus: Some(vec![0, 1]),
             interval: Duration::from_millis(500),
+            seed: 9,
             ..Plan::new(
                 "http://a/".parse().unwrap(),
                 Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Args, ValueHint};
-use loadgen::{Field, FieldValue, encode_form};
+use clap::{Args, ValueEnum, ValueHint};
+use loadgen::{Field, FieldValue, Order, RequestList, Target, encode_form, parse_list};
 
 use super::UsageError;
 
@@ -16,6 +16,16 @@ type Headers = Vec<(String, String)>;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
 pub(super) struct RequestOptions {
+    /// Send the requests of FILE: METHOD URL, header fields, @BODYFILE, and an empty line between
+    /// them; '# weight: 3' before one sends it three times as often.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["method", "body", "body_file", "form"])]
+    targets: Option<PathBuf>,
+
+    /// The order of --targets.
+    #[arg(long, value_enum, default_value_t = Sequence::Sequential)]
+    order: Sequence,
+
     /// Request method [default: GET, or POST with --form].
     #[arg(short = 'X', long)]
     method: Option<String>,
@@ -47,6 +57,13 @@ pub(super) struct RequestOptions {
     bearer: Option<String>,
 }
 
+/// The spelling of [`Order`]. Its variants have no help of their own, see `Spread` in `load`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sequence {
+    Sequential,
+    Random,
+}
+
 /// A field of a form, its file unread.
 #[derive(Clone, Debug)]
 struct FormField {
@@ -61,6 +78,24 @@ enum FormValue {
 }
 
 impl RequestOptions {
+    /// The list of requests, if there is one, and the target that they go to; reads its files.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no list.
+    pub(super) fn list(&self, base: Option<&Target>) -> Result<Option<(Target, RequestList)>, UsageError> {
+        let Some(path) = &self.targets else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(read("targets", path)?).map_err(|_| UsageError::Text { path: path.clone() })?;
+        let (target, entries) = parse_list(&text, base, &mut |body| std::fs::read(body))
+            .map_err(|source| UsageError::List { path: path.clone(), source })?;
+        let order = match self.order {
+            Sequence::Sequential => Order::Sequential,
+            Sequence::Random => Order::Random,
+        };
+        Ok(Some((target, RequestList { entries, order })))
+    }
+
     /// The request method.
     pub(super) fn method(&self) -> String {
         let default = if self.form.is_empty() { "GET" } else { "POST" };
