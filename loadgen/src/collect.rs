@@ -155,6 +155,7 @@ impl Collector {
             send_lag: total.send_lag.summarise(),
             queue_wait: total.queue_wait.summarise(),
             connect: total.connect.summarise(),
+            first_byte: total.first_byte.summarise(),
             threads: threads
                 .map(|(thread, (whole, measured))| ThreadReport {
                     cpu_s: seconds(*whole),
@@ -162,10 +163,12 @@ impl Collector {
                     pinned_to: setup.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]),
                 })
                 .collect(),
+            targets: Vec::new(),
             intervals: self.intervals,
             setup,
             interrupted,
             validity: Vec::new(),
+            assertions: Vec::new(),
         };
         report.validity = validity::reasons(&report);
         report
@@ -185,7 +188,7 @@ mod tests {
         for _ in 0..answers {
             tally.offered += 1;
             tally.started += 1;
-            tally.answer(200, 1000, 500);
+            tally.answer(200, 1000, 500, 400);
         }
         tally
     }

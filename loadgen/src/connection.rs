@@ -4,19 +4,20 @@
 //! calls it.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
-use nix::sys::socket::{MsgFlags, recv};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use crate::error::ErrorKind;
 use crate::request::Request;
-use crate::response::{Answer, Decoder, End};
+use crate::response::{Answer, Decoder, End, Heads};
 
 /// A resolved address.
 #[derive(Clone, Debug)]
@@ -50,11 +51,36 @@ const COPIED: usize = 64 * 1024;
 const LARGE: u64 = 16 * 1024;
 /// Bytes copied in the hope of a whole head.
 const HEAD: usize = 4 * 1024;
+/// Length of the buffer that reads go to. Most of it is only room for the kernel to count discarded
+/// bytes in; what is never written takes no memory.
+const BUFFER: usize = 4 << 20;
+
+/// What all connections of a thread read with.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    buffer: Vec<u8>,
+    heads: Heads,
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER], heads: Heads::new() }
+    }
+}
 
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
 }
 
 /// How far a write got.
@@ -84,17 +110,20 @@ pub(crate) enum Received {
 pub(crate) struct Connection {
     socket: Socket,
     decoder: Decoder,
+    /// The current request, where it is not one that all connections send.
+    own: Request,
     /// Bytes of the current request written.
     written: usize,
 }
 
 impl Connection {
-    /// Starts connecting and registers for everything, once and for all.
+    /// Starts connecting and registers for everything, once and for all. `cookies`: what responses
+    /// set is kept.
     ///
     /// # Errors
     /// The system's. On a unix socket `WouldBlock` means that the listener's backlog is full;
     /// unlike TCP, nobody queues then, and the attempt has to be made again.
-    pub(crate) fn open(endpoint: &Endpoint, bodiless: bool, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(crate) fn open(endpoint: &Endpoint, cookies: bool, registry: &Registry, token: Token) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
         let socket = match endpoint {
             Endpoint::Tcp(address) => {
@@ -110,27 +139,35 @@ impl Connection {
                 Socket::Unix(stream)
             }
         };
-        Ok(Self { socket, decoder: Decoder::new(bodiless), written: 0 })
+        Ok(Self { socket, decoder: Decoder::new(cookies), own: Request::empty(), written: 0 })
     }
 
-    /// Expects a new request and its response.
-    pub(crate) fn begin(&mut self) {
+    /// Expects a new request and its response; `bodiless` when it is a HEAD request's.
+    pub(crate) fn begin(&mut self, bodiless: bool) {
         self.written = 0;
-        self.decoder.begin();
+        self.decoder.begin(bodiless);
     }
 
-    /// Writes what remains of `request`.
+    /// The value of the `Cookie` field that responses have asked for; and where the bytes of the
+    /// next request go, when they are made for this connection alone.
+    pub(crate) fn own(&mut self) -> (&[u8], &mut Vec<u8>) {
+        (self.decoder.cookies(), self.own.refill())
+    }
+
+    /// A byte of the current response has come.
+    pub(crate) fn answering(&self) -> bool {
+        self.decoder.touched()
+    }
+
+    /// Writes what remains of `request`, or of the connection's own where there is none.
     ///
     /// # Errors
     /// The system's; before the first byte, they may be the outcome of connecting.
-    pub(crate) fn write(&mut self, request: &Request) -> io::Result<Sent> {
+    pub(crate) fn write(&mut self, request: Option<&Request>) -> io::Result<Sent> {
+        let request = request.unwrap_or(&self.own);
         let before = self.written;
         while self.written < request.len() {
-            let written = match &mut self.socket {
-                Socket::Tcp(stream) => request.send(stream, self.written),
-                Socket::Unix(stream) => request.send(stream, self.written),
-            };
-            match written {
+            match request.send(&self.socket, self.written) {
                 Ok(count) => self.written += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // A socket that is still connecting says either of the two.
@@ -147,53 +184,51 @@ impl Connection {
     /// Reads until the response is whole, the socket is empty, or nothing can come any more; adds
     /// the bytes read to `bytes`. `ending`: the peer is known to have closed its side, so read on
     /// until the end shows even after a short read.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], ending: bool, bytes: &mut u64) -> Received {
+    pub(crate) fn read(&mut self, reader: &mut Reader, ending: bool, bytes: &mut u64) -> Received {
         loop {
-            let (room, discarded) = self.room(buffer.len());
-            let read = match &mut self.socket {
-                // Discarding is TCP's alone; elsewhere the flag means something else (recv(2), tcp(7)).
-                Socket::Tcp(stream) if discarded => {
-                    recv(stream.as_raw_fd(), &mut buffer[..room], MsgFlags::MSG_TRUNC).map_err(io::Error::from)
-                }
-                Socket::Tcp(stream) => stream.read(&mut buffer[..room]),
-                Socket::Unix(stream) => stream.read(&mut buffer[..room]),
+            let (room, discarded) = self.room();
+            // Discarding is TCP's alone; elsewhere the flag means something else (recv(2), tcp(7)).
+            let flags = if discarded { RecvFlags::TRUNC } else { RecvFlags::empty() };
+            // Past the C library, as in `Request::send`.
+            let count = match recv(&self.socket, &mut reader.buffer[..room], flags) {
+                Ok((_, count)) => count,
+                Err(Errno::AGAIN) => return Received::Partly,
+                Err(Errno::INTR) => continue,
+                Err(e) => return Received::Failed(ErrorKind::Read, io::Error::from(e).to_string()),
             };
-            match read {
-                Ok(0) => return self.ended(),
-                Ok(count) => {
-                    *bytes += count as u64;
-                    let decoded =
-                        if discarded { self.decoder.skip(count as u64) } else { self.decoder.push(&buffer[..count]) };
-                    match decoded {
-                        Ok(Some(answer)) => {
-                            let close = answer.close || ending;
-                            return Received::Answer(Answer { close, ..answer });
-                        }
-                        Err(e) => return Received::Failed(ErrorKind::Protocol, e.to_string()),
-                        // A short read has drained the socket (epoll(7), question 9), which saves
-                        // the read that would only say so.
-                        Ok(None) if count < room && !ending => return Received::Partly,
-                        Ok(None) => {}
-                    }
+            if count == 0 {
+                return self.ended();
+            }
+            *bytes += count as u64;
+            let decoded = if discarded {
+                self.decoder.skip(count as u64)
+            } else {
+                self.decoder.push(&reader.buffer[..count], &mut reader.heads)
+            };
+            match decoded {
+                Ok(Some(answer)) => {
+                    let close = answer.close || ending;
+                    return Received::Answer(Answer { close, ..answer });
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Received::Partly,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Received::Failed(ErrorKind::Read, e.to_string()),
+                Err(e) => return Received::Failed(ErrorKind::Protocol, e.to_string()),
+                // A short read has drained the socket (epoll(7), question 9), which saves the read
+                // that would only say so.
+                Ok(None) if count < room && !ending => return Received::Partly,
+                Ok(None) => {}
             }
         }
     }
 
-    /// How much to read next into a buffer of `length` bytes, and whether only to count it.
+    /// How much to read next, and whether only to count it.
     ///
     /// The content of a large body is of no interest: the kernel throws it away uncopied. Where a
     /// large body is to be expected, little more than its head is copied.
-    fn room(&self, length: usize) -> (usize, bool) {
+    fn room(&self) -> (usize, bool) {
         let skippable = self.decoder.skippable();
         if skippable >= LARGE && matches!(self.socket, Socket::Tcp(_)) {
-            return (usize::try_from(skippable).map_or(length, |most| length.min(most)), true);
+            return (usize::try_from(skippable).map_or(BUFFER, |most| BUFFER.min(most)), true);
         }
-        let copied = length.min(COPIED);
-        (if self.decoder.expects_large() { copied.min(HEAD) } else { copied }, false)
+        (if self.decoder.expects_large() { HEAD } else { COPIED }, false)
     }
 
     fn ended(&self) -> Received {

@@ -1,88 +1,62 @@
-//! Deadlines of many slots with few lengths of wait: a list per length, threaded through the slots.
+//! Deadlines of many slots, of which almost none is ever reached: a number per slot, and a bound
+//! below all of them.
 //!
-//! Every wait in a list is equally long, so the one started first ends first: appending, removing
-//! and finding the earliest are O(1), and nothing is allocated after the start. Knows nothing of
-//! what is waited for.
+//! Starting and ending a wait is a store, because every request does both. Only when the bound is
+//! reached are the slots looked through, and that at most once a [`COARSE`]. Nothing is allocated
+//! after the start. Knows nothing of what is waited for.
 
-/// No slot.
-const NONE: u32 = u32::MAX;
+/// A deadline is noticed this much late at most, in nanoseconds: so often may all slots be looked
+/// through, whatever the number of waits that end.
+const COARSE: u64 = 1_000_000;
+/// No wait.
+const NEVER: u64 = u64::MAX;
 
-/// What a slot waits for; each has a list of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// For a connection.
-    Connect,
-    /// For an answer.
-    Answer,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    previous: u32,
-    next: u32,
-    deadline: u64,
-    /// The list the slot is in.
-    list: Option<Wait>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct List {
-    first: u32,
-    last: u32,
-}
-
-/// The deadlines of slots `0..slots`. A slot waits for one thing at a time.
+/// The deadlines of slots `0..slots`, in nanoseconds. A slot waits for one thing at a time.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    links: Vec<Link>,
-    lists: [List; 2],
+    of: Vec<u64>,
+    /// No deadline is earlier.
+    bound: u64,
 }
 
 impl Deadlines {
     pub(crate) fn new(slots: usize) -> Self {
-        let free = Link { previous: NONE, next: NONE, deadline: 0, list: None };
-        Self { links: vec![free; slots], lists: [List { first: NONE, last: NONE }; 2] }
+        Self { of: vec![NEVER; slots], bound: NEVER }
     }
 
-    /// Starts a wait, ending the slot's former one. Deadlines of one kind must not fall.
-    pub(crate) fn start(&mut self, slot: usize, wait: Wait, deadline: u64) {
-        self.clear(slot);
-        let list = &mut self.lists[wait as usize];
-        let last = std::mem::replace(&mut list.last, slot as u32);
-        if last == NONE {
-            list.first = slot as u32;
-        } else {
-            self.links[last as usize].next = slot as u32;
-        }
-        self.links[slot] = Link { previous: last, next: NONE, deadline, list: Some(wait) };
+    /// Starts a wait, ending the slot's former one.
+    pub(crate) fn start(&mut self, slot: usize, deadline: u64) {
+        self.of[slot] = deadline;
+        self.bound = self.bound.min(deadline);
     }
 
     /// Ends the slot's wait, if there is one.
     pub(crate) fn clear(&mut self, slot: usize) {
-        let link = self.links[slot];
-        let Some(wait) = link.list else { return };
-        let list = &mut self.lists[wait as usize];
-        match link.previous {
-            NONE => list.first = link.next,
-            previous => self.links[previous as usize].next = link.next,
-        }
-        match link.next {
-            NONE => list.last = link.previous,
-            next => self.links[next as usize].previous = link.previous,
-        }
-        self.links[slot].list = None;
+        self.of[slot] = NEVER;
     }
 
-    /// The slot whose wait of this kind ends first, and when.
-    pub(crate) fn first(&self, wait: Wait) -> Option<(usize, u64)> {
-        let first = self.lists[wait as usize].first;
-        (first != NONE).then(|| (first as usize, self.links[first as usize].deadline))
+    /// When to look for waits that are over; as a rule none is then. `None` while nothing waits.
+    pub(crate) fn bound(&self) -> Option<u64> {
+        (self.bound != NEVER).then_some(self.bound)
     }
 
-    /// The earliest deadline of all.
-    pub(crate) fn earliest(&self) -> Option<u64> {
-        let of = |wait| self.first(wait).map(|(_, deadline)| deadline);
-        of(Wait::Connect).into_iter().chain(of(Wait::Answer)).min()
+    /// Adds the slots whose waits are over to `over`, and ends these waits.
+    pub(crate) fn expire(&mut self, now: u64, over: &mut Vec<usize>) {
+        if now < self.bound {
+            return;
+        }
+        let mut earliest = NEVER;
+        for (slot, deadline) in self.of.iter_mut().enumerate() {
+            if *deadline <= now {
+                *deadline = NEVER;
+                over.push(slot);
+            } else {
+                earliest = earliest.min(*deadline);
+            }
+        }
+        // Putting off the next look makes the bound a little late; a wait that is started until
+        // then with a shorter deadline lowers it again.
+        self.bound = if earliest == NEVER { NEVER } else { earliest.max(now.saturating_add(COARSE)) };
     }
 }
 
@@ -90,35 +64,52 @@ impl Deadlines {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_started_is_the_first_to_end_whatever_is_removed() {
-        let mut deadlines = Deadlines::new(4);
-        assert_eq!(deadlines.earliest(), None);
-        for slot in 0..4 {
-            deadlines.start(slot, Wait::Answer, 10 + slot as u64);
-        }
-        deadlines.clear(1); // from the middle
-        assert_eq!(deadlines.first(Wait::Answer), Some((0, 10)));
-        deadlines.clear(0); // the first
-        assert_eq!(deadlines.first(Wait::Answer), Some((2, 12)));
-        deadlines.clear(3); // the last
-        deadlines.start(0, Wait::Answer, 20);
-        assert_eq!(deadlines.first(Wait::Answer), Some((2, 12)));
-        deadlines.clear(2);
-        assert_eq!(deadlines.first(Wait::Answer), Some((0, 20)));
-        deadlines.clear(0);
-        deadlines.clear(0); // twice does no harm
-        assert_eq!(deadlines.first(Wait::Answer), None);
+    fn over(deadlines: &mut Deadlines, now: u64) -> Vec<usize> {
+        let mut over = Vec::new();
+        deadlines.expire(now, &mut over);
+        over
     }
 
     #[test]
-    fn a_slot_waits_for_one_thing_at_a_time() {
+    fn waits_end_at_their_time_whatever_their_order() {
+        let mut deadlines = Deadlines::new(4);
+        assert_eq!(deadlines.bound(), None);
+        for (slot, deadline) in [(0, 40), (1, 10), (2, 30), (3, 20)] {
+            deadlines.start(slot, deadline * COARSE);
+        }
+        assert_eq!(deadlines.bound(), Some(10 * COARSE));
+        assert!(over(&mut deadlines, 10 * COARSE - 1).is_empty());
+        assert_eq!(over(&mut deadlines, 10 * COARSE), [1]);
+        assert_eq!(deadlines.bound(), Some(20 * COARSE));
+        assert_eq!(over(&mut deadlines, 35 * COARSE), [2, 3]);
+        deadlines.clear(0);
+        assert!(over(&mut deadlines, 40 * COARSE).is_empty());
+        assert_eq!(deadlines.bound(), None);
+    }
+
+    #[test]
+    fn a_wait_that_was_ended_or_moved_does_not_end_again() {
         let mut deadlines = Deadlines::new(2);
-        deadlines.start(0, Wait::Connect, 5);
-        deadlines.start(1, Wait::Connect, 6);
-        deadlines.start(0, Wait::Answer, 50);
-        assert_eq!(deadlines.first(Wait::Connect), Some((1, 6)));
-        assert_eq!(deadlines.first(Wait::Answer), Some((0, 50)));
-        assert_eq!(deadlines.earliest(), Some(6));
+        deadlines.start(0, 5);
+        deadlines.start(0, 50 * COARSE);
+        deadlines.start(1, 6);
+        deadlines.clear(1);
+        // The bound is a bound: looking finds nothing and raises it.
+        assert_eq!(deadlines.bound(), Some(5));
+        assert!(over(&mut deadlines, 7).is_empty());
+        assert_eq!(deadlines.bound(), Some(50 * COARSE));
+    }
+
+    #[test]
+    fn slots_are_looked_through_rarely() {
+        let mut deadlines = Deadlines::new(100);
+        for slot in 0..100 {
+            deadlines.start(slot, slot as u64 * 1_000);
+        }
+        assert_eq!(over(&mut deadlines, 0), [0]);
+        // The others end within a tenth of a millisecond, and are found in one look.
+        assert_eq!(deadlines.bound(), Some(COARSE));
+        assert!(over(&mut deadlines, 99_000).is_empty());
+        assert_eq!(over(&mut deadlines, COARSE).len(), 99);
     }
 }

@@ -23,6 +23,11 @@ pub fn supports(count: u64, quantile: f64) -> bool {
     count as f64 * (1.0 - quantile) >= NEEDED_BEYOND - 1e-6
 }
 
+/// Samples that it takes to state `quantile`, see [`supports`].
+pub(crate) fn needed(quantile: f64) -> u64 {
+    ((NEEDED_BEYOND - 1e-6) / (1.0 - quantile)).ceil() as u64
+}
+
 /// A histogram being filled: bounded, and what does not fit is counted instead of lost.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
@@ -228,6 +233,10 @@ mod tests {
         ];
         for (count, quantile, expected) in rows {
             assert_eq!(supports(count, quantile), expected, "{count} {quantile}");
+        }
+        for (quantile, count) in [(0.5, 20), (0.9, 100), (0.99, 1_000), (0.999, 10_000), (0.999_99, 1_000_000)] {
+            assert_eq!(needed(quantile), count, "{quantile}");
+            assert!(supports(count, quantile) && !supports(count - 1, quantile), "{quantile}");
         }
     }
 

@@ -9,17 +9,22 @@ mod exchange;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
+use rustix::thread::Timespec;
 
 use crate::clock;
-use crate::deadline::{Deadlines, Wait};
+use crate::connection::Reader;
+use crate::deadline::Deadlines;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
+use crate::rest::Rest;
+use crate::tally::EntryTally;
 use crate::task::{Message, Source, Task};
 use crate::timeline::Timeline;
 use crate::timer::Timer;
@@ -30,9 +35,10 @@ const TIMER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 /// Events taken per wait: enough that a busy loop waits rarely.
 const EVENTS: usize = 1024;
-/// Read buffer, shared by all connections of the thread. Most of it is only room for the kernel to
-/// count discarded bytes in; what is never written takes no memory.
-const BUFFER: usize = 4 << 20;
+/// Closed loop: answers read before the connections they came on get their next requests. Reading
+/// is short and sending is not, so an answer that arrived together with others is not kept waiting,
+/// and charged, for their successors.
+const TURN: usize = 64;
 
 struct Driver<'a> {
     task: Task<'a>,
@@ -57,9 +63,14 @@ struct Driver<'a> {
     /// Slots that rest or retry, by the time they go on.
     resting: BinaryHeap<Reverse<(u64, usize)>>,
     deadlines: Deadlines,
+    /// Room for the slots whose deadlines have passed; empty between two looks.
+    over: Vec<usize>,
     in_flight: u64,
     connections: u64,
-    buffer: Vec<u8>,
+    reader: Reader,
+    rest: Rest,
+    /// One per request of the plan; empty when there is only one.
+    entries: Vec<EntryTally>,
     told_down: bool,
 }
 
@@ -107,9 +118,12 @@ impl<'a> Driver<'a> {
             queue: VecDeque::new(),
             resting: BinaryHeap::new(),
             deadlines: Deadlines::new(slots),
+            over: Vec::with_capacity(slots),
             in_flight: 0,
             connections: 0,
-            buffer: vec![0; BUFFER],
+            reader: Reader::new(),
+            rest: Rest::new(),
+            entries: EntryTally::several(if task.script.len() > 1 { task.script.len() } else { 0 }),
             told_down: false,
             task,
         }
@@ -117,6 +131,8 @@ impl<'a> Driver<'a> {
 
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        // Sleeps end at their time: by default they may be late by 50 µs (prctl(2)).
+        rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
         self.timer.set(self.timeline.start)?;
         while clock::now() < self.timeline.start && !self.halted() {
             self.wait(&mut events, None)?;
@@ -143,6 +159,7 @@ impl<'a> Driver<'a> {
                 break;
             }
             self.timer.set(self.next_wake())?;
+            self.rest(&events);
             let patience = if self.ready.is_empty() { None } else { Some(Duration::ZERO) };
             self.wait(&mut events, patience)?;
             self.drop_closed(&events);
@@ -152,13 +169,14 @@ impl<'a> Driver<'a> {
                     WAKER => {}
                     Token(slot) => self.on_event(slot, event),
                 }
-                // Between events too: a long batch must not hold up what is due meanwhile.
-                self.release();
-                self.assign();
+                self.between();
             }
         }
         // Stopped before it began, the run has an interval of no length.
         let until = self.observe().max(self.timeline.start);
+        if !self.entries.is_empty() {
+            let _ = self.task.out.send(Message::Entries(std::mem::take(&mut self.entries)));
+        }
         self.journal.close(until, self.levels(), true);
         Ok(())
     }
@@ -174,10 +192,34 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Between two events of a batch: what is due must not be held up by a long one.
+    fn between(&mut self) {
+        match self.task.source {
+            Source::Open { .. } => {
+                self.observe();
+                self.release();
+                self.assign();
+            }
+            Source::Closed { .. } if self.ready.len() >= TURN => self.assign(),
+            Source::Closed { .. } => {}
+        }
+    }
+
+    /// Closed loop: lets some more answers arrive, if that does no harm. `events` is the last batch.
+    fn rest(&self, events: &Events) {
+        if matches!(self.task.source, Source::Closed { .. })
+            && let Some(rest) = self.rest.before_wait(events.iter().count(), self.in_flight)
+        {
+            let time = Timespec { tv_sec: 0, tv_nsec: rest.subsec_nanos().into() };
+            // Interrupted or not: a rest need not be exact.
+            let _ = rustix::thread::nanosleep(&time);
+        }
+    }
+
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
         let drain = self.drain_end().filter(|_| !self.queue.is_empty());
-        let times = [Some(self.journal.border()), self.due, self.deadlines.earliest(), rest, drain];
+        let times = [Some(self.journal.border()), self.due, self.deadlines.bound(), rest, drain];
         times.into_iter().flatten().min().unwrap_or(self.journal.border())
     }
 
@@ -273,10 +315,11 @@ impl<'a> Driver<'a> {
 
     /// Closed loop: the slot starts another request, if there is to be one.
     fn start_closed(&mut self, slot: usize) {
+        // Others may have been sent since the clock was read.
+        let now = self.observe();
         if !self.more() {
             return;
         }
-        let now = self.now;
         let recorded = now >= self.timeline.measured;
         if let Source::Closed { left: Some(left) } = &mut self.task.source {
             *left -= u64::from(recorded);
@@ -312,12 +355,16 @@ impl<'a> Driver<'a> {
 
     /// Ends the waits whose time has come.
     fn expire(&mut self) {
-        while let Some((slot, _)) = self.expired(Wait::Connect) {
-            self.fail(slot, ErrorKind::ConnectTimeout, "no connection within the connect timeout", None);
+        let mut over = std::mem::take(&mut self.over);
+        self.deadlines.expire(self.now, &mut over);
+        for slot in over.drain(..) {
+            if matches!(self.slots[slot].phase, Phase::Connecting | Phase::Retrying) {
+                self.fail(slot, ErrorKind::ConnectTimeout, "no connection within the connect timeout", None);
+            } else {
+                self.fail(slot, ErrorKind::Timeout, "no answer within the timeout", None);
+            }
         }
-        while let Some((slot, _)) = self.expired(Wait::Answer) {
-            self.fail(slot, ErrorKind::Timeout, "no answer within the timeout", None);
-        }
+        self.over = over;
         while let Some(Reverse((at, slot))) = self.resting.peek().copied() {
             if at > self.now {
                 break;
@@ -338,10 +385,6 @@ impl<'a> Driver<'a> {
                 self.journal.tally.error(ErrorKind::Unsent, "");
             }
         }
-    }
-
-    fn expired(&self, wait: Wait) -> Option<(usize, u64)> {
-        self.deadlines.first(wait).filter(|(_, deadline)| *deadline <= self.now)
     }
 
     /// Counts what is unfinished when the run is stopped from outside.

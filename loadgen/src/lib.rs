@@ -17,9 +17,13 @@
 //! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
 //!                                          │ pacer: when is the next request due      validity    hgrm
 //!                                          │ timer, deadline, timeline: waking up
+//!                                          │ script, over targets, message, template: which request is next
 //!                                          │ connection: one socket, over request and response: what bytes mean
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
+//!
+//! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
+//! highest rate at which they hold, one run after the other.
 //!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
 //! that stalls is charged for every request that should have been sent meanwhile; the service time,
@@ -30,34 +34,52 @@
 
 #![forbid(unsafe_code)]
 
+mod capacity;
 mod clock;
 mod collect;
 mod connection;
+mod cookies;
 mod deadline;
 mod distribution;
 mod driver;
 mod error;
+mod form;
 mod hgrm;
 mod journal;
+mod message;
+mod objective;
 mod pacer;
 mod plan;
 mod quantity;
+mod random;
 mod report;
 mod request;
+mod resolution;
 mod response;
+mod rest;
 mod run;
+mod script;
+mod stage;
 mod summary;
 mod tally;
 mod target;
+mod targets;
 mod task;
+mod template;
 mod timeline;
 mod timer;
 mod validity;
 
+pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, Trial, find_capacity};
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};
-pub use plan::{Arrivals, Load, Plan, Reuse, Stage, Stop};
-pub use quantity::{QuantityError, parse_duration, parse_rate, parse_stages};
-pub use report::{Interval, Report, Setup, ThreadReport};
+pub use form::{EncodedForm, Field, FieldValue, encode_form};
+pub use objective::{Objective, ObjectiveError, Outcome, Verdict, parse_objectives};
+pub use plan::{Arrivals, Load, Plan, Reuse, Stop};
+pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse_stages};
+pub use report::{Interval, Report, RequestReport, Setup, ThreadReport};
+pub use resolution::{Resolution, ResolutionError};
 pub use run::run;
+pub use stage::Stage;
 pub use target::{Address, Target, TargetError};
+pub use targets::{Entry, ListError, Order, RequestList, parse_list};

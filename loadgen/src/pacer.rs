@@ -1,13 +1,15 @@
 //! When requests are due: stages and a kind of arrival in, times out. Pure: no clock, no I/O.
 //!
 //! Both kinds of arrival invert the same function, the requests due until a time: a straight line
-//! per stage. Evenly spaced arrivals take it at 0, 1, 2 …; Poisson arrivals at the sums of
+//! per steady stage, a parabola per ramp. Evenly spaced arrivals take it at 0, 1, 2 …; Poisson arrivals at the sums of
 //! exponential gaps, which makes a Poisson process whose rate follows the stages exactly.
 
 use std::time::Duration;
 
-use crate::plan::{Arrivals, Load, Stage};
+use crate::plan::{Arrivals, Load};
+use crate::random::SplitMix;
 use crate::report::Setup;
+use crate::stage::Stage;
 
 const NANOS: f64 = 1e9;
 
@@ -16,12 +18,32 @@ const NANOS: f64 = 1e9;
 struct Segment {
     /// Nanoseconds from the start of the schedule.
     start: f64,
+    end: f64,
     /// Requests due before it.
     before: f64,
     /// Requests due until its end.
     until: f64,
-    /// Requests per nanosecond.
+    /// Requests per second at its beginning.
     rate: f64,
+    /// By how much that rate grows, per second; negative for a ramp downwards.
+    growth: f64,
+}
+
+impl Segment {
+    /// Nanoseconds from the start of the schedule until `count` requests are due, which happens in
+    /// this segment.
+    fn time_of(&self, count: f64) -> f64 {
+        let count = count - self.before;
+        if count <= 0.0 {
+            return self.start;
+        }
+        // count = rate·t + growth/2·t². This form of the solution neither divides by a growth of 0
+        // nor takes the difference of two near numbers when the growth is small. Rounding may make
+        // what is below the root a little less than 0 at the end of a ramp to 0, and the time a
+        // little more than that end.
+        let root = (self.rate * self.rate + 2.0 * self.growth * count).max(0.0).sqrt();
+        (self.start + 2.0 * count / (self.rate + root) * NANOS).min(self.end)
+    }
 }
 
 /// The requests due to one of several threads that share a schedule.
@@ -47,18 +69,19 @@ impl Pacer {
         let (mut start, mut before) = (0.0, 0.0);
         let mut segments = Vec::with_capacity(stages.len());
         for stage in stages {
-            let until = before + stage.rate * stage.duration.as_secs_f64();
-            segments.push(Segment { start, before, until, rate: stage.rate / NANOS });
-            start += stage.duration.as_secs_f64() * NANOS;
+            let seconds = stage.duration.as_secs_f64();
+            let until = before + stage.requests();
+            let growth = (stage.end_rate() - stage.rate) / seconds;
+            let end = start + seconds * NANOS;
+            segments.push(Segment { start, end, before, until, rate: stage.rate, growth });
+            start = end;
             before = until;
         }
         let kind = match arrivals {
             Arrivals::Constant => Kind::Constant { next: thread as u64, step: threads as u64 },
-            Arrivals::Poisson => Kind::Poisson {
-                sum: 0.0,
-                threads: threads as f64,
-                random: SplitMix(seed ^ (thread as u64).wrapping_mul(0xA24B_AED4_963E_E407)),
-            },
+            Arrivals::Poisson => {
+                Kind::Poisson { sum: 0.0, threads: threads as f64, random: SplitMix::new(seed, thread) }
+            }
         };
         Self { segments, current: 0, kind }
     }
@@ -73,7 +96,7 @@ impl Pacer {
         threads: usize,
     ) -> Self {
         let rate = stages.first().map_or(0.0, |stage| stage.rate);
-        let warm = Stage { duration: warmup, rate };
+        let warm = Stage::steady(warmup, rate);
         let with_warmup: Vec<Stage> =
             (!warmup.is_zero()).then_some(warm).into_iter().chain(stages.iter().copied()).collect();
         Self::new(&with_warmup, arrivals, seed, thread, threads)
@@ -81,14 +104,17 @@ impl Pacer {
 
     /// The time at which `count` requests are due, in nanoseconds; `None` after the last stage.
     fn time_of(&mut self, count: f64) -> Option<u64> {
-        // A sum of products of rates and seconds may miss a whole number by a rounding error.
+        // A sum of products of rates and seconds may miss a whole number by a rounding error, which
+        // grows with the sum: it is some 1e-16 of it.
         const ROUNDING: f64 = 1e-9;
-        while count >= self.segments.get(self.current)?.until - ROUNDING {
+        const RELATIVE: f64 = 1e-14;
+        loop {
+            let segment = self.segments.get(self.current)?;
+            if count < segment.until - ROUNDING - segment.until * RELATIVE {
+                return Some(segment.time_of(count).round() as u64);
+            }
             self.current += 1;
         }
-        let segment = self.segments[self.current];
-        let into = (count - segment.before).max(0.0) / segment.rate;
-        Some((segment.start + into).round() as u64)
     }
 }
 
@@ -126,24 +152,12 @@ impl Iterator for Pacer {
     }
 }
 
-/// Steele, Lea and Flood's SplitMix64: small, seeded, and the same on every machine and in every
-/// version of this program, which a seed in a report relies on.
-#[derive(Clone, Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// The next number in 0..1, with 53 random bits.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::quantity::parse_stages;
 
@@ -166,18 +180,32 @@ mod tests {
             // A rate that is no exact fraction must not gain or lose a request.
             ("900ms@10/s", &[0, 100, 200, 300, 400, 500, 600, 700, 800]),
             ("1s@1,1s@1,1s@1", &[0, 1000, 2000]),
+            // A ramp between equal rates is no ramp.
+            ("1s@4..4", &[0, 250, 500, 750]),
+            // From 0 to 8/s within 1 s: t² · 4 requests are due until t, the n-th at √(n/4).
+            ("1s@0..8", &[0, 500, 707, 866]),
+            // The same way down: 8t - 4t² are due until t, the n-th at 1 - √(1 - n/4).
+            ("1s@8..0", &[0, 134, 293, 500]),
+            // A pause, then up, then steady: 2 requests in the ramp, the third at its end.
+            ("1s@0,2s@0..2,1s@2", &[1000, 2414, 3000, 3500]),
         ];
         for (stages, millis) in rows {
-            let expected: Vec<u64> = millis.iter().map(|m| m * 1_000_000).collect();
-            assert_eq!(due(stages, Arrivals::Constant, 0, 1), expected, "{stages}");
+            let due = due(stages, Arrivals::Constant, 0, 1);
+            let rounded: Vec<u64> = due.iter().map(|nanos| (nanos + 500_000) / 1_000_000).collect();
+            assert_eq!(rounded, *millis, "{stages}");
         }
     }
 
     #[test]
     fn counts_are_rate_times_duration() {
-        for (stages, count) in
-            [("5s@20,15s@400,12s@20", 6340), ("30s@20000", 600_000), ("10s@333.3", 3333), ("1m@100/m", 100)]
-        {
+        for (stages, count) in [
+            ("5s@20,15s@400,12s@20", 6340),
+            ("30s@20000", 600_000),
+            ("10s@333.3", 3333),
+            ("1m@100/m", 100),
+            ("30s@100..1000", 16_500),
+            ("10s@0..1000,10s@1000..0", 10_000),
+        ] {
             assert_eq!(due(stages, Arrivals::Constant, 0, 1).len(), count, "{stages}");
         }
     }
@@ -187,6 +215,75 @@ mod tests {
         let mut shared: Vec<u64> = (0..3).flat_map(|thread| due("2s@50,1s@7", Arrivals::Constant, thread, 3)).collect();
         shared.sort_unstable();
         assert_eq!(shared, due("2s@50,1s@7", Arrivals::Constant, 0, 1));
+    }
+
+    /// Stages whose requests are whole numbers of twenty-thousandths: milliseconds, and rates in
+    /// tenths at both ends.
+    fn schedules() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
+        proptest::collection::vec((1..3000u64, 0..3000u64, 0..3000u64), 1..6)
+    }
+
+    fn stages_of(schedule: &[(u64, u64, u64)]) -> Vec<Stage> {
+        let tenths = |rate: u64| rate as f64 / 10.0;
+        schedule
+            .iter()
+            .map(|(millis, from, to)| Stage::ramp(Duration::from_millis(*millis), tenths(*from), tenths(*to)))
+            .collect()
+    }
+
+    /// Requests due until `nanos`, by adding up the areas below the rates.
+    fn area(stages: &[Stage], nanos: u64) -> f64 {
+        let (mut left, mut sum) = (nanos as f64 / NANOS, 0.0);
+        for stage in stages {
+            let whole = stage.duration.as_secs_f64();
+            let part = left.min(whole);
+            let rate_then = stage.rate + (stage.end_rate() - stage.rate) * part / whole;
+            sum += (stage.rate + rate_then) / 2.0 * part;
+            left -= part;
+        }
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn totals_are_exact(schedule in schedules()) {
+            let sum: u64 = schedule.iter().map(|(millis, from, to)| millis * (from + to)).sum();
+            let stages = stages_of(&schedule);
+            let count = Pacer::new(&stages, Arrivals::Constant, 1, 0, 1).count() as u64;
+            // A request is due as soon as its number is reached, so a fraction at the end counts.
+            prop_assert_eq!(count, sum.div_ceil(20_000));
+        }
+
+        #[test]
+        fn every_arrival_is_where_the_area_below_the_rates_says(schedule in schedules()) {
+            let stages = stages_of(&schedule);
+            let mut last = 0;
+            for (number, time) in Pacer::new(&stages, Arrivals::Constant, 1, 0, 1).enumerate() {
+                prop_assert!(last <= time, "{last} {time}");
+                last = time;
+                // Half a nanosecond at the highest rate of 300/s, and the rounding of the sums.
+                let due = area(&stages, time);
+                prop_assert!((due - number as f64).abs() < 1e-6, "{number}: {due} at {time}");
+            }
+        }
+
+        #[test]
+        fn threads_share_ramps_as_one_would_send_them(schedule in schedules(), threads in 1..5usize) {
+            let stages = stages_of(&schedule);
+            let share = |thread, threads| Pacer::new(&stages, Arrivals::Constant, 1, thread, threads);
+            let mut shared: Vec<u64> = (0..threads).flat_map(|thread| share(thread, threads)).collect();
+            shared.sort_unstable();
+            prop_assert_eq!(shared, share(0, 1).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn poisson_arrivals_follow_a_ramp() {
+        let times = due("100s@0..400", Arrivals::Poisson, 0, 1);
+        // Half the time has a quarter of the area; five standard deviations, as above.
+        let first = times.iter().filter(|t| **t < 50_000_000_000).count() as f64;
+        assert!((first - 5_000.0).abs() < 5.0 * 5_000f64.sqrt(), "{first}");
+        assert!((times.len() as f64 - 20_000.0).abs() < 5.0 * 20_000f64.sqrt(), "{}", times.len());
     }
 
     #[test]

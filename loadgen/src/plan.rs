@@ -5,7 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
+use crate::message::{Message, Parts};
+use crate::resolution::Resolution;
+use crate::stage::Stage;
 use crate::target::Target;
+use crate::targets::{Choice, Entry, RequestList};
+use crate::template::{Template, TemplateError};
 
 /// How new requests come about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,15 +57,6 @@ pub enum Stop {
     Requests(u64),
 }
 
-/// A time with one rate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stage {
-    /// How long, more than zero.
-    pub duration: Duration,
-    /// Requests per second, total; 0 is a pause.
-    pub rate: f64,
-}
-
 /// How arrivals are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +82,8 @@ pub enum Reuse {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// Addresses to connect to in place of the resolver's.
+    pub resolve: Vec<Resolution>,
     /// Request method, for instance `GET`.
     pub method: String,
     /// Further header fields, in this order. `Host`, `Content-Length`, `User-Agent` and (for new
@@ -93,6 +91,15 @@ pub struct Plan {
     pub headers: Vec<(String, String)>,
     /// Request body; empty for none.
     pub body: Vec<u8>,
+    /// Requests to send in place of the one that method, path and body describe; the header fields
+    /// go to all of them that have none of the same name. The path of the target, fields and bodies
+    /// may have places to fill in, `{seq}`, `{rand}` and `{rand:1..1000}`.
+    pub list: Option<RequestList>,
+    /// Seed of the numbers and of the order that are left to chance; the same seed and thread count
+    /// give the same sequence per thread.
+    pub seed: u64,
+    /// Connections send back the cookies that responses on them have set.
+    pub cookies: bool,
     /// Closed loop: exactly this many connections. Open loop: at most this many requests
     /// outstanding; further ones wait in the generator's queue, and that wait is latency.
     pub connections: usize,
@@ -106,8 +113,8 @@ pub struct Plan {
     pub connect_timeout: Duration,
     /// What happens to a connection after an answer.
     pub reuse: Reuse,
-    /// Load before the measured time, not recorded. In an open loop it runs at the first stage's
-    /// rate.
+    /// Load before the measured time, not recorded. In an open loop it runs at the rate with which
+    /// the first stage begins.
     pub warmup: Duration,
     /// CPUs to pin the generator threads to, taken in turn; `None` leaves them to the scheduler.
     pub cpus: Option<Vec<usize>>,
@@ -131,9 +138,13 @@ impl Plan {
         };
         Self {
             target,
+            resolve: Vec::new(),
             method: "GET".to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            list: None,
+            seed: 0,
+            cookies: false,
             connections,
             threads: 1,
             load,
@@ -152,22 +163,18 @@ impl Plan {
     /// The first field that makes no sense.
     pub fn check(&self) -> Result<(), PlanError> {
         let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
-        if !is_token(&self.method) {
-            return wrong("method", "must be a method name such as GET or POST");
+        check_request(("method", "header"), &self.method, &self.headers, &self.body)?;
+        for entry in self.list.iter().flat_map(|list| &list.entries) {
+            check_request(("targets", "targets"), &entry.method, &entry.headers, &entry.body)?;
         }
-        for (name, value) in &self.headers {
-            if !is_token(name) {
-                return wrong("header", &format!("{name:?} is no field name"));
-            }
-            if value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
-                return wrong("header", &format!("the value of {name} contains a line break"));
-            }
-            if name.eq_ignore_ascii_case("transfer-encoding") {
-                return wrong("header", "Transfer-Encoding is not supported; the body is sent whole");
-            }
-            if name.eq_ignore_ascii_case("content-length") && value.parse::<usize>() != Ok(self.body.len()) {
-                return wrong("header", "Content-Length differs from the body's length");
-            }
+        if self.list.as_ref().is_some_and(|list| list.entries.is_empty()) {
+            return wrong("targets", "must have at least one request");
+        }
+        self.messages()?;
+        self.choice()?;
+        // An entry that is for nothing is a misspelt one, and the load would go elsewhere.
+        if let Some(entry) = self.resolve.iter().find(|entry| !self.target.is_at(&entry.host, entry.port)) {
+            return wrong("resolve", &format!("{}:{} is not where {} is", entry.host, entry.port, self.target));
         }
         if self.connections == 0 {
             return wrong("connections", "must be at least 1");
@@ -199,13 +206,16 @@ impl Plan {
             Load::Closed { stop: Stop::Requests(0) } => wrong("requests", "must be at least 1"),
             Load::Closed { .. } => Ok(()),
             Load::Open { stages, .. } => {
-                if stages.iter().any(|s| !s.rate.is_finite() || s.rate < 0.0) {
+                if stages
+                    .iter()
+                    .any(|stage| ![stage.rate, stage.end_rate()].iter().all(|rate| rate.is_finite() && *rate >= 0.0))
+                {
                     return wrong("stages", "a rate must be a number of requests per second");
                 }
                 if stages.iter().any(|s| s.duration.is_zero()) {
                     return wrong("stages", "a stage must last longer than 0");
                 }
-                if stages.iter().all(|s| s.rate == 0.0) {
+                if stages.iter().all(|stage| stage.requests() == 0.0) {
                     return wrong("stages", "at least one stage needs a rate above 0");
                 }
                 Ok(())
@@ -213,38 +223,77 @@ impl Plan {
         }
     }
 
-    /// The bytes of one request, the same for every request of the run.
-    pub(crate) fn request_bytes(&self) -> Vec<u8> {
-        let given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target.path());
-        let mut field = |name: &str, value: &str| {
-            head.push_str(name);
-            head.push_str(": ");
-            head.push_str(value);
-            head.push_str("\r\n");
+    /// What is sent: the requests of the list, or the one of the plan.
+    ///
+    /// # Errors
+    /// A place to fill in that makes no sense, with the field that it is in.
+    pub(crate) fn messages(&self) -> Result<Vec<Message>, PlanError> {
+        let wrong = |field, error: TemplateError| PlanError { field, reason: error.to_string() };
+        let one = Parts {
+            method: &self.method,
+            path: self.target.path(),
+            host: self.target.host(),
+            headers: &self.headers,
+            body: &self.body,
+            close: self.reuse == Reuse::NewConnectionPerRequest,
+            cookies: self.cookies,
         };
-        if !given("host") {
-            field("Host", self.target.host());
-        }
-        if !given("user-agent") {
-            field("User-Agent", concat!("loadgen/", env!("CARGO_PKG_VERSION")));
-        }
-        for (name, value) in &self.headers {
-            field(name, value);
-        }
-        if self.reuse == Reuse::NewConnectionPerRequest && !given("connection") {
-            field("Connection", "close");
-        }
-        // RFC 9110 §8.6: methods that anticipate content send a length even when it is zero.
-        let expected = matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
-        if (expected || !self.body.is_empty()) && !given("content-length") {
-            field("Content-Length", &self.body.len().to_string());
-        }
-        head.push_str("\r\n");
-        let mut bytes = head.into_bytes();
-        bytes.extend_from_slice(&self.body);
-        bytes
+        let Some(list) = &self.list else {
+            // Each part by itself, so that the error names the right one.
+            Template::parse(self.target.path().as_bytes()).map_err(|error| wrong("target", error))?;
+            Template::parse(&self.body).map_err(|error| wrong("body", error))?;
+            return Ok(vec![Message::new(one).map_err(|error| wrong("header", error))?]);
+        };
+        let message = |entry: &Entry| {
+            let given = |name: &str| entry.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+            let shared = self.headers.iter().filter(|(name, _)| !given(name)).cloned();
+            let headers: Vec<(String, String)> = shared.chain(entry.headers.iter().cloned()).collect();
+            let of_entry =
+                Parts { method: &entry.method, path: &entry.path, headers: &headers, body: &entry.body, ..one };
+            Message::new(of_entry).map_err(|error| wrong("targets", error))
+        };
+        list.entries.iter().map(message).collect()
     }
+
+    /// Which of the messages comes when.
+    pub(crate) fn choice(&self) -> Result<Choice, PlanError> {
+        let Some(list) = &self.list else {
+            return Ok(Choice::only());
+        };
+        let weights: Vec<u32> = list.entries.iter().map(|entry| entry.weight).collect();
+        let long = "the weights add up to more than a million; use smaller ones";
+        Choice::new(&weights, list.order).ok_or(PlanError { field: "targets", reason: long.to_owned() })
+    }
+}
+
+/// Checks a request's method and header fields; `method` and `header` are the options to blame.
+fn check_request(
+    (method, header): (&'static str, &'static str),
+    name: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Result<(), PlanError> {
+    let wrong = |field, reason: String| Err(PlanError { field, reason });
+    if !is_token(name) {
+        return wrong(method, "must be a method name such as GET or POST".to_owned());
+    }
+    for (name, value) in headers {
+        if !is_token(name) {
+            return wrong(header, format!("{name:?} is no field name"));
+        }
+        if value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            return wrong(header, format!("the value of {name} contains a line break"));
+        }
+        if name.eq_ignore_ascii_case("transfer-encoding") {
+            return wrong(header, "Transfer-Encoding is not supported; the body is sent whole".to_owned());
+        }
+        // The length of a body with places is known when they are filled in.
+        let length = Template::parse(body).ok().and_then(|body| body.fixed().map(<[u8]>::len));
+        if name.eq_ignore_ascii_case("content-length") && value.parse().ok() != length {
+            return wrong(header, "Content-Length differs from the body's length".to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// RFC 9110 §5.6.2.
@@ -255,6 +304,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::targets::Order;
 
     fn plan() -> Plan {
         let target = "http://a:81/x".parse().unwrap();
@@ -263,8 +313,14 @@ mod tests {
 
     #[test]
     fn wrong_plans_name_the_field() {
-        let open = |rate| Load::constant(vec![Stage { duration: Duration::from_secs(1), rate }]);
+        let open = |rate| Load::constant(vec![Stage::steady(Duration::from_secs(1), rate)]);
+        let ramp = |from, to| Load::constant(vec![Stage::ramp(Duration::from_secs(1), from, to)]);
         let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let list = |method: &str, path: &str, weight| {
+            let (method, path) = (method.to_owned(), path.to_owned());
+            let entries = vec![Entry { method, path, headers: vec![], body: vec![], weight }];
+            Plan { list: Some(RequestList { entries, order: Order::Random }), ..plan() }
+        };
         let rows: Vec<(Plan, Option<&str>)> = vec![
             (plan(), None),
             (Plan { method: "G T".into(), ..plan() }, Some("method")),
@@ -272,6 +328,18 @@ mod tests {
             (Plan { headers: header("X Y", "a"), ..plan() }, Some("header")),
             (Plan { headers: header("Transfer-Encoding", "chunked"), ..plan() }, Some("header")),
             (Plan { headers: header("Content-Length", "3"), ..plan() }, Some("header")),
+            (Plan { resolve: vec!["a:81:::1".parse().unwrap()], ..plan() }, None),
+            (Plan { resolve: vec!["a:80:::1".parse().unwrap()], ..plan() }, Some("resolve")),
+            (Plan { target: "http://a/{rand:5..1}".parse().unwrap(), ..plan() }, Some("target")),
+            (Plan { headers: header("X", "{rand:}"), ..plan() }, Some("header")),
+            (Plan { body: b"{rand:x}".to_vec(), ..plan() }, Some("body")),
+            (Plan { body: b"{seq}".to_vec(), headers: header("Content-Length", "5"), ..plan() }, Some("header")),
+            (Plan { body: b"abc".to_vec(), headers: header("Content-Length", "3"), ..plan() }, None),
+            (list("GET", "/{rand:1..2}", 1), None),
+            (list("G T", "/", 1), Some("targets")),
+            (list("GET", "/{rand:2..1}", 1), Some("targets")),
+            (list("GET", "/", 2_000_000), None),
+            (Plan { list: Some(RequestList { entries: vec![], order: Order::Random }), ..plan() }, Some("targets")),
             (Plan { connections: 0, ..plan() }, Some("connections")),
             (Plan { threads: 0, ..plan() }, Some("threads")),
             (Plan { timeout: Duration::ZERO, ..plan() }, Some("timeout")),
@@ -283,6 +351,9 @@ mod tests {
             (Plan { load: open(0.0), ..plan() }, Some("stages")),
             (Plan { load: open(f64::NAN), ..plan() }, Some("stages")),
             (Plan { load: open(5.0), ..plan() }, None),
+            (Plan { load: ramp(0.0, 5.0), ..plan() }, None),
+            (Plan { load: ramp(0.0, 0.0), ..plan() }, Some("stages")),
+            (Plan { load: ramp(5.0, -1.0), ..plan() }, Some("stages")),
             (Plan { load: Load::constant(vec![]), ..plan() }, Some("stages")),
         ];
         for (plan, field) in rows {
@@ -291,22 +362,31 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_what_the_plan_says() {
-        let text = |plan: &Plan| String::from_utf8(plan.request_bytes()).unwrap();
-        let agent = concat!("User-Agent: loadgen/", env!("CARGO_PKG_VERSION"), "\r\n");
-        assert_eq!(text(&plan()), format!("GET /x HTTP/1.1\r\nHost: a:81\r\n{agent}\r\n"));
-
-        let post = Plan {
-            method: "POST".into(),
-            body: b"abc".to_vec(),
-            headers: vec![("host".into(), "b".into()), ("User-Agent".into(), "u".into())],
+    fn a_list_takes_the_place_of_the_request() {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let entry = |method: &str, path: &str, headers| Entry {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers,
+            body: Vec::new(),
+            weight: 1,
+        };
+        let entries = vec![entry("GET", "/1", vec![]), entry("DELETE", "/2", vec![field("x-own", "b")])];
+        let list = RequestList { entries, order: Order::Sequential };
+        let plan = Plan {
+            list: Some(list),
+            headers: vec![field("X-Own", "a"), field("X-All", "c")],
             reuse: Reuse::NewConnectionPerRequest,
             ..plan()
         };
-        assert_eq!(
-            text(&post),
-            "POST /x HTTP/1.1\r\nhost: b\r\nUser-Agent: u\r\nConnection: close\r\n\
-             Content-Length: 3\r\n\r\nabc"
-        );
+        let texts: Vec<String> =
+            plan.messages().unwrap().iter().map(|one| String::from_utf8(one.fixed().unwrap()).unwrap()).collect();
+        let agent = concat!("User-Agent: loadgen/", env!("CARGO_PKG_VERSION"), "\r\n");
+        // What an entry says about a field goes before what is said for all.
+        let expected = [
+            format!("GET /1 HTTP/1.1\r\nHost: a:81\r\n{agent}X-Own: a\r\nX-All: c\r\nConnection: close\r\n\r\n"),
+            format!("DELETE /2 HTTP/1.1\r\nHost: a:81\r\n{agent}X-All: c\r\nx-own: b\r\nConnection: close\r\n\r\n"),
+        ];
+        assert_eq!(texts, expected);
     }
 }

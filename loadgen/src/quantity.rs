@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::Stage;
+use crate::stage::Stage;
 
 /// A quantity that cannot be read; the message quotes it and shows a right one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,8 +13,11 @@ pub enum QuantityError {
     /// Not a rate.
     #[error("{0:?} is no rate; write for instance 500/s, 30000/m or 500")]
     Rate(String),
+    /// Not a share.
+    #[error("{0:?} is no share; write for instance 5% or 0.05")]
+    Share(String),
     /// Not a list of stages.
-    #[error("{0:?} is no stage; write DURATION@RATE, for instance 5s@20,15s@400")]
+    #[error("{0:?} is no stage; write DURATION@RATE or DURATION@RATE..RATE, for instance 5s@20,30s@20..400")]
     Stage(String),
 }
 
@@ -57,8 +60,20 @@ pub fn parse_rate(text: &str) -> Result<f64, QuantityError> {
     rate(text).filter(|rate| *rate > 0.0).ok_or_else(|| QuantityError::Rate(text.to_owned()))
 }
 
+/// Reads a share: `5%` or `0.05`.
+///
+/// # Errors
+/// Anything else, or more than everything: a bare `5` is more likely 5 % than five times the whole.
+pub fn parse_share(text: &str) -> Result<f64, QuantityError> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share.filter(|share| *share <= 1.0).ok_or_else(|| QuantityError::Share(text.to_owned()))
+}
+
 /// Reads stages, `DURATION@RATE` separated by commas: `5s@20,15s@400,12s@20`. A stage's rate may
-/// be 0: a pause.
+/// be 0: a pause; two rates with dots between them, `30s@100..1000`, are a ramp.
 ///
 /// # Errors
 /// The first stage that cannot be read, or whose duration is zero.
@@ -68,14 +83,18 @@ pub fn parse_stages(text: &str) -> Result<Vec<Stage>, QuantityError> {
             let wrong = || QuantityError::Stage(part.to_owned());
             let (duration, requests) = part.trim().split_once('@').ok_or_else(wrong)?;
             let duration = parse_duration(duration).map_err(|_| wrong())?;
-            let rate = rate(requests).ok_or_else(wrong)?;
-            if duration.is_zero() { Err(wrong()) } else { Ok(Stage { duration, rate }) }
+            let stage = match requests.split_once("..") {
+                Some((_, to)) if to.starts_with('.') => return Err(wrong()),
+                Some((from, to)) => Stage::ramp(duration, rate(from).ok_or_else(wrong)?, rate(to).ok_or_else(wrong)?),
+                None => Stage::steady(duration, rate(requests).ok_or_else(wrong)?),
+            };
+            if duration.is_zero() { Err(wrong()) } else { Ok(stage) }
         })
         .collect()
 }
 
 /// A rate that may be zero.
-fn rate(text: &str) -> Option<f64> {
+pub(crate) fn rate(text: &str) -> Option<f64> {
     let (value, scale) = match text.split_once('/') {
         None | Some((_, "s")) => (text.split('/').next()?, 1.0),
         Some((value, "m")) => (value, 60.0),
@@ -88,7 +107,7 @@ fn rate(text: &str) -> Option<f64> {
 
 /// A plain decimal number: digits with at most one dot. `f64`'s own parser also takes `inf`,
 /// `nan`, signs and exponents.
-fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if plain { text.parse().ok() } else { None }
 }
@@ -155,12 +174,40 @@ mod tests {
     }
 
     #[test]
+    fn shares() {
+        let rows = [
+            ("5%", Some(0.05)),
+            ("0.05", Some(0.05)),
+            ("0", Some(0.0)),
+            ("100%", Some(1.0)),
+            ("1", Some(1.0)),
+            ("5", None),
+            ("101%", None),
+            ("%", None),
+            ("-1%", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(parse_share(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn stages() {
-        let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
+        let stage = |seconds, rate| Stage::steady(Duration::from_secs(seconds), rate);
+        let ramp = |seconds, from, to| Stage::ramp(Duration::from_secs(seconds), from, to);
         let rows = [
             ("5s@20,15s@400,12s@20", Some(vec![stage(5, 20.0), stage(15, 400.0), stage(12, 20.0)])),
             ("1m@60/m", Some(vec![stage(60, 1.0)])),
             (" 5s@20 , 1s@0", Some(vec![stage(5, 20.0), stage(1, 0.0)])),
+            ("30s@100..1000,1s@1000", Some(vec![ramp(30, 100.0, 1000.0), stage(1, 1000.0)])),
+            ("1m@60/m..1", Some(vec![ramp(60, 1.0, 1.0)])),
+            ("2s@0.5..0", Some(vec![ramp(2, 0.5, 0.0)])),
+            // Three dots: one too many, or 0.5? A ramp has two ends.
+            ("2s@1...5", None),
+            ("2s@1..", None),
+            ("2s@..5", None),
+            ("2s@1..2..3", None),
             ("", None),
             ("5s@20,", None),
             ("5s", None),

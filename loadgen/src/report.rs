@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 use crate::error::ErrorKind;
+use crate::objective::{Objective, Outcome, Verdict};
 use crate::plan::{Load, Reuse};
+use crate::targets::Order;
 
 /// The result of a run.
 ///
@@ -67,6 +69,14 @@ pub struct Report {
     pub queue_wait: Distribution,
     /// Time from starting a connection to the first write on it, of connections made.
     pub connect: Distribution,
+    /// Time to the first byte of the answered requests: from the actual write to the first byte of
+    /// the answer that was read, interim (1xx) answers included. Absent from reports of versions
+    /// that did not measure it, and empty then.
+    #[serde(default)]
+    pub first_byte: Distribution,
+    /// Each request of a list, in its order; empty when the plan had only one.
+    #[serde(default)]
+    pub targets: Vec<RequestReport>,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -75,6 +85,9 @@ pub struct Report {
     pub interrupted: bool,
     /// Why this run must not be used as a measurement, one sentence each. Empty: valid.
     pub validity: Vec<String>,
+    /// What the run was held to, see [`Report::hold_to`]. Empty when to nothing.
+    #[serde(default)]
+    pub assertions: Vec<Verdict>,
 }
 
 impl Report {
@@ -114,6 +127,26 @@ impl Report {
         self.offered_rate.map(|offered| self.achieved_rate / offered)
     }
 
+    /// Judges the run by `objectives`, and keeps the verdicts in [`Report::assertions`].
+    pub fn hold_to(&mut self, objectives: &[Objective]) {
+        self.assertions = objectives.iter().map(|objective| objective.judge(self)).collect();
+    }
+
+    /// Whether the run holds what it was held to. A missed bound counts only in a valid run, in
+    /// which the figures are the target's; but a rate that was not achieved was not achieved,
+    /// whoever is to blame.
+    #[must_use]
+    pub fn verdict(&self) -> Outcome {
+        let is = |outcome| self.assertions.iter().filter(move |verdict| verdict.outcome == outcome);
+        if is(Outcome::Missed).any(|verdict| verdict.of_rate || self.is_valid()) {
+            Outcome::Missed
+        } else if !self.is_valid() || is(Outcome::Undecided).next().is_some() {
+            Outcome::Undecided
+        } else {
+            Outcome::Met
+        }
+    }
+
     /// The text summary of the run, several lines.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -130,10 +163,20 @@ pub struct Setup {
     pub address: String,
     /// Request method.
     pub method: String,
-    /// Extra header fields.
+    /// Extra header fields; the values of `Authorization`, `Proxy-Authorization` and `Cookie` are
+    /// hidden.
     pub headers: Vec<(String, String)>,
     /// Length of the request body.
     pub body_bytes: usize,
+    /// The order of a list of requests; `None` without a list.
+    #[serde(default)]
+    pub order: Option<Order>,
+    /// Seed of what is left to chance in requests.
+    #[serde(default)]
+    pub seed: u64,
+    /// Connections sent back the cookies they were given.
+    #[serde(default)]
+    pub cookies: bool,
     /// Connections (closed loop) or most requests outstanding (open loop).
     pub connections: usize,
     /// Generator threads that ran.
@@ -152,6 +195,25 @@ pub struct Setup {
     pub cpus: Option<Vec<usize>>,
     /// Length of an interval.
     pub interval_s: f64,
+}
+
+/// What became of one request of a list, in the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestReport {
+    /// Request method.
+    pub method: String,
+    /// Path and query, places unfilled.
+    pub path: String,
+    /// How often it was to be sent, relative to the others.
+    pub weight: u32,
+    /// Recorded requests taken up by a connection.
+    pub requests: u64,
+    /// Whole responses received for them.
+    pub answered: u64,
+    /// Those that failed, and answers 4xx and 5xx.
+    pub errors: u64,
+    /// Latency of the answered ones; `None` in lists of more than 64 requests.
+    pub latency: Option<Distribution>,
 }
 
 /// One interval of the run. Answers and errors belong to the interval in which they happened;
@@ -226,11 +288,13 @@ pub struct ThreadReport {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::plan::{Arrivals, Stage};
+    use crate::objective::parse_objectives;
+    use crate::plan::Arrivals;
+    use crate::stage::Stage;
 
     /// A plausible valid report of an open loop, for the tests of what reads reports.
     pub(crate) fn report() -> Report {
-        let stage = Stage { duration: Duration::from_secs(10), rate: 100.0 };
+        let stage = Stage::steady(Duration::from_secs(10), 100.0);
         let mut histogram = Distribution::default().histogram().unwrap();
         for request in 0..1000 {
             histogram.record(2_000_000 + request * 1_000).unwrap();
@@ -244,6 +308,9 @@ pub(crate) mod tests {
                 method: "GET".to_owned(),
                 headers: Vec::new(),
                 body_bytes: 0,
+                order: None,
+                seed: 0,
+                cookies: false,
                 connections: 64,
                 threads: 1,
                 load: Load::Open { stages: vec![stage], arrivals: Arrivals::Poisson, seed: 7 },
@@ -273,17 +340,46 @@ pub(crate) mod tests {
             send_lag: Distribution::default(),
             queue_wait: Distribution::default(),
             connect: Distribution::default(),
+            first_byte: Distribution::default(),
             latency,
+            targets: Vec::new(),
             intervals: Vec::new(),
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],
             interrupted: false,
             validity: Vec::new(),
+            assertions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_verdict_needs_a_valid_run_unless_it_is_about_the_rate() {
+        use Outcome::{Met, Missed, Undecided};
+        // objectives, the run is valid, verdict
+        let rows = [
+            ("p50<1s", true, Met),
+            ("p50<1s,errors<1%", true, Met),
+            ("p50<1s,errors<0.1%", true, Missed),
+            ("p99.9<1s", true, Undecided),
+            ("p99.9<1s,errors<0.1%", true, Missed),
+            ("errors<0.1%", false, Undecided),
+            ("p50<1s", false, Undecided),
+            ("rate>1", false, Missed),
+            ("rate>0.9", false, Undecided),
+        ];
+        for (objectives, valid, verdict) in rows {
+            let mut report = report();
+            if !valid {
+                report.validity.push("the generator was too slow".to_owned());
+            }
+            report.hold_to(&parse_objectives(objectives).unwrap());
+            assert_eq!(report.verdict(), verdict, "{objectives} {valid}");
         }
     }
 
     #[test]
     fn a_report_survives_json() {
-        let report = report();
+        let mut report = report();
+        report.hold_to(&parse_objectives("p50<1s,p99.9<1s").unwrap());
         let json = serde_json::to_string(&report).unwrap();
         assert!(json.contains(r#""status_5xx":2"#), "{json}");
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);

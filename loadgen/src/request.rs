@@ -1,4 +1,5 @@
-//! The bytes of a request, made once per run and sent any number of times.
+//! The bytes of a request, made once per run and sent any number of times; or made anew in the same
+//! place, where they differ from one time to the next.
 //!
 //! A large request lies in a file in memory: `sendfile` then hands its pages to the socket, which
 //! spares the generator a copy per request. On the CPU that the generator shares with nobody, that
@@ -10,6 +11,7 @@ use std::os::fd::AsFd;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::sendfile::sendfile64;
+use rustix::net::SendFlags;
 
 /// From this length on, handing over pages is cheaper than copying them.
 const LARGE: usize = 32 * 1024;
@@ -40,17 +42,29 @@ impl Request {
         self.bytes.len()
     }
 
+    /// A request that is made anew each time, in the same memory: nothing, until
+    /// [`Request::refill`] is used. However large, it is copied; a file would have to be written.
+    pub(crate) fn empty() -> Self {
+        Self { bytes: Vec::new(), file: None }
+    }
+
+    /// The bytes of [`Request::empty`], to be replaced.
+    pub(crate) fn refill(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Sends what the socket takes of the bytes from `at` on, which must not be the end; at least
-    /// one.
+    /// one. The call goes to the kernel directly, not through the C library, where it would be a
+    /// cancellation point with its bookkeeping.
     ///
     /// # Errors
     /// The system's; `WouldBlock` when the socket takes nothing now.
-    pub(crate) fn send(&self, socket: &mut (impl Write + AsFd), at: usize) -> io::Result<usize> {
+    pub(crate) fn send(&self, socket: impl AsFd, at: usize) -> io::Result<usize> {
         let rest = &self.bytes[at..];
         match &self.file {
             // The last bytes of a request are few, and a copy of few bytes is the cheapest.
             Some(file) if rest.len() >= LARGE => Ok(sendfile64(socket, file, Some(&mut (at as i64)), rest.len())?),
-            _ => socket.write(rest),
+            _ => Ok(rustix::net::send(socket, rest, SendFlags::NOSIGNAL)?),
         }
     }
 }
@@ -68,14 +82,14 @@ mod tests {
         for length in [1, LARGE - 1, LARGE, LARGE + 1, 40 * LARGE + 7] {
             let bytes: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
             let request = Request::new(bytes.clone()).unwrap();
-            let (mut near, mut far) = UnixStream::pair().unwrap();
+            let (near, mut far) = UnixStream::pair().unwrap();
             let reader = thread::spawn(move || {
                 let mut read = Vec::new();
                 far.read_to_end(&mut read).map(|_| read)
             });
             let mut sent = 0;
             while sent < request.len() {
-                sent += request.send(&mut near, sent).unwrap();
+                sent += request.send(&near, sent).unwrap();
             }
             drop(near);
             assert!(reader.join().unwrap().unwrap() == bytes, "{length} bytes");

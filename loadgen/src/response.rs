@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 
+use crate::cookies::Cookies;
+
 /// Longest head, and longest chunk extensions and trailers of one message.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// Most fields of a head.
@@ -92,6 +94,51 @@ enum Body {
     UntilClose,
 }
 
+/// Longest head that is remembered.
+const REMEMBERED: usize = 4 * 1024;
+
+/// What a final head means for what follows it.
+#[derive(Clone, Copy, Debug)]
+struct Meaning {
+    state: State,
+    answer: Answer,
+    large: bool,
+}
+
+/// The last final head read, and what it meant. A server sends the same head again and again, until
+/// its `Date` changes: bytes that have been read before need no parsing, only comparing.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    /// Empty when there is none.
+    bytes: Vec<u8>,
+    meaning: Meaning,
+    /// It answered a HEAD request.
+    bodiless: bool,
+}
+
+impl Heads {
+    pub(crate) fn new() -> Self {
+        let answer = Answer { status: 0, close: false };
+        let meaning = Meaning { state: State::Head, answer, large: false };
+        Self { bytes: Vec::with_capacity(REMEMBERED), meaning, bodiless: false }
+    }
+
+    /// The meaning of the head at the beginning of `bytes`, if it is the one remembered.
+    fn recall(&self, bytes: &[u8], bodiless: bool) -> Option<Meaning> {
+        let known = !self.bytes.is_empty() && self.bodiless == bodiless && bytes.starts_with(&self.bytes);
+        known.then_some(self.meaning)
+    }
+
+    fn remember(&mut self, head: &[u8], bodiless: bool, meaning: Meaning) {
+        self.bytes.clear();
+        if head.len() <= REMEMBERED {
+            self.bytes.extend_from_slice(head);
+            self.bodiless = bodiless;
+            self.meaning = meaning;
+        }
+    }
+}
+
 /// Reads the responses of one connection, one at a time.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -103,17 +150,18 @@ pub(crate) struct Decoder {
     chunk: u64,
     /// Bytes of extensions and trailers so far.
     overhead: usize,
-    /// A byte has come since [`Decoder::begin`].
     touched: bool,
     /// The last head announced a body of [`LARGE`] bytes or more.
     large: bool,
-    /// The request was a HEAD: no body follows whatever the head says.
+    /// The request is a HEAD: no body follows whatever the head says.
     bodiless: bool,
+    /// What responses have set; `None` when nobody wants to know.
+    cookies: Option<Cookies>,
 }
 
 impl Decoder {
-    /// `bodiless`: the requests are HEAD requests.
-    pub(crate) fn new(bodiless: bool) -> Self {
+    /// `cookies`: keep what responses set.
+    pub(crate) fn new(cookies: bool) -> Self {
         Self {
             state: State::Head,
             head: Vec::new(),
@@ -122,24 +170,36 @@ impl Decoder {
             overhead: 0,
             touched: false,
             large: false,
-            bodiless,
+            bodiless: false,
+            cookies: cookies.then(Cookies::default),
         }
     }
 
-    /// Expects a new response.
-    pub(crate) fn begin(&mut self) {
+    /// The value of a `Cookie` field that sends back what responses have set; empty for nothing.
+    pub(crate) fn cookies(&self) -> &[u8] {
+        self.cookies.as_ref().map_or(&[], Cookies::field)
+    }
+
+    /// Expects a new response; `bodiless` when it is a HEAD request's.
+    pub(crate) fn begin(&mut self, bodiless: bool) {
+        self.bodiless = bodiless;
         self.state = State::Head;
         self.head.clear();
         self.overhead = 0;
         self.touched = false;
     }
 
+    /// A byte has come since [`Decoder::begin`].
+    pub(crate) fn touched(&self) -> bool {
+        self.touched
+    }
+
     /// Takes the next bytes of the stream; `Some` when they end the response.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Option<Answer>, ProtocolError> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], heads: &mut Heads) -> Result<Option<Answer>, ProtocolError> {
         self.touched |= !bytes.is_empty();
         while !bytes.is_empty() {
             let (taken, done) = match self.state {
-                State::Head => self.head(bytes)?,
+                State::Head => self.head(bytes, heads)?,
                 State::Fixed(left) => {
                     let taken = left.min(bytes.len() as u64);
                     self.state = State::Fixed(left - taken);
@@ -200,9 +260,14 @@ impl Decoder {
     }
 
     /// Parses a head, from `bytes` alone or from what was kept plus `bytes`.
-    fn head(&mut self, bytes: &[u8]) -> Result<(usize, bool), ProtocolError> {
+    fn head(&mut self, bytes: &[u8], heads: &mut Heads) -> Result<(usize, bool), ProtocolError> {
         if self.head.is_empty() {
-            return match self.parse(bytes)? {
+            // A head that sets cookies means more than what follows it.
+            if let Some(meaning) = heads.recall(bytes, self.bodiless).filter(|_| self.cookies.is_none()) {
+                self.follow(meaning);
+                return Ok((heads.bytes.len(), meaning.state == State::Head));
+            }
+            return match self.parse(bytes, heads)? {
                 Some((length, done)) => Ok((length, done)),
                 None => self.keep(bytes),
             };
@@ -210,7 +275,7 @@ impl Decoder {
         let kept = self.head.len();
         let mut head = std::mem::take(&mut self.head);
         head.extend_from_slice(bytes);
-        let parsed = self.parse(&head);
+        let parsed = self.parse(&head, heads);
         self.head = head;
         match parsed? {
             Some((length, done)) => {
@@ -231,7 +296,7 @@ impl Decoder {
     }
 
     /// The head's length and whether the response ends with it; `None` when it is not whole yet.
-    fn parse(&mut self, bytes: &[u8]) -> Result<Option<(usize, bool)>, ProtocolError> {
+    fn parse(&mut self, bytes: &[u8], heads: &mut Heads) -> Result<Option<(usize, bool)>, ProtocolError> {
         let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELD_LIMIT];
         let mut response = httparse::Response::new(&mut []);
         let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields)?;
@@ -248,17 +313,29 @@ impl Decoder {
             other => return Err(ProtocolError::Status(other)),
         }
         let framing = Fields::read(response.headers, http10)?;
+        if let Some(cookies) = &mut self.cookies {
+            let set = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie"));
+            set.for_each(|header| cookies.set(header.value));
+        }
         let body = if self.bodiless || matches!(status, 204 | 304) { Body::None } else { framing.body };
-        self.state = match body {
+        let state = match body {
             Body::None | Body::Fixed(0) => State::Head,
             Body::Fixed(length) => State::Fixed(length),
             Body::Chunked => State::ChunkSize { size: 0, digits: 0 },
             Body::UntilClose => State::UntilClose,
         };
-        self.large = matches!(self.state, State::Fixed(LARGE..));
-        let close = framing.close || self.state == State::UntilClose;
-        self.answer = Answer { status, close };
-        Ok(Some((length, self.state == State::Head)))
+        let close = framing.close || state == State::UntilClose;
+        let meaning =
+            Meaning { state, answer: Answer { status, close }, large: matches!(state, State::Fixed(LARGE..)) };
+        heads.remember(&bytes[..length], self.bodiless, meaning);
+        self.follow(meaning);
+        Ok(Some((length, state == State::Head)))
+    }
+
+    fn follow(&mut self, meaning: Meaning) {
+        self.state = meaning.state;
+        self.answer = meaning.answer;
+        self.large = meaning.large;
     }
 
     /// One byte of chunk framing (RFC 9112 §7.1); true when it ends the response.

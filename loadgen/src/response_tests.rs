@@ -32,16 +32,16 @@ fn decode<'a>(bodiless: bool, pieces: impl IntoIterator<Item = &'a [u8], IntoIte
 }
 
 fn decode_with<'a>(bodies: Bodies, bodiless: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut decoder = Decoder::new(bodiless);
-    decoder.begin();
+    let (mut decoder, mut heads) = (Decoder::new(false), Heads::new());
+    decoder.begin(bodiless);
     for mut piece in pieces {
         while !piece.is_empty() {
             let skippable = decoder.skippable().min(piece.len() as u64);
             let (count, decoded) = match bodies {
                 Bodies::Skipped if skippable > 0 => (skippable as usize, decoder.skip(skippable)),
                 // Byte by byte, or a head would take the beginning of its body with it.
-                Bodies::Skipped => (1, decoder.push(&piece[..1])),
-                Bodies::Shown => (piece.len(), decoder.push(piece)),
+                Bodies::Skipped => (1, decoder.push(&piece[..1], &mut heads)),
+                Bodies::Shown => (piece.len(), decoder.push(piece, &mut heads)),
             };
             match decoded {
                 // A socket may hold more; the next response then fails for it.
@@ -152,15 +152,15 @@ fn endless_heads_and_trailers_are_cut_off() {
 
 #[test]
 fn a_decoder_reads_one_response_after_another() {
-    let mut decoder = Decoder::new(false);
+    let (mut decoder, mut heads) = (Decoder::new(false), Heads::new());
     for (text, expected) in CASES {
-        decoder.begin();
+        decoder.begin(false);
         // Responses that leave the stream usable must leave the decoder usable.
         if let Whole(status, false) = expected {
             let answer = Answer { status: *status, close: false };
             let (first, second) = text.as_bytes().split_at(text.len() / 2);
-            assert_eq!(decoder.push(first), Ok(None), "{text:?}");
-            assert_eq!(decoder.push(second), Ok(Some(answer)), "{text:?}");
+            assert_eq!(decoder.push(first, &mut heads), Ok(None), "{text:?}");
+            assert_eq!(decoder.push(second, &mut heads), Ok(Some(answer)), "{text:?}");
         }
     }
 }

@@ -19,13 +19,17 @@ use nix::unistd::Pid;
 use crate::clock::{self, nanos};
 use crate::collect::Collector;
 use crate::connection::Endpoint;
+use crate::distribution::Recorder;
 use crate::driver;
 use crate::error::RunError;
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stop};
-use crate::report::{Interval, Report, Setup};
-use crate::request::Request;
+use crate::report::{Interval, Report, RequestReport, Setup};
+use crate::resolution::Resolution;
+use crate::script::{Cursor, Script};
+use crate::tally::EntryTally;
 use crate::target::Address;
+use crate::targets::Entry;
 use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
 
@@ -52,7 +56,8 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
     plan.check()?;
     ensure_files(plan.connections)?;
     let endpoint = resolve(plan)?;
-    let request = Request::new(plan.request_bytes()).map_err(|e| set_up("put the request into memory", e))?;
+    let script = Script::new(plan.messages()?, plan.choice()?);
+    let script = script.map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
     thread::scope(|scope| {
         let count = plan.threads.min(plan.connections);
@@ -63,8 +68,9 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
             let task = Task {
                 thread,
                 endpoint: &endpoint,
-                request: &request,
-                bodiless: plan.method == "HEAD",
+                script: &script,
+                cursor: Cursor::new(plan.seed, thread, count),
+                cookies: plan.cookies,
                 keep_alive: plan.reuse == Reuse::KeepAlive,
                 slots: share(plan.connections as u64, thread, count) as usize,
                 source: source(plan, thread, count),
@@ -126,6 +132,7 @@ impl Threads<'_> {
             let _ = begin.send(timeline);
         }
         let mut collector = Collector::new(timeline, count);
+        let mut entries: Vec<EntryTally> = Vec::new();
         let mut interrupted = false;
         let mut running = count;
         while running > 0 {
@@ -134,6 +141,8 @@ impl Threads<'_> {
                     collector.add(thread, (from, until), last, &tally).iter().for_each(&mut *progress);
                     running -= usize::from(last);
                 }
+                Ok(Message::Entries(more)) if entries.is_empty() => entries = more,
+                Ok(Message::Entries(more)) => entries.iter_mut().zip(&more).for_each(|(sum, one)| sum.add(one)),
                 Ok(Message::Down(source)) => {
                     self.halt();
                     return Err(RunError::TargetDown { target: plan.target.to_string(), source });
@@ -152,7 +161,9 @@ impl Threads<'_> {
             }
         }
         let open = matches!(plan.load, Load::Open { .. });
-        Ok(collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted))
+        let mut report = collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted);
+        report.targets = requests(plan, &entries);
+        Ok(report)
     }
 
     /// Waits until every thread is set up. On an error the dropped channels call the others off.
@@ -163,7 +174,7 @@ impl Threads<'_> {
                 Ok(Message::Broken { what, source }) => {
                     return Err(RunError::Setup { what, source });
                 }
-                Ok(Message::Down(_) | Message::Interval { .. }) => {}
+                Ok(Message::Down(_) | Message::Entries(_) | Message::Interval { .. }) => {}
                 Err(mpsc::RecvError) => break,
             }
         }
@@ -222,6 +233,10 @@ fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
         Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
         Address::Tcp { host, port } => (host, *port),
     };
+    let given = |entry: &&Resolution| plan.target.is_at(&entry.host, entry.port);
+    if let Some(entry) = plan.resolve.iter().find(given) {
+        return Ok(Endpoint::Tcp(SocketAddr::new(entry.address, port)));
+    }
     let failed = |source| RunError::Resolve { host: host.clone(), source };
     let found: Vec<SocketAddr> = (host.as_str(), port).to_socket_addrs().map_err(failed)?.collect();
     match found.as_slice() {
@@ -266,8 +281,11 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         target: plan.target.to_string(),
         address: endpoint.to_string(),
         method: plan.method.clone(),
-        headers: plan.headers.clone(),
+        headers: plan.headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect(),
         body_bytes: plan.body.len(),
+        order: plan.list.as_ref().map(|list| list.order),
+        seed: plan.seed,
+        cookies: plan.cookies,
         connections: plan.connections,
         threads,
         load: plan.load.clone(),
@@ -280,6 +298,27 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
     }
 }
 
+/// What became of each request of a list.
+fn requests(plan: &Plan, tallies: &[EntryTally]) -> Vec<RequestReport> {
+    let entries = plan.list.iter().flat_map(|list| &list.entries);
+    let report = |(entry, tally): (&Entry, &EntryTally)| RequestReport {
+        method: entry.method.clone(),
+        path: entry.path.clone(),
+        weight: entry.weight,
+        requests: tally.requests,
+        answered: tally.answered,
+        errors: tally.errors,
+        latency: tally.latency.as_ref().map(Recorder::summarise),
+    };
+    entries.zip(tallies).map(report).collect()
+}
+
+/// The value of a field, for a report: reports are kept and passed on, credentials are not.
+fn shown(name: &str, value: &str) -> String {
+    let secret = ["authorization", "proxy-authorization", "cookie"];
+    if secret.iter().any(|secret| name.eq_ignore_ascii_case(secret)) { "(hidden)".to_owned() } else { value.to_owned() }
+}
+
 fn unix_seconds(time: SystemTime) -> f64 {
     // A clock before 1970 is a clock that was never set; 0 says so plainly.
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -288,6 +327,13 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_stay_out_of_reports() {
+        for (name, value) in [("Authorization", "(hidden)"), ("COOKIE", "(hidden)"), ("X-Authorization", "secret")] {
+            assert_eq!(shown(name, "secret"), value, "{name}");
+        }
+    }
 
     #[test]
     fn shares_add_up() {

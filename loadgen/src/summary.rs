@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::distribution::Distribution;
+use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
-use crate::report::{Interval, Report};
+use crate::report::{Interval, Report, RequestReport};
+use crate::targets::Order;
 
 /// A column of the summary's table.
 struct Percentile {
@@ -12,6 +14,9 @@ struct Percentile {
     quantile: f64,
     figure: fn(&Distribution) -> u64,
 }
+
+/// Most requests of a list that are shown.
+const TARGETS: usize = 20;
 
 const PERCENTILES: [Percentile; 5] = [
     Percentile { name: "p50", quantile: 0.5, figure: |d| d.p50_ns },
@@ -31,7 +36,16 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
-    writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?;
+    match setup.order {
+        Some(order) => {
+            let order = match order {
+                Order::Sequential => "in turn".to_owned(),
+                Order::Random => format!("at random (seed {})", setup.seed),
+            };
+            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(report))?;
+        }
+        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?,
+    }
     writeln!(text)?;
     let failed = report.failed();
     writeln!(
@@ -75,7 +89,9 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text)?;
     write_table(text, report)?;
     write_outcomes(text, report)?;
-    write_generator(text, report)
+    write_targets(text, report)?;
+    write_generator(text, report)?;
+    write_assertions(text, report)
 }
 
 /// The table of distributions, one row each.
@@ -135,6 +151,32 @@ fn write_outcomes(text: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// Each request of a list, the first ones of a long list.
+fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
+    if report.targets.is_empty() {
+        return Ok(());
+    }
+    writeln!(text)?;
+    writeln!(text, "  {:>10} {:>10} {:>10} {:>10} {:>10}  request", "sent", "answered", "errors", "p50", "p99")?;
+    for target in report.targets.iter().take(TARGETS) {
+        let RequestReport { method, path, requests, answered, errors, latency, .. } = target;
+        let latency = latency.as_ref().filter(|latency| latency.count > 0);
+        let figure = |quantile, figure: fn(&Distribution) -> u64| match latency {
+            Some(times) => {
+                let mark = if times.supports(quantile) { "" } else { "*" };
+                format!("{}{mark}", time(figure(times) as f64))
+            }
+            None => "-".to_owned(),
+        };
+        let (p50, p99) = (figure(0.5, |times| times.p50_ns), figure(0.99, |times| times.p99_ns));
+        writeln!(text, "  {requests:>10} {answered:>10} {errors:>10} {p50:>10} {p99:>10}  {method} {path}")?;
+    }
+    if report.targets.len() > TARGETS {
+        writeln!(text, "  and {} more, in the JSON report", report.targets.len() - TARGETS)?;
+    }
+    writeln!(text)
+}
+
 fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     let threads = report.threads.iter().map(|thread| format!("{:.0} %", thread.cpu_share * 100.0));
     let threads = threads.collect::<Vec<_>>().join(", ");
@@ -147,6 +189,26 @@ fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     for reason in &report.validity {
         writeln!(text, "  INVALID       {reason}")?;
+    }
+    Ok(())
+}
+
+/// What the run was held to, one line each.
+fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
+    if !report.assertions.is_empty() {
+        writeln!(text)?;
+    }
+    for verdict in &report.assertions {
+        let word = match verdict.outcome {
+            Outcome::Met => "met",
+            Outcome::Missed => "MISSED",
+            Outcome::Undecided => "UNDECIDED",
+        };
+        write!(text, "  {word:<13} {}: {}", verdict.objective, verdict.shown)?;
+        match verdict.reason.as_ref().filter(|reason| **reason != verdict.shown) {
+            Some(reason) => writeln!(text, "; {reason}")?,
+            None => writeln!(text)?,
+        }
     }
     Ok(())
 }
@@ -171,8 +233,7 @@ fn load(report: &Report) -> String {
             format!("closed loop, {} connections, {stop}, {reuse}, {threads}", setup.connections)
         }
         Load::Open { stages, arrivals, seed } => {
-            let stages: Vec<String> =
-                stages.iter().map(|stage| format!("{}s@{}", stage.duration.as_secs_f64(), stage.rate)).collect();
+            let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
             let arrivals = match arrivals {
                 Arrivals::Constant => "evenly spaced".to_owned(),
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),
@@ -220,7 +281,7 @@ impl Interval {
 }
 
 /// Nanoseconds with a unit that leaves one to four digits before the point.
-fn time(nanos: f64) -> String {
+pub(crate) fn time(nanos: f64) -> String {
     match nanos {
         n if n < 1_000.0 => format!("{n:.0} ns"),
         n if n < 1_000_000.0 => format!("{:.1} µs", n / 1e3),
@@ -242,6 +303,7 @@ fn bytes(count: f64) -> String {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
+    use crate::objective::parse_objectives;
     use crate::report::tests::report;
 
     #[test]
@@ -273,6 +335,47 @@ mod tests {
         assert_eq!(latency.matches('*').count(), 1, "{latency}");
         assert!(text.contains("* fewer than ten"), "{text}");
         assert!(!text.contains("INVALID") && !text.contains("interrupted"), "{text}");
+    }
+
+    #[test]
+    fn the_requests_of_a_list_have_a_line_each() {
+        let mut report = report();
+        report.setup.order = Some(Order::Random);
+        let one = RequestReport {
+            method: "GET".to_owned(),
+            path: "/{seq}".to_owned(),
+            weight: 3,
+            requests: 1000,
+            answered: 998,
+            errors: 2,
+            latency: Some(report.latency.clone()),
+        };
+        report.targets = vec![one.clone(), RequestReport { latency: None, ..one.clone() }];
+        let text = report.summary();
+        for part in [
+            "2 requests at random (seed 0) on 127.0.0.1:8000 · open loop",
+            "\n        1000        998          2    2.50 ms    2.99 ms  GET /{seq}\n",
+            "\n        1000        998          2          -          -  GET /{seq}\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+        report.targets = vec![one; TARGETS + 5];
+        assert!(report.summary().contains("and 5 more, in the JSON report"));
+    }
+
+    #[test]
+    fn assertions_are_shown_with_what_was_found() {
+        let mut report = report();
+        report.hold_to(&parse_objectives("p50<1s,errors<0.1%,p99.9<1s,connect.max<1s").unwrap());
+        let text = report.summary();
+        for part in [
+            "\n  met           p50<1s: 2.50 ms\n",
+            "\n  MISSED        errors<0.1%: 0.20 %\n",
+            "\n  UNDECIDED     p99.9<1s: 3.00 ms; it takes 10000 requests",
+            "\n  UNDECIDED     connect.max<1s: no such time was measured\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
     }
 
     #[test]

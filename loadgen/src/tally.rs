@@ -15,6 +15,7 @@ const CODES: usize = 500;
 pub(crate) struct Tally {
     pub(crate) latency: Recorder,
     pub(crate) service: Recorder,
+    pub(crate) first_byte: Recorder,
     pub(crate) send_lag: Recorder,
     pub(crate) queue_wait: Recorder,
     pub(crate) connect: Recorder,
@@ -42,11 +43,55 @@ pub(crate) struct Tally {
     examples: [Option<String>; KINDS],
 }
 
+/// What became of one of several requests of a plan, in the whole run. Kept by the thread and not
+/// by the interval, because there may be many.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryTally {
+    /// Recorded requests taken up by a connection.
+    pub(crate) requests: u64,
+    pub(crate) answered: u64,
+    /// Those that failed, and answers 4xx and 5xx.
+    pub(crate) errors: u64,
+    /// `None` when there are too many entries to keep histograms for.
+    pub(crate) latency: Option<Recorder>,
+}
+
+impl EntryTally {
+    /// Most entries that have a histogram each: they take a quarter of a megabyte, per thread.
+    const HISTOGRAMS: usize = 64;
+
+    /// One for each of so many requests.
+    pub(crate) fn several(count: usize) -> Vec<Self> {
+        let latency = (count <= Self::HISTOGRAMS).then(Recorder::new);
+        vec![Self { requests: 0, answered: 0, errors: 0, latency }; count]
+    }
+
+    /// Counts a whole answer.
+    pub(crate) fn answer(&mut self, status: u16, latency: u64) {
+        self.answered += 1;
+        self.errors += u64::from(status >= 400);
+        if let Some(recorder) = &mut self.latency {
+            recorder.record(latency);
+        }
+    }
+
+    /// Adds another thread's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.answered += other.answered;
+        self.errors += other.errors;
+        if let (Some(sum), Some(latency)) = (&mut self.latency, &other.latency) {
+            sum.add(latency);
+        }
+    }
+}
+
 impl Tally {
     pub(crate) fn new() -> Self {
         Self {
             latency: Recorder::new(),
             service: Recorder::new(),
+            first_byte: Recorder::new(),
             send_lag: Recorder::new(),
             queue_wait: Recorder::new(),
             connect: Recorder::new(),
@@ -69,11 +114,12 @@ impl Tally {
         }
     }
 
-    /// Counts a whole answer.
-    pub(crate) fn answer(&mut self, status: u16, latency: u64, service: u64) {
+    /// Counts a whole answer, with its times in nanoseconds.
+    pub(crate) fn answer(&mut self, status: u16, latency: u64, service: u64, first_byte: u64) {
         self.answered += 1;
         self.latency.record(latency);
         self.service.record(service);
+        self.first_byte.record(first_byte);
         if let Some(count) = self.statuses.get_mut(usize::from(status).wrapping_sub(100)) {
             *count += 1;
         }
@@ -97,6 +143,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.latency.add(&other.latency);
         self.service.add(&other.service);
+        self.first_byte.add(&other.first_byte);
         self.send_lag.add(&other.send_lag);
         self.queue_wait.add(&other.queue_wait);
         self.connect.add(&other.connect);
@@ -164,9 +211,9 @@ mod tests {
     #[test]
     fn tallies_add_up_and_keep_the_first_example() {
         let (mut one, mut two) = (Tally::new(), Tally::new());
-        one.answer(200, 10, 5);
+        one.answer(200, 10, 5, 3);
         one.error(ErrorKind::Read, "first");
-        two.answer(503, 20, 5);
+        two.answer(503, 20, 5, 5);
         two.error(ErrorKind::Read, "second");
         two.error(ErrorKind::Timeout, "");
         one.add(&two);

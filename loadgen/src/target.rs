@@ -18,6 +18,9 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// The `Host` of a unix socket.
+const LOCAL: &str = "localhost";
+
 /// A parsed target: where to connect, what to ask for, which `Host` to send.
 ///
 /// Accepted spellings: `http://host[:port][/path][?query]`, `http://[::1]:8000/`,
@@ -72,6 +75,26 @@ impl Target {
     /// A path that needs percent-encoding.
     pub fn with_path(&self, path: &str) -> Result<Self, TargetError> {
         Ok(Self { path: request_target(path, path)?, ..self.clone() })
+    }
+
+    /// The same target, reached over a unix socket. The `Host` field remains that of the URL.
+    #[must_use]
+    pub fn over_unix_socket(self, socket: PathBuf) -> Self {
+        Self { address: Address::Unix(socket), ..self }
+    }
+
+    /// True when connections go to this host and port over TCP. Host names have no case (RFC 9110
+    /// §4.2.3).
+    #[must_use]
+    pub fn is_at(&self, host: &str, port: u16) -> bool {
+        matches!(&self.address, Address::Tcp { host: own, port: at } if own.eq_ignore_ascii_case(host) && *at == port)
+    }
+
+    /// True when both are on the same host and port, or the same socket.
+    #[must_use]
+    pub fn has_authority_of(&self, other: &Self) -> bool {
+        (self.address == other.address && self.host == other.host)
+            || matches!(&other.address, Address::Tcp { host, port } if self.is_at(host, *port))
     }
 
     /// Where to connect.
@@ -135,6 +158,9 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp { .. } => write!(f, "http://{}{}", self.host, self.path),
+            Address::Unix(socket) if self.host != LOCAL => {
+                write!(f, "http://{}{} over unix:{}", self.host, self.path, socket.display())
+            }
             Address::Unix(socket) if self.path == "/" => write!(f, "unix:{}", socket.display()),
             Address::Unix(socket) => write!(f, "unix:{}:{}", socket.display(), self.path),
         }
@@ -151,7 +177,7 @@ fn unix(text: &str, rest: &str) -> Result<Target, TargetError> {
     }
     Ok(Target {
         address: Address::Unix(PathBuf::from(socket)),
-        host: "localhost".to_owned(),
+        host: LOCAL.to_owned(),
         path: request_target(text, &path)?,
     })
 }
@@ -249,6 +275,17 @@ mod tests {
         for (text, error) in rows {
             assert_eq!(text.parse::<Target>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn a_url_can_be_reached_over_a_unix_socket() {
+        let target: Target = "http://a:81/x".parse().unwrap();
+        assert!(target.is_at("A", 81) && !target.is_at("a", 80) && !target.is_at("b", 81));
+        let target = target.over_unix_socket(PathBuf::from("/run/a.sock"));
+        assert_eq!(target.address(), &Address::Unix(PathBuf::from("/run/a.sock")));
+        assert_eq!((target.host(), target.path()), ("a:81", "/x"));
+        assert_eq!(target.to_string(), "http://a:81/x over unix:/run/a.sock");
+        assert!(!target.is_at("a", 81));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use mio::Waker;
 
 use crate::connection::Endpoint;
 use crate::pacer::Pacer;
-use crate::request::Request;
-use crate::tally::Tally;
+use crate::script::{Cursor, Script};
+use crate::tally::{EntryTally, Tally};
 
 /// The flags that threads share.
 #[derive(Debug, Default)]
@@ -35,9 +35,10 @@ pub(crate) enum Source {
 pub(crate) struct Task<'a> {
     pub(crate) thread: usize,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) request: &'a Request,
-    /// The request is a HEAD.
-    pub(crate) bodiless: bool,
+    pub(crate) script: &'a Script,
+    pub(crate) cursor: Cursor,
+    /// Connections send back the cookies that they are given.
+    pub(crate) cookies: bool,
     pub(crate) keep_alive: bool,
     pub(crate) slots: usize,
     pub(crate) source: Source,
@@ -58,6 +59,9 @@ pub(crate) enum Message {
     Broken { what: String, source: io::Error },
     /// No connection of the run has succeeded, and this thread's first one failed.
     Down(io::Error),
+    /// What became of each request of the plan, before the last interval of a thread; not sent when
+    /// the plan has only one.
+    Entries(Vec<EntryTally>),
     /// An interval is over; `last` when the thread is.
     Interval { thread: usize, from: u64, until: u64, last: bool, tally: Box<Tally> },
 }

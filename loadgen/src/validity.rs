@@ -3,7 +3,7 @@
 use crate::report::Report;
 
 /// Least share of the offered rate that must be achieved.
-const LEAST_ACHIEVED: f64 = 0.99;
+pub(crate) const LEAST_ACHIEVED: f64 = 0.99;
 /// Most CPU a generator thread may use: above it, the thread itself is what is measured.
 const MOST_CPU: f64 = 0.9;
 /// Send lag below this, in nanoseconds, is never held against a run.
@@ -26,6 +26,13 @@ pub(crate) fn reasons(report: &Report) -> Vec<String> {
             report.offered_rate.unwrap_or_default(),
         ));
     }
+    reasons.extend(generator_limits(report));
+    reasons
+}
+
+/// Signs that the generator, not the target, was at its limit; empty when there are none.
+pub(crate) fn generator_limits(report: &Report) -> Vec<String> {
+    let mut reasons = Vec::new();
     // Of a few hundred requests, the worst three would make the p99; one hiccup is no verdict.
     let (name, lag, latency) = if report.send_lag.supports(0.99) {
         ("p99", report.send_lag.p99_ns, report.latency.p99_ns)

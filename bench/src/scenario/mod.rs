@@ -393,7 +393,7 @@ pub(crate) struct Pace {
 
 impl From<Pace> for Stage {
     fn from(pace: Pace) -> Self {
-        Self { duration: Duration::from_secs_f64(pace.seconds), rate: pace.rate }
+        Self::steady(Duration::from_secs_f64(pace.seconds), pace.rate)
     }
 }
 

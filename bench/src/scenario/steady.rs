@@ -87,8 +87,7 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     closed.warmup = Duration::from_secs_f64(settings.warmup_s);
     let closed = subject.watched(&closed)?;
     let handlers = handlers(subject.root);
-    let load =
-        Load::constant(vec![Stage { duration: Duration::from_secs_f64(settings.paced_s), rate: settings.paced_rate }]);
+    let load = Load::constant(vec![Stage::steady(Duration::from_secs_f64(settings.paced_s), settings.paced_rate)]);
     let mut paced = subject.plan(&settings.path, load)?;
     paced.warmup = Duration::from_secs_f64(settings.paced_warmup_s);
     let paced = subject.watched(&paced)?;

@@ -12,10 +12,11 @@ use mio::event::Event;
 
 use super::Driver;
 use crate::connection::{Connection, Received, Sent, connect_failure};
-use crate::deadline::Wait;
 use crate::error::ErrorKind;
 use crate::response::Answer;
-use crate::task::{Message, Source};
+use crate::script::Turn;
+use crate::tally::EntryTally;
+use crate::task::{Message, Source, Task};
 
 /// In a closed loop, a slot that could not connect rests this long: a dead target must not be
 /// hammered at the speed of refusals.
@@ -34,8 +35,12 @@ pub(super) struct Job {
     pub(super) taken: u64,
     /// When its first byte was written.
     pub(super) written: u64,
+    /// When the first byte of its answer was read, if that was before the last one.
+    pub(super) first_byte: Option<u64>,
     /// Counts in the report; false in the warm-up.
     pub(super) recorded: bool,
+    /// Which request it is, once a slot has taken it up.
+    turn: Turn,
 }
 
 /// What a slot is doing.
@@ -78,7 +83,7 @@ impl Job {
     /// A request that nobody has taken up: its latency begins at `from`, and the generator acts on
     /// it at `seen`.
     pub(super) fn new(from: u64, seen: u64, recorded: bool) -> Self {
-        Self { from, seen, taken: seen, written: seen, recorded }
+        Self { from, seen, taken: seen, written: seen, first_byte: None, recorded, turn: Turn::default() }
     }
 }
 
@@ -94,20 +99,23 @@ impl Driver<'_> {
                 self.journal.tally.queue_wait.record(now - job.seen);
             }
         }
+        let turn = self.task.script.next(&mut self.task.cursor);
+        if job.recorded {
+            self.entry(turn, |entry| entry.requests += 1);
+        }
         let place = &mut self.slots[slot];
-        place.job = Some(Job { taken: now, written: now, ..job });
+        place.job = Some(Job { taken: now, written: now, turn, ..job });
         match &mut place.connection {
             Some(connection) => {
-                connection.begin();
+                prepare(&mut self.task, connection, turn);
                 place.phase = Phase::Sending;
-                self.deadlines.start(slot, Wait::Answer, now.saturating_add(self.task.timeout));
+                self.deadlines.start(slot, now.saturating_add(self.task.timeout));
                 self.send(slot);
             }
             None => {
                 self.journal.tally.connects += 1;
                 self.journal.tally.reconnects += u64::from(place.established && self.task.keep_alive);
-                let deadline = now.saturating_add(self.task.connect_timeout);
-                self.deadlines.start(slot, Wait::Connect, deadline);
+                self.deadlines.start(slot, now.saturating_add(self.task.connect_timeout));
                 self.connect(slot);
             }
         }
@@ -115,10 +123,11 @@ impl Driver<'_> {
 
     pub(super) fn connect(&mut self, slot: usize) {
         let registry = self.poll.registry();
-        match Connection::open(self.task.endpoint, self.task.bodiless, registry, Token(slot)) {
+        match Connection::open(self.task.endpoint, self.task.cookies, registry, Token(slot)) {
             Ok(mut connection) => {
-                connection.begin();
                 let place = &mut self.slots[slot];
+                let turn = place.job.as_ref().map(|job| job.turn).unwrap_or_default();
+                prepare(&mut self.task, &mut connection, turn);
                 place.connection = Some(connection);
                 place.phase = Phase::Connecting;
                 self.connections += 1;
@@ -144,7 +153,7 @@ impl Driver<'_> {
             return;
         };
         let connecting = place.phase == Phase::Connecting;
-        let (count, whole) = match connection.write(self.task.request) {
+        let (count, whole) = match connection.write(self.task.script.fixed(job.turn)) {
             Ok(Sent::Nothing) => return,
             Ok(Sent::Part(count)) => (count, false),
             Ok(Sent::Whole(count)) => (count, true),
@@ -158,7 +167,7 @@ impl Driver<'_> {
             if job.recorded {
                 self.journal.tally.connect.record(self.now - job.taken);
             }
-            self.deadlines.start(slot, Wait::Answer, self.now.saturating_add(self.task.timeout));
+            self.deadlines.start(slot, self.now.saturating_add(self.task.timeout));
             // Written once: a shared line that every connect touched would be a bottleneck.
             if !self.task.flags.reached.load(Ordering::Relaxed) {
                 self.task.flags.reached.store(true, Ordering::Relaxed);
@@ -180,7 +189,7 @@ impl Driver<'_> {
         let Some(connection) = &mut self.slots[slot].connection else {
             return false;
         };
-        match connection.read(&mut self.buffer, true, &mut self.journal.tally.bytes_received) {
+        match connection.read(&mut self.reader, true, &mut self.journal.tally.bytes_received) {
             Received::Answer(answer) => {
                 self.finish(slot, Answer { close: true, ..answer });
                 true
@@ -190,13 +199,13 @@ impl Driver<'_> {
     }
 
     pub(super) fn on_event(&mut self, slot: usize, event: &Event) {
-        self.observe();
         let ending = event.is_read_closed();
         let readable = event.is_readable() || ending || event.is_error();
         match self.slots[slot].phase {
             // Left over from a connection that was closed earlier in this batch.
             Phase::Vacant | Phase::Resting | Phase::Retrying => {}
             Phase::Connecting | Phase::Sending => {
+                self.observe();
                 self.send(slot);
                 // The edge is gone: what is readable now will not be announced again.
                 if readable && matches!(self.slots[slot].phase, Phase::Sending | Phase::Awaiting) {
@@ -215,12 +224,24 @@ impl Driver<'_> {
             return;
         };
         let unsent = place.phase == Phase::Sending;
-        match connection.read(&mut self.buffer, ending, &mut self.journal.tally.bytes_received) {
-            Received::Partly => {}
+        match connection.read(&mut self.reader, ending, &mut self.journal.tally.bytes_received) {
+            Received::Partly => {
+                if connection.answering() && place.job.is_some_and(|job| job.first_byte.is_none()) {
+                    self.first_byte(slot);
+                }
+            }
             Received::Answer(answer) => {
                 self.finish(slot, Answer { close: answer.close || unsent, ..answer });
             }
             Received::Failed(kind, detail) => self.fail(slot, kind, &detail, None),
+        }
+    }
+
+    /// The answer has begun and is not whole.
+    fn first_byte(&mut self, slot: usize) {
+        let now = self.observe();
+        if let Some(job) = &mut self.slots[slot].job {
+            job.first_byte = Some(now);
         }
     }
 
@@ -232,8 +253,11 @@ impl Driver<'_> {
         };
         self.deadlines.clear(slot);
         self.in_flight -= 1;
+        self.rest.answered(now - job.written);
         if job.recorded {
-            self.journal.tally.answer(answer.status, now - job.from, now - job.written);
+            let first_byte = job.first_byte.unwrap_or(now) - job.written;
+            self.journal.tally.answer(answer.status, now - job.from, now - job.written, first_byte);
+            self.entry(job.turn, |entry| entry.answer(answer.status, now - job.from));
         }
         if self.task.keep_alive && !answer.close {
             self.slots[slot].phase = Phase::Idle;
@@ -253,6 +277,7 @@ impl Driver<'_> {
         self.in_flight -= 1;
         if job.recorded {
             self.journal.tally.error(kind, detail);
+            self.entry(job.turn, |entry| entry.errors += 1);
         }
         self.disconnect(slot);
         let unconnected =
@@ -270,6 +295,13 @@ impl Driver<'_> {
         }
     }
 
+    /// Counts for one of several requests of the plan.
+    fn entry(&mut self, turn: Turn, count: impl FnOnce(&mut EntryTally)) {
+        if let Some(entry) = self.entries.get_mut(turn.entry as usize) {
+            count(entry);
+        }
+    }
+
     pub(super) fn disconnect(&mut self, slot: usize) {
         let place = &mut self.slots[slot];
         place.phase = Phase::Vacant;
@@ -277,5 +309,14 @@ impl Driver<'_> {
         if place.connection.take().is_some() {
             self.connections -= 1;
         }
+    }
+}
+
+/// Has a connection expect a request and its answer, and makes its bytes if they are its own.
+fn prepare(task: &mut Task<'_>, connection: &mut Connection, turn: Turn) {
+    connection.begin(task.script.bodiless(turn));
+    if task.script.fixed(turn).is_none() {
+        let (cookies, bytes) = connection.own();
+        task.script.fill(turn, &mut task.cursor, cookies, bytes);
     }
 }

@@ -10,17 +10,17 @@ use nix::unistd::Pid;
 
 use crate::server::{Client, OK, Server, check};
 
-fn loadgen(words: &[&str]) -> Output {
+pub(crate) fn loadgen(words: &[&str]) -> Output {
     command(words).output().unwrap()
 }
 
-fn command(words: &[&str]) -> Command {
+pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
     command.args(words).stdin(Stdio::null());
     command
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -56,6 +56,13 @@ fn wrong_usage_is_refused_in_words() {
         (&["--target", "http://a/", "--interval", "1us"], "--interval: must be at least 10ms"),
         (&["--target", "http://a/", "--body-file", "/nonexistent"], "cannot read --body-file"),
         (&["--rate", "5"], "--target"),
+        (&["--target", "http://a/", "--assert", "p99<50"], "write a number with its unit"),
+        (&["--target", "http://a/", "--assert", "speed>5"], "is no metric"),
+        (&["--target", "http://a/", "--find-capacity", "rps>5"], "--find-capacity: rps>5 is no bound"),
+        (
+            &["--target", "http://a/", "--find-capacity", "p99<1s", "--min-rate", "5"],
+            "--min-rate: a trial of 10 s at 5/s has too few requests",
+        ),
     ];
     for (words, message) in rows {
         let output = loadgen(words);

@@ -5,6 +5,8 @@
 
 mod command;
 mod errors;
+mod judgement;
 mod latency;
 mod protocol;
+mod sending;
 mod server;

@@ -5,6 +5,7 @@
 
 mod cli;
 mod interrupt;
+mod search;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use loadgen::{Interval, Report, RunError};
+use loadgen::{Interval, Outcome, Report, RunError};
 
 use cli::{Arguments, UsageError};
 
@@ -23,20 +24,32 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let arguments = Arguments::parse();
-    if let Some(shell) = arguments.completions {
+    if let Some(shell) = arguments.output.completions {
         clap_complete::generate(shell, &mut Arguments::command(), "loadgen", &mut io::stdout());
         return ExitCode::SUCCESS;
     }
-    match execute(&arguments) {
-        Ok(report) => ExitCode::from(match (report.interrupted, report.is_valid()) {
-            (true, _) => interrupt::EXIT_CODE,
-            (false, false) => 5,
-            (false, true) => 0,
-        }),
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "loadgen: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
+    let code = dispatch(&arguments).unwrap_or_else(|failure| {
+        let _ = writeln!(io::stderr(), "loadgen: {failure}");
+        failure.exit_code()
+    });
+    ExitCode::from(code)
+}
+
+/// Does what is asked for, to its exit code.
+fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
+    match arguments.question()? {
+        Some(question) => search::execute(&question, &arguments.output).map(|found| search::exit_code(&found.finding)),
+        None => execute(arguments).map(|report| exit_code(&report)),
+    }
+}
+
+/// The exit code that a report means; `--help` lists them.
+fn exit_code(report: &Report) -> u8 {
+    match (report.interrupted, report.verdict()) {
+        (true, _) => interrupt::EXIT_CODE,
+        (false, Outcome::Missed) => 3,
+        (false, Outcome::Undecided) => 5,
+        (false, Outcome::Met) => 0,
     }
 }
 
@@ -76,14 +89,15 @@ fn execute(arguments: &Arguments) -> Result<Report, Failure> {
     let plan = arguments.plan()?;
     plan.check().map_err(RunError::from)?;
     // Opened before the run: a run must not be lost to a misspelt folder.
-    let json = arguments.json.as_deref().map(Output::create).transpose()?;
-    let hdr = arguments.hdr.as_deref().map(Output::create).transpose()?;
+    let json = arguments.output.json.as_deref().map(Output::create).transpose()?;
+    let hdr = arguments.output.hdr.as_deref().map(Output::create).transpose()?;
     let stop = interrupt::watch().map_err(Failure::Signals)?;
 
-    let mut progress = Progress::new(arguments.quiet);
+    let mut progress = Progress::new(arguments.output.quiet);
     let report = loadgen::run(&plan, &mut |interval| progress.show(interval), &stop);
     progress.end();
-    let report = report?;
+    let mut report = report?;
+    report.hold_to(&arguments.judgement.assertions());
 
     let summary_aside = [&json, &hdr].into_iter().flatten().any(Output::is_stdout);
     let summary = report.summary();
@@ -93,10 +107,7 @@ fn execute(arguments: &Arguments) -> Result<Report, Failure> {
         Output::stdout().write(summary.as_bytes())?;
     }
     if let Some(json) = json {
-        let mut text = serde_json::to_vec_pretty(&report)
-            .map_err(|e| Failure::Output { path: json.path.clone(), source: e.into() })?;
-        text.push(b'\n');
-        json.write(&text)?;
+        json.write_json(&report)?;
     }
     if let Some(hdr) = hdr {
         let text = report
@@ -132,6 +143,13 @@ impl Output {
         self.file.is_none()
     }
 
+    fn write_json(self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let failed = |e: serde_json::Error| Failure::Output { path: self.path.clone(), source: e.into() };
+        let mut text = serde_json::to_vec_pretty(value).map_err(failed)?;
+        text.push(b'\n');
+        self.write(&text)
+    }
+
     fn write(self, text: &[u8]) -> Result<(), Failure> {
         let written = match self.file {
             Some(mut file) => file.write_all(text),
@@ -165,6 +183,28 @@ impl Progress {
         }
         self.shown = true;
         let line = interval.line();
+        self.print(&line);
+    }
+
+    /// A line for a terminal only, until the next one takes its place.
+    fn passing(&mut self, line: &str) {
+        if self.in_place && !self.quiet {
+            self.shown = true;
+            self.print(line);
+        }
+    }
+
+    /// A line that stays.
+    fn lasting(&mut self, line: &str) {
+        if !self.quiet {
+            self.shown = true;
+            self.print(line);
+            self.end();
+            self.shown = false;
+        }
+    }
+
+    fn print(&self, line: &str) {
         // Progress that nobody reads is no reason to stop measuring.
         let _ = if self.in_place {
             // Back to the first column, and erase to the end of the line (ECMA-48 EL).
