@@ -33,12 +33,15 @@
 mod clock;
 mod collect;
 mod connection;
+mod csv;
 mod deadline;
 mod distribution;
 mod driver;
 mod error;
 mod hgrm;
+mod hlog;
 mod journal;
+mod measures;
 mod pacer;
 mod plan;
 mod quantity;
@@ -46,6 +49,8 @@ mod report;
 mod request;
 mod response;
 mod run;
+#[cfg(test)]
+mod schema_tests;
 mod summary;
 mod tally;
 mod target;
@@ -56,7 +61,9 @@ mod validity;
 
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};
-pub use plan::{Arrivals, Load, Plan, Reuse, Stage, Stop};
+pub use hlog::HlogError;
+pub use measures::{MEASURES, Measure};
+pub use plan::{Arrivals, Load, Plan, Reuse, Shard, Stage, Stop};
 pub use quantity::{QuantityError, parse_duration, parse_rate, parse_stages};
 pub use report::{Interval, Report, Setup, ThreadReport};
 pub use run::run;

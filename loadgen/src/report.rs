@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
 use crate::error::ErrorKind;
-use crate::plan::{Load, Reuse};
+use crate::plan::{Load, Reuse, Shard};
 
 /// The result of a run.
 ///
@@ -17,6 +17,7 @@ use crate::plan::{Load, Reuse};
 /// closed loop those started in it; never those of the warm-up. They add up:
 /// `requests = answered + Σ errors of kinds that are no answer + abandoned`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Program and version that made the report.
     pub generator: String,
@@ -123,6 +124,7 @@ impl Report {
 
 /// What was run, so that a report stands on its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setup {
     /// The target as given.
     pub target: String,
@@ -152,11 +154,15 @@ pub struct Setup {
     pub cpus: Option<Vec<usize>>,
     /// Length of an interval.
     pub interval_s: f64,
+    /// The part of a larger run that this one was; `None` for a run of its own.
+    #[serde(default)]
+    pub shard: Option<Shard>,
 }
 
 /// One interval of the run. Answers and errors belong to the interval in which they happened;
 /// `offered` to that in which the requests were due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// Start, seconds after the beginning of the measured time.
     pub start_s: f64,
@@ -214,6 +220,7 @@ impl Interval {
 
 /// What one generator thread did in the measured time and the drain after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadReport {
     /// CPU time, user and system.
     pub cpu_s: f64,
@@ -253,6 +260,7 @@ pub(crate) mod tests {
                 warmup_s: 0.0,
                 cpus: None,
                 interval_s: 1.0,
+                shard: None,
             },
             started_unix_s: 1.7e9,
             duration_s: 10.0,
@@ -278,6 +286,35 @@ pub(crate) mod tests {
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],
             interrupted: false,
             validity: Vec::new(),
+        }
+    }
+
+    /// A second of a run that had these latencies and nothing else.
+    pub(crate) fn interval(start_s: f64, latencies_ns: &[u64]) -> Interval {
+        let mut histogram = Distribution::default().histogram().unwrap();
+        latencies_ns.iter().for_each(|nanos| histogram.record(*nanos).unwrap());
+        let latency = Distribution::of(&histogram, 0);
+        let answered = latency.count;
+        Interval {
+            start_s,
+            duration_s: 1.0,
+            drain: false,
+            offered: answered,
+            offered_rate: answered as f64,
+            started: answered,
+            answered,
+            answered_rate: answered as f64,
+            queued: 0,
+            in_flight: 0,
+            connections: 5,
+            statuses: if answered > 0 { BTreeMap::from([(200, answered)]) } else { BTreeMap::new() },
+            errors: BTreeMap::new(),
+            connects: 0,
+            reconnects: 0,
+            service: latency.clone(),
+            send_lag: Distribution::default(),
+            latency,
+            thread_cpu: vec![0.1],
         }
     }
 
