@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chart;
 mod clock;
 mod collect;
 mod connection;
@@ -43,6 +44,7 @@ mod hlog;
 mod journal;
 mod measures;
 mod pacer;
+mod page;
 mod plan;
 mod quantity;
 mod report;
