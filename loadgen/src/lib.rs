@@ -33,6 +33,7 @@
 pub mod chart;
 mod clock;
 mod collect;
+pub mod compare;
 mod connection;
 mod csv;
 mod deadline;
