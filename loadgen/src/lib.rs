@@ -44,6 +44,7 @@ mod hgrm;
 mod hlog;
 mod journal;
 mod measures;
+pub mod merge;
 mod pacer;
 mod page;
 mod plan;
