@@ -6,5 +6,7 @@
 mod command;
 mod errors;
 mod latency;
+mod node;
 mod protocol;
+mod results;
 mod server;

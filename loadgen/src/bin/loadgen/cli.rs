@@ -5,9 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum, ValueHint};
+use clap::{Args, Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use loadgen::{Arrivals, Load, Plan, Reuse, Stage, Stop, Target, parse_duration, parse_rate, parse_stages};
+
+use crate::commands::Command;
+use crate::output::FileOptions;
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -19,6 +22,12 @@ loadgen sends HTTP requests and measures the answers.
 
 More: loadgen --help
 ";
+
+const USAGE: &str = "\
+loadgen --target <URL> [OPTIONS]
+       loadgen report <RESULT.json> [OPTIONS]
+       loadgen compare <A.json> <B.json> [OPTIONS]
+       loadgen merge <FILE>... --output <FILE>";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -36,6 +45,7 @@ Exit codes:
   0    the run is valid
   1    this machine refused something, or an output could not be written
   2    wrong usage; nothing was sent
+  3    compare: the second run is worse than --fail-on-regression allows
   4    the target is down, or its name has no address
   5    the run is INVALID as a measurement; the summary says why
   130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
@@ -44,8 +54,13 @@ Exit codes:
 /// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 100)]
-#[command(override_usage = "loadgen --target <URL> [OPTIONS]", after_help = AFTER_HELP)]
+#[command(override_usage = USAGE, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    /// Something else than a run.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present = "completions")]
@@ -130,23 +145,34 @@ pub(crate) struct Arguments {
     #[arg(help_heading = "Generator")]
     interval: Duration,
 
-    /// Write the report as JSON to FILE; - or nothing means standard output (and the summary then
-    /// goes to standard error).
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    #[arg(value_hint = ValueHint::FilePath, help_heading = "Output")]
-    pub(crate) json: Option<PathBuf>,
-
-    /// Write the latency's percentiles to FILE, as HdrHistogram's plotters read them (.hgrm, ms).
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
-    pub(crate) hdr: Option<PathBuf>,
-
-    /// Show no progress.
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
 
     /// Print a completion script and exit.
     #[arg(long, value_name = "SHELL", exclusive = true, help_heading = "Output")]
     pub(crate) completions: Option<Shell>,
+}
+
+/// What is shown, and where results go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputOptions {
+    /// Write the report as JSON to FILE; - or nothing means standard output (and the summary then
+    /// goes to standard error).
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) files: FileOptions,
+
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Show progress as lines also on a terminal.
+    #[arg(long)]
+    pub(crate) no_live: bool,
 }
 
 /// The spelling of [`Arrivals`]. Its variants have no help of their own, which would make clap
@@ -321,6 +347,6 @@ mod tests {
     fn json_without_a_value_is_standard_output() {
         let words = ["loadgen", "--target", "http://a/", "--json"];
         let arguments = Arguments::try_parse_from(words).unwrap();
-        assert_eq!(arguments.json, Some(PathBuf::from("-")));
+        assert_eq!(arguments.output.json, Some(PathBuf::from("-")));
     }
 }
