@@ -16,6 +16,9 @@ pub struct Measure {
     pub key: &'static str,
     /// The words used in summaries.
     pub label: &'static str,
+    /// Whether every answer has one: its percentiles are shares of all answers. What only some
+    /// requests have, or what is about the generator, is none of those.
+    pub of_answers: bool,
     whole: Place<Report>,
     /// `None` when only the whole run carries it.
     each: Option<Place<Interval>>,
@@ -23,17 +26,26 @@ pub struct Measure {
 
 macro_rules! measure {
     ($field:ident, $label:literal) => {
-        Measure { key: stringify!($field), label: $label, whole: (|r| &r.$field, |r| &mut r.$field), each: None }
+        Measure {
+            key: stringify!($field),
+            label: $label,
+            of_answers: false,
+            whole: (|r| &r.$field, |r| &mut r.$field),
+            each: None,
+        }
     };
     ($field:ident, $label:literal, intervals) => {
         Measure { each: Some((|i| &i.$field, |i| &mut i.$field)), ..measure!($field, $label) }
+    };
+    ($field:ident, $label:literal, intervals, answers) => {
+        Measure { of_answers: true, ..measure!($field, $label, intervals) }
     };
 }
 
 /// Every distribution of a report, in the order in which they are shown.
 pub const MEASURES: &[Measure] = &[
-    measure!(latency, "latency", intervals),
-    measure!(service, "service time", intervals),
+    measure!(latency, "latency", intervals, answers),
+    measure!(service, "service time", intervals, answers),
     measure!(send_lag, "send lag", intervals),
     measure!(queue_wait, "queue wait"),
     measure!(connect, "connect"),

@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use super::look::{self, Area, Palette};
 use super::{Draw, Values};
 use crate::distribution::{DecodeError, Distribution};
+use crate::measures::MEASURES;
 use crate::report::Report;
 use crate::summary::time;
 
@@ -25,12 +26,12 @@ pub(super) struct Chart {
 
 impl Chart {
     pub(super) fn of(report: &Report) -> Result<Self, DecodeError> {
-        let both = [("latency", &report.latency), ("service time", &report.service)];
-        let both = both.into_iter().filter(|(_, times)| times.count > 0);
-        let low = both.clone().map(|(_, t)| t.min_ns).min().unwrap_or(0);
-        let high = both.clone().map(|(_, t)| t.max_ns).max().unwrap_or(1);
+        let measures = MEASURES.iter().filter(|measure| measure.of_answers);
+        let all = measures.map(|measure| (measure.label, measure.of(report))).filter(|(_, times)| times.count > 0);
+        let low = all.clone().map(|(_, times)| times.min_ns).min().unwrap_or(0);
+        let high = all.clone().map(|(_, times)| times.max_ns).max().unwrap_or(1);
         let (low, high) = ((low as f64).max(SHORTEST_NS), (high as f64).max(2.0 * SHORTEST_NS));
-        let curves = both.map(|(label, times)| Ok((label, curve(times, low, high)?)));
+        let curves = all.map(|(label, times)| Ok((label, curve(times, low, high)?)));
         Ok(Self { answered: report.answered, curves: curves.collect::<Result<_, DecodeError>>()? })
     }
 

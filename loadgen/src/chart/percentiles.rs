@@ -34,9 +34,7 @@ struct Curve {
 impl Chart {
     pub(super) fn of(report: &Report) -> Result<Self, DecodeError> {
         let mut curves = Vec::new();
-        // What only some requests have (a connection, a wait) is no share of all of them.
-        let whole = MEASURES.iter().filter(|measure| report.intervals.iter().any(|i| measure.within(i).is_some()));
-        for measure in whole {
+        for measure in MEASURES.iter().filter(|measure| measure.of_answers) {
             let points = curve(measure.of(report))?;
             if points.len() > 1 {
                 curves.push(Curve { label: measure.label, points });

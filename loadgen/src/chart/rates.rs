@@ -76,41 +76,46 @@ impl Chart {
         words
     }
 
-    fn curves<'a>(&'a self, palette: &Palette) -> Vec<Curve<'a>> {
+    /// Answers, and what they are to be compared with.
+    fn answers(&self, palette: &Palette) -> Vec<Curve<'_>> {
+        let answered: Curve<'_> = ("answered", palette.stroke(0), Box::new(|moment| moment.answered));
+        let due: Curve<'_> = ("due", palette.reference(), Box::new(|moment| moment.offered));
+        if self.open { vec![answered, due] } else { vec![answered] }
+    }
+
+    fn failures(&self, palette: &Palette) -> Vec<Curve<'_>> {
         let mut curves: Vec<Curve<'_>> = Vec::new();
-        curves.push(("answered", palette.stroke(0), Box::new(|moment| moment.answered)));
         for (place, (label, _)) in self.errors.iter().enumerate() {
             curves.push((label, palette.stroke(place + 1), Box::new(move |moment| moment.errors[place])));
         }
-        if self.open {
-            curves.push(("due", palette.reference(), Box::new(|moment| moment.offered)));
-        }
         curves
     }
-}
 
-impl Draw for Chart {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>, palette: &Palette) -> Result<Values, String> {
-        let curves = self.curves(palette);
-        let legend: Vec<_> = curves.iter().map(|(name, stroke, _)| (*name, *stroke)).collect();
-        let rest = palette.frame(area, (TITLE, "requests per second"), &legend)?;
-        let end = self.intervals.iter().map(|moment| moment.end_s).fold(0.0, f64::max);
-        if end <= 0.0 {
-            palette.write(&rest, "no interval was measured", (0, 20), look::LABEL, palette.grey)?;
-            return Ok(Values::default());
-        }
+    fn end(&self) -> f64 {
+        self.intervals.iter().map(|moment| moment.end_s).fold(0.0, f64::max)
+    }
+
+    /// Curves over time, in a chart of their own; `is_last` has the time's axis below it.
+    fn panel<B: DrawingBackend>(
+        &self,
+        area: &Area<B>,
+        palette: &Palette,
+        curves: &[Curve<'_>],
+        is_last: bool,
+    ) -> Result<Values, String> {
         let values = self.intervals.iter().flat_map(|moment| curves.iter().map(move |(_, _, value)| value(moment)));
-        let high = values.fold(1.0, f64::max) * 1.1;
-        let mut chart = ChartBuilder::on(&rest)
-            .x_label_area_size(96)
+        let high = values.fold(0.0, f64::max).max(1.0) * 1.1;
+        let mut chart = ChartBuilder::on(area)
+            .x_label_area_size(if is_last { 96 } else { 12 })
             .y_label_area_size(160)
-            .build_cartesian_2d(0.0..end, 0.0..high)
+            .build_cartesian_2d(0.0..self.end(), 0.0..high)
             .map_err(look::told)?;
+        let height = area.dim_in_pixel().1 as usize;
         palette
             .axes(&mut chart.configure_mesh())
-            .x_desc("seconds")
-            .x_labels(12)
-            .y_labels(10)
+            .x_desc(if is_last { "seconds" } else { "" })
+            .x_labels(if is_last { 12 } else { 0 })
+            .y_labels((height / 70).clamp(3, 10))
             .x_label_formatter(&|x| look::tick(*x))
             .y_label_formatter(&|y| look::tick(*y))
             .draw()
@@ -128,6 +133,29 @@ impl Draw for Chart {
             (chart.backend_coord(&(middle, 0.0)).0, self.words(moment))
         });
         Ok(super::values(&chart, shown.collect()))
+    }
+}
+
+impl Draw for Chart {
+    /// Errors, if there are any, have a scale of their own: a few of them are not to vanish beside
+    /// thousands of answers.
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>, palette: &Palette) -> Result<Values, String> {
+        let (answers, failures) = (self.answers(palette), self.failures(palette));
+        let legend: Vec<_> = answers.iter().chain(&failures).map(|(name, stroke, _)| (*name, *stroke)).collect();
+        let subtitle = if failures.is_empty() { "per second; no errors" } else { "per second; errors below" };
+        let rest = palette.frame(area, (TITLE, subtitle), &legend)?;
+        if self.end() <= 0.0 {
+            palette.write(&rest, "no interval was measured", (0, 20), look::LABEL, palette.grey)?;
+            return Ok(Values::default());
+        }
+        if failures.is_empty() {
+            return self.panel(&rest, palette, &answers, true);
+        }
+        let (above, below) = rest.split_vertically(rest.dim_in_pixel().1 * 55 / 100);
+        let values = self.panel(&above, palette, &answers, false)?;
+        let errors = self.panel(&below, palette, &failures, true)?;
+        let [left, top, right, _] = values.area;
+        Ok(Values { area: [left, top, right, errors.area[3]], ..values })
     }
 }
 

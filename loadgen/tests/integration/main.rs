@@ -6,7 +6,9 @@
 mod command;
 mod errors;
 mod latency;
+mod live;
 mod node;
 mod protocol;
 mod results;
 mod server;
+mod terminal;

@@ -138,6 +138,39 @@ fn pictures_have_the_format_of_their_name() {
 }
 
 #[test]
+fn the_page_works_in_a_browser_by_day_and_by_night() {
+    let folder = Folder::new();
+    let mut report = steady();
+    report.errors = [(loadgen::ErrorKind::Timeout, 3)].into();
+    report.intervals[2].errors = report.errors.clone();
+    let page = folder.path("r.html");
+    std::fs::write(&page, report.html().unwrap()).unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&node::script("page.js", &[&page])).unwrap();
+    assert_eq!(seen["console"], serde_json::json!([]));
+    assert_eq!(seen["requests"], serde_json::json!([]), "it needs nothing else");
+    assert_eq!(
+        seen["figures"],
+        serde_json::json!(["percentiles", "latency-over-time", "rates-over-time", "cumulative"])
+    );
+    let shown = seen["text"].as_str().unwrap();
+    for part in ["Valid as a measurement", "median latency", "open loop, 1s@400,0.5s@800", "send lag", "timeout"] {
+        assert!(shown.contains(part), "{part:?} is missing in\n{shown}");
+    }
+    // Under the pointer, one line per figure; none is left behind.
+    let tips = ["%: latency 1.", "s: p50 1.", "s: due 400/s · answered ", "within "];
+    for (tip, part) in seen["tips"].as_array().unwrap().iter().zip(tips) {
+        let tip = tip.as_array().unwrap();
+        assert_eq!(tip.len(), 1, "{tip:?}");
+        assert!(tip[0].as_str().unwrap().contains(part), "{part:?}: {tip:?}");
+    }
+    assert_eq!(seen["left"], 0);
+    // Page and figures follow the reader's scheme together.
+    assert_eq!(seen["light"], serde_json::json!(["rgb(255, 255, 255)", "rgb(255, 255, 255)"]));
+    assert_eq!(seen["dark"], serde_json::json!(["rgb(21, 24, 28)", "rgb(21, 24, 28)"]));
+    assert_eq!(seen["fits"], serde_json::json!([true, true]), "no sideways scrolling, also on a phone");
+}
+
+#[test]
 fn the_json_report_is_as_its_schema_says() {
     let folder = Folder::new();
     let mut report = measured();

@@ -113,3 +113,35 @@ fn bins_hold_every_answer() {
     model.take(&second(0, 1));
     assert_eq!(model.bins(3).1.iter().sum::<u64>(), 1);
 }
+
+#[path = "../../../../tests/integration/terminal.rs"]
+mod terminal;
+
+/// Tells this test's own process, started again in a terminal, to panic in there.
+const PANIC: &str = "LOADGEN_TEST_PANIC";
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_reported() {
+    const NAME: &str = "live::tests::a_panic_gives_the_terminal_back_before_it_is_reported";
+    if std::env::var_os(PANIC).is_some() {
+        let mut live = Live::start(&plan()).unwrap();
+        live.show(&second(0, 100));
+        let _ = std::thread::spawn(|| panic!("the reason of it")).join();
+        // The thread that draws learns of it later.
+        live.drawn -= PERIOD;
+        live.show(&second(1, 100));
+        return;
+    }
+    let binary = std::env::current_exe().unwrap();
+    let words = format!("{PANIC}=1 {} --exact {NAME} --nocapture", binary.display());
+    let command = format!("echo before; {words}; echo \"exit code $?\"; stty -a; exec cat");
+    let window = terminal::Terminal::start(100, 30, &command);
+    let seen = window.wait("the end", |seen| seen.contains("min ="));
+    assert!(window.is_plain(), "{seen}");
+    assert!(seen.contains("the reason of it"), "{seen}");
+    assert!(!seen.contains("Ctrl-C ends the run"), "no frame was drawn on the plain screen:\n{seen}");
+    assert!(seen.contains(" echo ") && seen.contains(" icanon "), "{seen}");
+    // A key that was pressed arrives again.
+    window.press("x");
+    window.wait("an echo", |seen| seen.trim_end().ends_with('x'));
+}
