@@ -14,12 +14,14 @@
 //! The way through the modules is the way of a run:
 //!
 //! ```text
-//! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
-//!                                          │ pacer: when is the next request due      validity    hgrm
-//!                                          │ timer, deadline, timeline: waking up
+//! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary, page, chart
+//!                                          │ pacer: when is the next request due      validity    csv, hlog, hgrm
+//!                                          │ timer, deadline, timeline: waking up                 compare, merge
 //!                                          │ connection: one socket, over request and response: what bytes mean
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
+//!
+//! What shows, writes or joins distributions finds them through the table of `measures`.
 //!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
 //! that stalls is charged for every request that should have been sent meanwhile; the service time,

@@ -191,7 +191,9 @@ fn differences(a: &Setup, b: &Setup) -> Vec<String> {
         .filter(|(name, _)| *name != "address")
         .filter_map(|(name, value)| {
             let other = b.get(name).unwrap_or(&serde_json::Value::Null);
-            (value != other).then(|| format!("different {name}: {value} and {other}"))
+            // What a load is does not fit into a line; the table's heading says it in words.
+            let words = if name == "load" { String::new() } else { format!(": {value} and {other}") };
+            (value != other).then(|| format!("different {name}{words}"))
         })
         .collect()
 }

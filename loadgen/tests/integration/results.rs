@@ -146,6 +146,11 @@ fn the_page_works_in_a_browser_by_day_and_by_night() {
     let page = folder.path("r.html");
     std::fs::write(&page, report.html().unwrap()).unwrap();
     let seen: serde_json::Value = serde_json::from_str(&node::script("page.js", &[&page])).unwrap();
+    if let Some(pictures) = std::env::var_os("LOADGEN_TEST_PICTURES") {
+        for name in ["hover.png", "light.png", "dark.png", "phone.png"] {
+            std::fs::copy(folder.path(name), Path::new(&pictures).join(name)).unwrap();
+        }
+    }
     assert_eq!(seen["console"], serde_json::json!([]));
     assert_eq!(seen["requests"], serde_json::json!([]), "it needs nothing else");
     assert_eq!(

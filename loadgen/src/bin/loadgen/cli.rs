@@ -40,6 +40,10 @@ Examples:
   loadgen --target unix:/run/app.sock:/health --stages 5s@20,15s@400,12s@20 --no-keepalive \\
           --json result.json
           A load step over a unix socket, a new connection per request, the whole report as JSON.
+  loadgen report result.json --html result.html --plot result.png
+          Pictures and tables of a run, without running it again.
+  loadgen compare before.json after.json --fail-on-regression 5%
+          What differs beyond what the samples leave open, as a gate.
 
 Exit codes:
   0    the run is valid

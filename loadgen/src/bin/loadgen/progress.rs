@@ -25,8 +25,9 @@ impl Progress {
         if quiet {
             return Self::Quiet;
         }
-        // A terminal that cannot be set up still takes lines.
-        let view = if live && in_place { Live::start(plan).ok() } else { None };
+        // A terminal that cannot move its cursor, or cannot be set up, still takes lines.
+        let able = std::env::var_os("TERM").is_some_and(|name| name != "dumb");
+        let view = if live && in_place && able { Live::start(plan).ok() } else { None };
         view.map_or(Self::Lines { in_place, shown: false }, |view| Self::Live(Box::new(view)))
     }
 

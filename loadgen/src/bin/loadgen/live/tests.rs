@@ -97,7 +97,7 @@ fn a_second_without_answers_leaves_a_gap_and_no_zero() {
 
 #[test]
 fn sizes_that_nobody_has_do_no_harm() {
-    for (width, height) in [(1, 1), (10, 3), (79, 10), (300, 100)] {
+    for (width, height) in [(0, 0), (1, 1), (10, 3), (79, 10), (300, 100)] {
         let text = frame(&model(), Rect::new(0, 0, width, height));
         assert_eq!(text.lines().count(), usize::from(height));
     }
