@@ -77,6 +77,7 @@ pub enum DecodeError {
 /// With `count` 0 every figure is 0. Percentiles of distributions are never averaged: merge the
 /// histograms instead ([`Distribution::merged`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Times recorded in the histogram.
     pub count: u64,

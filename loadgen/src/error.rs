@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// `Status4xx` and `Status5xx` are answers: they are in the latency distribution as well. All
 /// other kinds have no latency, because there was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The target refused the connection (`ECONNREFUSED`, or a unix socket that does not exist).

@@ -14,9 +14,9 @@
 //! The way through the modules is the way of a run:
 //!
 //! ```text
-//! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary
-//!                                          │ pacer: when is the next request due      validity    hgrm
-//!                                          │ timer, deadline, timeline: waking up
+//! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary, page, chart
+//!                                          │ pacer: when is the next request due      validity    csv, hlog, hgrm
+//!                                          │ timer, deadline, timeline: waking up                 compare, merge
 //!                                          │ script, over targets, message, template: which request is next
 //!                                          │ connection: one socket, over request and response: what bytes mean
 //!                                          │ journal: the thread's tallies, interval by interval
@@ -24,6 +24,7 @@
 //!
 //! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
 //! highest rate at which they hold, one run after the other.
+//! What shows, writes or joins distributions finds them through the table of `measures`.
 //!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
 //! that stalls is charged for every request that should have been sent meanwhile; the service time,
@@ -35,20 +36,27 @@
 #![forbid(unsafe_code)]
 
 mod capacity;
+pub mod chart;
 mod clock;
 mod collect;
+pub mod compare;
 mod connection;
 mod cookies;
+mod csv;
 mod deadline;
 mod distribution;
 mod driver;
 mod error;
 mod form;
 mod hgrm;
+mod hlog;
 mod journal;
+mod measures;
+pub mod merge;
 mod message;
 mod objective;
 mod pacer;
+mod page;
 mod plan;
 mod quantity;
 mod random;
@@ -58,6 +66,8 @@ mod resolution;
 mod response;
 mod rest;
 mod run;
+#[cfg(test)]
+mod schema_tests;
 mod script;
 mod stage;
 mod summary;
@@ -74,8 +84,10 @@ pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, 
 pub use distribution::{DecodeError, Distribution, supports};
 pub use error::{ErrorKind, PlanError, RunError};
 pub use form::{EncodedForm, Field, FieldValue, encode_form};
+pub use hlog::HlogError;
+pub use measures::{MEASURES, Measure};
 pub use objective::{Objective, ObjectiveError, Outcome, Verdict, parse_objectives};
-pub use plan::{Arrivals, Load, Plan, Reuse, Stop};
+pub use plan::{Arrivals, Load, Plan, Reuse, Shard, Stop};
 pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse_stages};
 pub use report::{Interval, Report, RequestReport, Setup, ThreadReport};
 pub use resolution::{Resolution, ResolutionError};

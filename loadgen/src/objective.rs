@@ -99,6 +99,7 @@ pub enum ObjectiveError {
 
 /// What a report says about an objective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The bound holds.
@@ -111,6 +112,7 @@ pub enum Outcome {
 
 /// An objective, judged by a report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The objective as it was written.
     pub objective: String,

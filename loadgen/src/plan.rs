@@ -14,6 +14,7 @@ use crate::template::{Template, TemplateError};
 
 /// How new requests come about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Load {
     /// Every connection sends its next request when the last one is answered. Says what the
@@ -49,6 +50,7 @@ impl Load {
 
 /// When a closed loop stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// No request starts after this time; those in flight are awaited, each up to its timeout.
@@ -59,6 +61,7 @@ pub enum Stop {
 
 /// How arrivals are spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
     /// Evenly: the n-th request at n/rate.
@@ -69,12 +72,23 @@ pub enum Arrivals {
 
 /// What happens to a connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reuse {
     /// It is used again, unless the target asks to close.
     KeepAlive,
     /// It is closed; every request opens its own and says `Connection: close`.
     NewConnectionPerRequest,
+}
+
+/// One of the parts that a run is divided into, each on a machine or in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Shard {
+    /// Which part this is, counted from 0.
+    pub index: u32,
+    /// How many parts there are.
+    pub count: u32,
 }
 
 /// A run, ready to be carried out by [`run`](crate::run()).

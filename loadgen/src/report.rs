@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::error::ErrorKind;
 use crate::objective::{Objective, Outcome, Verdict};
-use crate::plan::{Load, Reuse};
+use crate::plan::{Load, Reuse, Shard};
 use crate::targets::Order;
 
 /// The result of a run.
@@ -19,6 +19,7 @@ use crate::targets::Order;
 /// closed loop those started in it; never those of the warm-up. They add up:
 /// `requests = answered + Σ errors of kinds that are no answer + abandoned`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// Program and version that made the report.
     pub generator: String,
@@ -156,6 +157,7 @@ impl Report {
 
 /// What was run, so that a report stands on its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setup {
     /// The target as given.
     pub target: String,
@@ -195,10 +197,14 @@ pub struct Setup {
     pub cpus: Option<Vec<usize>>,
     /// Length of an interval.
     pub interval_s: f64,
+    /// The part of a larger run that this one was; `None` for a run of its own.
+    #[serde(default)]
+    pub shard: Option<Shard>,
 }
 
 /// What became of one request of a list, in the whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestReport {
     /// Request method.
     pub method: String,
@@ -219,6 +225,7 @@ pub struct RequestReport {
 /// One interval of the run. Answers and errors belong to the interval in which they happened;
 /// `offered` to that in which the requests were due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// Start, seconds after the beginning of the measured time.
     pub start_s: f64,
@@ -276,6 +283,7 @@ impl Interval {
 
 /// What one generator thread did in the measured time and the drain after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadReport {
     /// CPU time, user and system.
     pub cpu_s: f64,
@@ -320,6 +328,7 @@ pub(crate) mod tests {
                 warmup_s: 0.0,
                 cpus: None,
                 interval_s: 1.0,
+                shard: None,
             },
             started_unix_s: 1.7e9,
             duration_s: 10.0,
@@ -373,6 +382,35 @@ pub(crate) mod tests {
             }
             report.hold_to(&parse_objectives(objectives).unwrap());
             assert_eq!(report.verdict(), verdict, "{objectives} {valid}");
+        }
+    }
+
+    /// A second of a run that had these latencies and nothing else.
+    pub(crate) fn interval(start_s: f64, latencies_ns: &[u64]) -> Interval {
+        let mut histogram = Distribution::default().histogram().unwrap();
+        latencies_ns.iter().for_each(|nanos| histogram.record(*nanos).unwrap());
+        let latency = Distribution::of(&histogram, 0);
+        let answered = latency.count;
+        Interval {
+            start_s,
+            duration_s: 1.0,
+            drain: false,
+            offered: answered,
+            offered_rate: answered as f64,
+            started: answered,
+            answered,
+            answered_rate: answered as f64,
+            queued: 0,
+            in_flight: 0,
+            connections: 5,
+            statuses: if answered > 0 { BTreeMap::from([(200, answered)]) } else { BTreeMap::new() },
+            errors: BTreeMap::new(),
+            connects: 0,
+            reconnects: 0,
+            service: latency.clone(),
+            send_lag: Distribution::default(),
+            latency,
+            thread_cpu: vec![0.1],
         }
     }
 

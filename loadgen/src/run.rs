@@ -295,6 +295,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         warmup_s: plan.warmup.as_secs_f64(),
         cpus: plan.cpus.clone(),
         interval_s: plan.interval.as_secs_f64(),
+        shard: None,
     }
 }
 

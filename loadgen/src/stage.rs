@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A time in which requests are due at a rate: steady, or changing evenly from one rate to another.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stage {
     /// How long, more than zero.
     pub duration: Duration,

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::distribution::Distribution;
+use crate::measures::MEASURES;
 use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
-use crate::report::{Interval, Report, RequestReport};
+use crate::report::{Interval, Report, RequestReport, Setup};
 use crate::targets::Order;
 
 /// A column of the summary's table.
@@ -42,9 +43,9 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
                 Order::Sequential => "in turn".to_owned(),
                 Order::Random => format!("at random (seed {})", setup.seed),
             };
-            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(report))?;
+            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(setup))?;
         }
-        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?,
+        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(setup))?,
     }
     writeln!(text)?;
     let failed = report.failed();
@@ -101,16 +102,10 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
         write!(text, " {name:>10}")?;
     }
     writeln!(text)?;
-    let rows = [
-        ("latency", &report.latency),
-        ("service time", &report.service),
-        ("send lag", &report.send_lag),
-        ("queue wait", &report.queue_wait),
-        ("connect", &report.connect),
-    ];
+    let rows = MEASURES.iter().map(|measure| (measure.label, measure.of(report)));
     let mut unsupported = false;
     let mut overflow = 0;
-    for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
+    for (name, times) in rows.filter(|(_, times)| times.count > 0) {
         write!(text, "  {name:<13}")?;
         for Percentile { quantile, figure, .. } in PERCENTILES {
             let mark = if times.supports(quantile) { "" } else { "*" };
@@ -129,7 +124,26 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     if report.failed() > 0 {
         writeln!(text, "  the {} failed requests have no latency", report.failed())?;
     }
-    Ok(())
+    write_worst(text, report)
+}
+
+/// The interval with the longest p99, where there are several to choose from: a mean over the run
+/// hides a bad second.
+fn write_worst(text: &mut String, report: &Report) -> std::fmt::Result {
+    let answering = || report.intervals.iter().filter(|interval| interval.latency.count > 0);
+    if answering().count() < 2 {
+        return Ok(());
+    }
+    let Some(worst) = answering().max_by_key(|interval| interval.latency.p99_ns) else { return Ok(()) };
+    writeln!(
+        text,
+        "  worst interval {:.1} to {:.1} s: p50 {}, p99 {}, {} answers",
+        worst.start_s,
+        worst.start_s + worst.duration_s,
+        time(worst.latency.p50_ns as f64),
+        time(worst.latency.p99_ns as f64),
+        worst.latency.count,
+    )
 }
 
 fn write_outcomes(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -180,7 +194,12 @@ fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
 fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     let threads = report.threads.iter().map(|thread| format!("{:.0} %", thread.cpu_share * 100.0));
     let threads = threads.collect::<Vec<_>>().join(", ");
-    writeln!(text, "  generator     CPU per thread {threads}")?;
+    let cpu: f64 = report.threads.iter().map(|thread| thread.cpu_s).sum();
+    let each = match report.answered {
+        0 => String::new(),
+        answered => format!(", {} per answer", time(cpu * 1e9 / answered as f64)),
+    };
+    writeln!(text, "  generator     CPU per thread {threads}{each}")?;
     if report.interrupted {
         writeln!(text, "  interrupted   the figures cover {:.2} s", report.duration_s)?;
     }
@@ -214,8 +233,7 @@ fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 /// The load in a few words.
-fn load(report: &Report) -> String {
-    let setup = &report.setup;
+pub(crate) fn load(setup: &Setup) -> String {
     let reuse = match setup.reuse {
         Reuse::KeepAlive => "keep-alive",
         Reuse::NewConnectionPerRequest => "a new connection per request",
@@ -290,7 +308,7 @@ pub(crate) fn time(nanos: f64) -> String {
     }
 }
 
-fn bytes(count: f64) -> String {
+pub(crate) fn bytes(count: f64) -> String {
     match count {
         c if c < 1024.0 => format!("{c:.0} B"),
         c if c < 1024.0 * 1024.0 => format!("{:.1} KiB", c / 1024.0),

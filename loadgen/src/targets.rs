@@ -42,6 +42,7 @@ pub struct Entry {
 
 /// The order in which a list's requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// One after the other, round after round; a weight is a number of places, evenly spread over

@@ -24,9 +24,9 @@ pub(crate) const FAMILY: &str = "sans-serif";
 pub(crate) const LABEL: u32 = 30;
 const TITLE: u32 = 42;
 
-/// Roboto, Latin only, under the Apache License 2.0 (`assets/Roboto-LICENSE.txt`). Embedded, so that pictures look
+/// Roboto, Latin only, under the Apache License 2.0 (`loadgen/assets`). Embedded, so that pictures look
 /// alike everywhere and need no font library.
-static ROBOTO: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
+static ROBOTO: &[u8] = include_bytes!("../../../../loadgen/assets/Roboto-Regular.ttf");
 
 /// A drawing area of either backend.
 pub(crate) type Area<B> = DrawingArea<B, Shift>;

@@ -25,6 +25,7 @@ pub(crate) fn watch() -> io::Result<Arc<AtomicBool>> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in arrivals {
             if flag.swap(true, Ordering::Relaxed) {
+                crate::live::leave();
                 std::process::exit(i32::from(EXIT_CODE));
             }
         }

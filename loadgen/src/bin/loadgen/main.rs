@@ -4,18 +4,24 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod commands;
+mod failure;
 mod interrupt;
+mod live;
+mod output;
+mod progress;
 mod search;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use loadgen::{Interval, Outcome, Report, RunError};
+use loadgen::{Outcome, Report, RunError};
 
-use cli::{Arguments, UsageError};
+use cli::Arguments;
+use failure::Failure;
+use output::{Output, Outputs};
+use progress::Progress;
 
 fn main() -> ExitCode {
     if std::env::args_os().len() < 2 {
@@ -37,9 +43,12 @@ fn main() -> ExitCode {
 
 /// Does what is asked for, to its exit code.
 fn dispatch(arguments: &Arguments) -> Result<u8, Failure> {
+    if let Some(command) = &arguments.command {
+        return command.execute();
+    }
     match arguments.question()? {
         Some(question) => search::execute(&question, &arguments.output).map(|found| search::exit_code(&found.finding)),
-        None => execute(arguments).map(|report| exit_code(&report)),
+        None => execute(arguments),
     }
 }
 
@@ -53,170 +62,26 @@ fn exit_code(report: &Report) -> u8 {
     }
 }
 
-/// Why the command did not end with a report.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    #[error("{}", run_message(.0))]
-    Run(#[from] RunError),
-    #[error("cannot write {}: {source}", path.display())]
-    Output { path: PathBuf, source: io::Error },
-    #[error("cannot watch for Ctrl-C: {0}")]
-    Signals(io::Error),
-}
-
-impl Failure {
-    /// The one place that maps failures to the exit codes in `--help`.
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) | Self::Run(RunError::Plan(_) | RunError::FileLimit { .. }) => 2,
-            Self::Run(RunError::TargetDown { .. } | RunError::Resolve { .. }) => 4,
-            Self::Run(RunError::Setup { .. }) | Self::Output { .. } | Self::Signals(_) => 1,
-        }
-    }
-}
-
-/// A plan's fields are spelled like options; on the command line they get their dashes back.
-fn run_message(error: &RunError) -> String {
-    match error {
-        RunError::Plan(plan) => format!("--{plan}"),
-        other => other.to_string(),
-    }
-}
-
-fn execute(arguments: &Arguments) -> Result<Report, Failure> {
+/// Runs the plan, shows and writes what it found; gives the exit code.
+fn execute(arguments: &Arguments) -> Result<u8, Failure> {
     let plan = arguments.plan()?;
     plan.check().map_err(RunError::from)?;
-    // Opened before the run: a run must not be lost to a misspelt folder.
-    let json = arguments.output.json.as_deref().map(Output::create).transpose()?;
-    let hdr = arguments.output.hdr.as_deref().map(Output::create).transpose()?;
+    let options = &arguments.output;
+    let outputs = Outputs::open(&options.files, options.json.as_deref())?;
     let stop = interrupt::watch().map_err(Failure::Signals)?;
 
-    let mut progress = Progress::new(arguments.output.quiet);
+    let mut progress = Progress::new(options.quiet, !options.no_live, &plan);
     let report = loadgen::run(&plan, &mut |interval| progress.show(interval), &stop);
     progress.end();
     let mut report = report?;
     report.hold_to(&arguments.judgement.assertions());
 
-    let summary_aside = [&json, &hdr].into_iter().flatten().any(Output::is_stdout);
     let summary = report.summary();
-    if summary_aside {
+    if outputs.take_stdout() {
         let _ = io::stderr().write_all(summary.as_bytes());
     } else {
         Output::stdout().write(summary.as_bytes())?;
     }
-    if let Some(json) = json {
-        json.write_json(&report)?;
-    }
-    if let Some(hdr) = hdr {
-        let text = report
-            .latency
-            .hgrm()
-            .map_err(|e| Failure::Output { path: hdr.path.clone(), source: io::Error::other(e) })?;
-        hdr.write(text.as_bytes())?;
-    }
-    Ok(report)
-}
-
-/// A file, or standard output.
-struct Output {
-    path: PathBuf,
-    /// `None` is standard output.
-    file: Option<File>,
-}
-
-impl Output {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::stdout());
-        }
-        let failed = |source| Failure::Output { path: path.to_owned(), source };
-        Ok(Self { path: path.to_owned(), file: Some(File::create(path).map_err(failed)?) })
-    }
-
-    fn stdout() -> Self {
-        Self { path: PathBuf::from("standard output"), file: None }
-    }
-
-    fn is_stdout(&self) -> bool {
-        self.file.is_none()
-    }
-
-    fn write_json(self, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let failed = |e: serde_json::Error| Failure::Output { path: self.path.clone(), source: e.into() };
-        let mut text = serde_json::to_vec_pretty(value).map_err(failed)?;
-        text.push(b'\n');
-        self.write(&text)
-    }
-
-    fn write(self, text: &[u8]) -> Result<(), Failure> {
-        let written = match self.file {
-            Some(mut file) => file.write_all(text),
-            None => io::stdout().write_all(text).and_then(|()| io::stdout().flush()),
-        };
-        match written {
-            // A reader such as `head` has seen enough.
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(source) => Err(Failure::Output { path: self.path, source }),
-            Ok(()) => Ok(()),
-        }
-    }
-}
-
-/// The progress display on standard error: one line rewritten in place on a terminal, one line per
-/// interval otherwise.
-struct Progress {
-    quiet: bool,
-    in_place: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(quiet: bool) -> Self {
-        Self { quiet, in_place: io::stderr().is_terminal(), shown: false }
-    }
-
-    fn show(&mut self, interval: &Interval) {
-        if self.quiet {
-            return;
-        }
-        self.shown = true;
-        let line = interval.line();
-        self.print(&line);
-    }
-
-    /// A line for a terminal only, until the next one takes its place.
-    fn passing(&mut self, line: &str) {
-        if self.in_place && !self.quiet {
-            self.shown = true;
-            self.print(line);
-        }
-    }
-
-    /// A line that stays.
-    fn lasting(&mut self, line: &str) {
-        if !self.quiet {
-            self.shown = true;
-            self.print(line);
-            self.end();
-            self.shown = false;
-        }
-    }
-
-    fn print(&self, line: &str) {
-        // Progress that nobody reads is no reason to stop measuring.
-        let _ = if self.in_place {
-            // Back to the first column, and erase to the end of the line (ECMA-48 EL).
-            write!(io::stderr(), "\r{line}\x1b[K")
-        } else {
-            writeln!(io::stderr(), "{line}")
-        };
-    }
-
-    fn end(&self) {
-        if self.shown && self.in_place {
-            let _ = writeln!(io::stderr());
-        }
-    }
+    outputs.write(&report)?;
+    Ok(exit_code(&report))
 }

@@ -7,7 +7,10 @@ use std::sync::atomic::AtomicBool;
 use loadgen::{Capacity, Finding, Purpose, Question, RunError, SearchEvent};
 
 use crate::cli::OutputOptions;
-use crate::{Failure, Output, Progress, interrupt};
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::output::Output;
+use crate::progress::TrialLines;
 
 /// Carries out the search and writes what was asked for.
 pub(crate) fn execute(question: &Question, output: &OutputOptions) -> Result<Capacity, Failure> {
@@ -29,7 +32,7 @@ pub(crate) fn execute(question: &Question, output: &OutputOptions) -> Result<Cap
 }
 
 fn search(question: &Question, quiet: bool, stop: &AtomicBool) -> Result<Capacity, RunError> {
-    let mut progress = Progress::new(quiet);
+    let mut progress = TrialLines::new(quiet);
     let found = loadgen::find_capacity(
         question,
         &mut |event| match event {

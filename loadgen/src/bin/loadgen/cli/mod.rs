@@ -12,6 +12,7 @@ mod request;
 
 use std::path::PathBuf;
 
+use crate::commands::Command;
 use clap::{Parser, ValueHint};
 use loadgen::{Plan, Question, Target};
 
@@ -32,6 +33,12 @@ loadgen sends HTTP requests and measures the answers.
 
 More: loadgen --help
 ";
+
+const USAGE: &str = "\
+loadgen --target <URL> [OPTIONS]
+       loadgen report <RESULT.json> [OPTIONS]
+       loadgen compare <A.json> <B.json> [OPTIONS]
+       loadgen merge <FILE>... --output <FILE>";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -67,8 +74,13 @@ Exit codes:
 /// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 100)]
-#[command(override_usage = "loadgen --target <URL> [OPTIONS]", after_help = AFTER_HELP)]
+#[command(override_usage = USAGE, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    /// Something else than a run.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present_any = ["completions", "targets"])]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use clap_complete::Shell;
 
-/// Where results go.
+use crate::output::FileOptions;
+
+/// What is shown, and where results go.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputOptions {
@@ -15,13 +17,16 @@ pub(crate) struct OutputOptions {
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write the latency's percentiles to FILE, as HdrHistogram's plotters read them (.hgrm, ms).
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) hdr: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: FileOptions,
 
     /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Show progress as lines also on a terminal.
+    #[arg(long)]
+    pub(crate) no_live: bool,
 
     /// Print a completion script and exit.
     #[arg(long, value_name = "SHELL", exclusive = true)]
