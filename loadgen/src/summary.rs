@@ -88,6 +88,7 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     let rows = [
         ("latency", &report.latency),
         ("service time", &report.service),
+        ("first byte", &report.first_byte),
         ("send lag", &report.send_lag),
         ("queue wait", &report.queue_wait),
         ("connect", &report.connect),
@@ -178,7 +179,7 @@ fn load(report: &Report) -> String {
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),
             };
             format!(
-                "open loop, {}, {arrivals}, at most {} outstanding, {reuse}, {threads}",
+                "open loop, {}, {arrivals}, at most {} connections, {reuse}, {threads}",
                 stages.join(","),
                 setup.connections
             )

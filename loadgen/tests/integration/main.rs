@@ -6,5 +6,6 @@
 mod command;
 mod errors;
 mod latency;
+mod limits;
 mod protocol;
 mod server;

@@ -82,7 +82,7 @@ pub(crate) struct Arguments {
     #[arg(help_heading = "Load")]
     warmup: Duration,
 
-    /// Connections (closed loop, default 32), or most requests outstanding (open loop, default 4096).
+    /// Connections: exactly so many (closed loop, default 32), or at most (open loop, default 4096).
     #[arg(short, long, value_name = "COUNT", help_heading = "Connections")]
     connections: Option<usize>,
 
@@ -99,6 +99,23 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     #[arg(help_heading = "Connections")]
     connect_timeout: Duration,
+
+    /// Open loop: most requests due and unanswered; further ones are not sent, and are errors.
+    #[arg(long, value_name = "COUNT", help_heading = "Load")]
+    max_outstanding: Option<usize>,
+
+    /// Longest time of the whole run; what is unanswered then makes it INVALID.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Load")]
+    deadline: Option<Duration>,
+
+    /// Closed loop: wait this long between an answer and the next request of its connection.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(help_heading = "Load")]
+    think_time: Duration,
+
+    /// Close a connection after this many requests.
+    #[arg(long, value_name = "COUNT", help_heading = "Connections")]
+    requests_per_connection: Option<u64>,
 
     /// Request method.
     #[arg(short = 'X', long, default_value = "GET", help_heading = "Request")]
@@ -208,6 +225,10 @@ impl Arguments {
             warmup: self.warmup,
             cpus: self.cpus.clone(),
             interval: self.interval,
+            max_outstanding: self.max_outstanding,
+            requests_per_connection: self.requests_per_connection,
+            deadline: self.deadline,
+            think_time: self.think_time,
             ..defaults
         })
     }
@@ -277,7 +298,8 @@ mod tests {
         let plan = parse(
             "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
              --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
-             --interval 500ms",
+             --interval 500ms --max-outstanding 7 --requests-per-connection 8 --deadline 1m \
+             --think-time 5ms",
         )
         .unwrap();
         let expected = Plan {
@@ -291,6 +313,10 @@ mod tests {
             warmup: Duration::from_secs(1),
             cpus: Some(vec![0, 1]),
             interval: Duration::from_millis(500),
+            max_outstanding: Some(7),
+            requests_per_connection: Some(8),
+            deadline: Some(Duration::from_secs(60)),
+            think_time: Duration::from_millis(5),
             ..Plan::new(
                 "http://a/".parse().unwrap(),
                 Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },
