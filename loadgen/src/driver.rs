@@ -283,6 +283,12 @@ impl<'a> Driver<'a> {
             if recorded {
                 self.journal.tally.send_lag.record(self.now - due);
             }
+            if self.in_flight + self.queue.len() as u64 >= self.task.outstanding {
+                if recorded {
+                    self.journal.tally.error(ErrorKind::Unsent, "as many requests as allowed were unanswered");
+                }
+                continue;
+            }
             let job = Job::new(due, self.now, recorded);
             let slot = if self.queue.is_empty() { self.idle.pop().or_else(|| self.vacant.pop()) } else { None };
             match slot {
@@ -346,7 +352,11 @@ impl<'a> Driver<'a> {
     /// The target has closed a connection that nothing was expected on (or has sent something
     /// unasked, after which nothing on it can be trusted).
     fn lose(&mut self, slot: usize) {
+        let thinking = self.slots[slot].phase == Phase::Thinking;
         self.disconnect(slot);
+        if thinking {
+            self.slots[slot].phase = Phase::Resting;
+        }
         if let Some(at) = self.idle.iter().position(|idle| *idle == slot) {
             self.idle.remove(at);
             self.vacant.push(slot);
@@ -374,6 +384,10 @@ impl<'a> Driver<'a> {
                 Phase::Retrying => self.connect(slot),
                 Phase::Resting => {
                     self.slots[slot].phase = Phase::Vacant;
+                    self.ready.push_back(slot);
+                }
+                Phase::Thinking => {
+                    self.slots[slot].phase = Phase::Idle;
                     self.ready.push_back(slot);
                 }
                 // A retry that was overtaken by the connect timeout.

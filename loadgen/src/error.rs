@@ -41,7 +41,8 @@ pub enum ErrorKind {
     /// A whole answer with a 5xx status.
     #[serde(rename = "status_5xx")]
     Status5xx,
-    /// The request was due, but no connection became free for it before the run had to end.
+    /// The request was due, but no connection became free for it before the run had to end, or more
+    /// requests than the plan allows were outstanding.
     Unsent,
 }
 

@@ -46,10 +46,10 @@ macro_rules! measure {
 pub const MEASURES: &[Measure] = &[
     measure!(latency, "latency", intervals, answers),
     measure!(service, "service time", intervals, answers),
+    measure!(first_byte, "first byte"),
     measure!(send_lag, "send lag", intervals),
     measure!(queue_wait, "queue wait"),
     measure!(connect, "connect"),
-    measure!(first_byte, "first byte"),
 ];
 
 impl Measure {

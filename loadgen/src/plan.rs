@@ -114,8 +114,8 @@ pub struct Plan {
     pub seed: u64,
     /// Connections send back the cookies that responses on them have set.
     pub cookies: bool,
-    /// Closed loop: exactly this many connections. Open loop: at most this many requests
-    /// outstanding; further ones wait in the generator's queue, and that wait is latency.
+    /// Closed loop: exactly this many connections. Open loop: at most this many; requests due
+    /// meanwhile wait in the generator's queue, and that wait is latency.
     pub connections: usize,
     /// Generator threads; capped at `connections`.
     pub threads: usize,
@@ -134,6 +134,18 @@ pub struct Plan {
     pub cpus: Option<Vec<usize>>,
     /// Length of one interval of the report.
     pub interval: Duration,
+    /// Open loop: most requests due and unanswered, over all threads, those in the generator's queue
+    /// included. Further ones are not sent, and counted as [`Unsent`](crate::ErrorKind::Unsent).
+    /// `None`: any number waits for a connection.
+    pub max_outstanding: Option<usize>,
+    /// The generator closes a connection after so many requests. `None`: never.
+    pub requests_per_connection: Option<u64>,
+    /// Longest time of the whole run, from the first request on, warm-up and drain included. What is
+    /// unanswered then is counted as abandoned, and makes the report invalid. `None`: as long as the
+    /// load and the timeouts take.
+    pub deadline: Option<Duration>,
+    /// Closed loop: a connection's time between an answer and its next request.
+    pub think_time: Duration,
 }
 
 impl Plan {
@@ -168,6 +180,10 @@ impl Plan {
             warmup: Duration::ZERO,
             cpus: None,
             interval: Duration::from_secs(1),
+            max_outstanding: None,
+            requests_per_connection: None,
+            deadline: None,
+            think_time: Duration::ZERO,
         }
     }
 
@@ -208,7 +224,29 @@ impl Plan {
         if self.cpus.as_ref().is_some_and(Vec::is_empty) {
             return wrong("cpus", "must name at least one CPU");
         }
+        self.check_limits()?;
         self.check_load()
+    }
+
+    fn check_limits(&self) -> Result<(), PlanError> {
+        let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
+        let open = matches!(self.load, Load::Open { .. });
+        if self.max_outstanding.is_some() && !open {
+            return wrong("max-outstanding", "is for the open loop; a closed one has its --connections");
+        }
+        if self.max_outstanding.is_some_and(|most| most < self.threads) {
+            return wrong("max-outstanding", "must be at least 1 per thread");
+        }
+        if self.requests_per_connection == Some(0) {
+            return wrong("requests-per-connection", "must be at least 1");
+        }
+        if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return wrong("deadline", "must be more than 0");
+        }
+        if !self.think_time.is_zero() && open {
+            return wrong("think-time", "is for the closed loop; in an open one the rate decides");
+        }
+        Ok(())
     }
 
     fn check_load(&self) -> Result<(), PlanError> {
@@ -360,6 +398,12 @@ mod tests {
             (Plan { connect_timeout: Duration::ZERO, ..plan() }, Some("connect-timeout")),
             (Plan { interval: Duration::ZERO, ..plan() }, Some("interval")),
             (Plan { cpus: Some(vec![]), ..plan() }, Some("cpus")),
+            (Plan { max_outstanding: Some(9), ..plan() }, Some("max-outstanding")),
+            (Plan { max_outstanding: Some(1), threads: 2, load: open(5.0), ..plan() }, Some("max-outstanding")),
+            (Plan { max_outstanding: Some(2), threads: 2, load: open(5.0), ..plan() }, None),
+            (Plan { requests_per_connection: Some(0), ..plan() }, Some("requests-per-connection")),
+            (Plan { deadline: Some(Duration::ZERO), ..plan() }, Some("deadline")),
+            (Plan { think_time: Duration::from_secs(1), load: open(5.0), ..plan() }, Some("think-time")),
             (Plan { load: Load::closed_for(Duration::ZERO), ..plan() }, Some("duration")),
             (Plan { load: Load::Closed { stop: Stop::Requests(0) }, ..plan() }, Some("requests")),
             (Plan { load: open(0.0), ..plan() }, Some("stages")),

@@ -34,7 +34,8 @@ pub struct Report {
     pub requests: u64,
     /// Whole responses received for them, whatever the status, also those after `duration_s`.
     pub answered: u64,
-    /// Requests in flight or queued when the run was interrupted. 0 for a run that ended by itself.
+    /// Requests in flight or queued when the run was interrupted, or ended by its deadline. 0 for a
+    /// run that ended by itself.
     pub abandoned: u64,
     /// Open loop: requests due per second over `duration_s`. `None` in a closed loop.
     pub offered_rate: Option<f64>,
@@ -179,7 +180,7 @@ pub struct Setup {
     /// Connections sent back the cookies they were given.
     #[serde(default)]
     pub cookies: bool,
-    /// Connections (closed loop) or most requests outstanding (open loop).
+    /// Connections (closed loop) or most connections (open loop).
     pub connections: usize,
     /// Generator threads that ran.
     pub threads: usize,
@@ -200,6 +201,19 @@ pub struct Setup {
     /// The part of a larger run that this one was; `None` for a run of its own.
     #[serde(default)]
     pub shard: Option<Shard>,
+    /// Open loop: most requests due and unanswered. Absent here and below: a version that knew no
+    /// such limit.
+    #[serde(default)]
+    pub max_outstanding: Option<usize>,
+    /// Requests after which the generator closed a connection.
+    #[serde(default)]
+    pub requests_per_connection: Option<u64>,
+    /// Longest time of the whole run.
+    #[serde(default)]
+    pub deadline_s: Option<f64>,
+    /// Closed loop: time between an answer and the connection's next request.
+    #[serde(default)]
+    pub think_time_s: f64,
 }
 
 /// What became of one request of a list, in the whole run.
@@ -329,6 +343,10 @@ pub(crate) mod tests {
                 cpus: None,
                 interval_s: 1.0,
                 shard: None,
+                max_outstanding: None,
+                requests_per_connection: None,
+                deadline_s: None,
+                think_time_s: 0.0,
             },
             started_unix_s: 1.7e9,
             duration_s: 10.0,
@@ -421,5 +439,17 @@ pub(crate) mod tests {
         let json = serde_json::to_string(&report).unwrap();
         assert!(json.contains(r#""status_5xx":2"#), "{json}");
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_report_of_a_version_that_measured_less_can_still_be_read() {
+        let report = report();
+        let mut json = serde_json::to_value(&report).unwrap();
+        json.as_object_mut().unwrap().remove("first_byte");
+        let setup = json["setup"].as_object_mut().unwrap();
+        for field in ["max_outstanding", "requests_per_connection", "deadline_s", "think_time_s"] {
+            assert!(setup.remove(field).is_some(), "{field}");
+        }
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
     }
 }

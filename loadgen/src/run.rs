@@ -76,6 +76,9 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 source: source(plan, thread, count),
                 timeout: nanos(plan.timeout),
                 connect_timeout: nanos(plan.connect_timeout),
+                outstanding: plan.max_outstanding.map_or(u64::MAX, |most| share(most as u64, thread, count)),
+                per_connection: plan.requests_per_connection.unwrap_or(u64::MAX),
+                think_time: nanos(plan.think_time),
                 flags: &flags,
                 out: out.clone(),
             };
@@ -131,12 +134,18 @@ impl Threads<'_> {
             // A thread that is gone has said why; that message comes next.
             let _ = begin.send(timeline);
         }
+        let deadline = plan.deadline.map_or(u64::MAX, |deadline| timeline.start.saturating_add(nanos(deadline)));
         let mut collector = Collector::new(timeline, count);
         let mut entries: Vec<EntryTally> = Vec::new();
-        let mut interrupted = false;
+        let (mut interrupted, mut halted) = (false, false);
         let mut running = count;
         while running > 0 {
-            match self.inbox.recv_timeout(STOP_CHECK) {
+            let left = Duration::from_nanos(deadline.saturating_sub(clock::now()));
+            if left.is_zero() && !halted {
+                halted = true;
+                self.halt();
+            }
+            match self.inbox.recv_timeout(if halted { STOP_CHECK } else { STOP_CHECK.min(left) }) {
                 Ok(Message::Interval { thread, from, until, last, tally }) => {
                     collector.add(thread, (from, until), last, &tally).iter().for_each(&mut *progress);
                     running -= usize::from(last);
@@ -155,8 +164,8 @@ impl Threads<'_> {
                 // Every thread is gone without a last tally: one panicked, and the scope says so.
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if stop.load(Ordering::Relaxed) && !interrupted && running > 0 {
-                interrupted = true;
+            if stop.load(Ordering::Relaxed) && !halted && running > 0 {
+                (interrupted, halted) = (true, true);
                 self.halt();
             }
         }
@@ -296,6 +305,10 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         cpus: plan.cpus.clone(),
         interval_s: plan.interval.as_secs_f64(),
         shard: None,
+        max_outstanding: plan.max_outstanding,
+        requests_per_connection: plan.requests_per_connection,
+        deadline_s: plan.deadline.map(|deadline| deadline.as_secs_f64()),
+        think_time_s: plan.think_time.as_secs_f64(),
     }
 }
 

@@ -257,7 +257,7 @@ pub(crate) fn load(setup: &Setup) -> String {
                 Arrivals::Poisson => format!("Poisson (seed {seed})"),
             };
             format!(
-                "open loop, {}, {arrivals}, at most {} outstanding, {reuse}, {threads}",
+                "open loop, {}, {arrivals}, at most {} connections, {reuse}, {threads}",
                 stages.join(","),
                 setup.connections
             )

@@ -46,6 +46,12 @@ pub(crate) struct Task<'a> {
     pub(crate) timeout: u64,
     /// Nanoseconds.
     pub(crate) connect_timeout: u64,
+    /// Open loop: most requests due and unanswered.
+    pub(crate) outstanding: u64,
+    /// Requests per connection.
+    pub(crate) per_connection: u64,
+    /// Nanoseconds.
+    pub(crate) think_time: u64,
     pub(crate) flags: &'a Flags,
     pub(crate) out: Sender<Message>,
 }

@@ -17,6 +17,12 @@ pub(crate) fn reasons(report: &Report) -> Vec<String> {
     if report.answered == 0 {
         reasons.push("no request was answered".to_owned());
     }
+    if report.abandoned > 0 && !report.interrupted {
+        reasons.push(format!(
+            "the deadline ended the run while {} requests were unanswered; raise --deadline or lower the load",
+            report.abandoned,
+        ));
+    }
     if let Some(ratio) = report.achieved_over_offered().filter(|ratio| *ratio < LEAST_ACHIEVED) {
         reasons.push(format!(
             "only {:.1} % of the offered rate was achieved ({:.1}/s of {:.1}/s): the target did \
@@ -78,6 +84,7 @@ mod tests {
         assert_eq!(reasons_of(|_| {}), Vec::<String>::new());
         let rows: Vec<(&str, Vec<String>)> = vec![
             ("no request", reasons_of(|r| r.answered = 0)),
+            ("while 3 requests were unanswered", reasons_of(|r| r.abandoned = 3)),
             ("only 98.0 %", reasons_of(|r| r.achieved_rate = 98.0)),
             (
                 "sent late",

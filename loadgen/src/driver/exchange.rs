@@ -48,7 +48,8 @@ pub(super) struct Job {
 pub(super) enum Phase {
     /// No connection.
     Vacant,
-    /// Could not connect; waits before it takes up another request.
+    /// Has no connection and waits before it takes up another request: it could not connect, or
+    /// thinks.
     Resting,
     /// Has a job, waits to try to connect again.
     Retrying,
@@ -60,6 +61,8 @@ pub(super) enum Phase {
     Awaiting,
     /// A usable connection without a job.
     Idle,
+    /// A usable connection that waits for its think time to pass.
+    Thinking,
 }
 
 /// A place for one connection and one request.
@@ -68,14 +71,16 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) connection: Option<Connection>,
     pub(super) job: Option<Job>,
-    /// It has had an established connection before.
+    /// It has had an established connection before, which it has not given up itself.
     pub(super) established: bool,
+    /// Requests sent on the connection it has.
+    sent: u64,
 }
 
 impl Slot {
     /// A slot that has never been used.
     pub(super) fn vacant() -> Self {
-        Self { phase: Phase::Vacant, connection: None, job: None, established: false }
+        Self { phase: Phase::Vacant, connection: None, job: None, established: false, sent: 0 }
     }
 }
 
@@ -129,6 +134,7 @@ impl Driver<'_> {
                 let turn = place.job.as_ref().map(|job| job.turn).unwrap_or_default();
                 prepare(&mut self.task, &mut connection, turn);
                 place.connection = Some(connection);
+                place.sent = 0;
                 place.phase = Phase::Connecting;
                 self.connections += 1;
                 // On loopback and unix sockets the connection is made by now, and writing at once
@@ -213,8 +219,8 @@ impl Driver<'_> {
                 }
             }
             Phase::Awaiting if readable => self.receive(slot, ending),
-            Phase::Idle if readable => self.lose(slot),
-            Phase::Awaiting | Phase::Idle => {}
+            Phase::Idle | Phase::Thinking if readable => self.lose(slot),
+            Phase::Awaiting | Phase::Idle | Phase::Thinking => {}
         }
     }
 
@@ -259,17 +265,32 @@ impl Driver<'_> {
             self.journal.tally.answer(answer.status, now - job.from, now - job.written, first_byte);
             self.entry(job.turn, |entry| entry.answer(answer.status, now - job.from));
         }
-        if self.task.keep_alive && !answer.close {
-            self.slots[slot].phase = Phase::Idle;
+        let place = &mut self.slots[slot];
+        place.sent += 1;
+        let spent = place.sent >= self.task.per_connection;
+        if self.task.keep_alive && !answer.close && !spent {
+            place.phase = Phase::Idle;
         } else {
             self.disconnect(slot);
+            self.slots[slot].established &= !spent;
         }
-        self.ready.push_back(slot);
+        self.free(slot, self.task.think_time);
+    }
+
+    /// The slot may take up another request after so many nanoseconds.
+    fn free(&mut self, slot: usize, after: u64) {
+        if after == 0 {
+            self.ready.push_back(slot);
+            return;
+        }
+        let place = &mut self.slots[slot];
+        place.phase = if place.phase == Phase::Idle { Phase::Thinking } else { Phase::Resting };
+        self.resting.push(Reverse((self.now.saturating_add(after), slot)));
     }
 
     /// The slot's request will never be answered. `source` is the system's error, if there is one.
     pub(super) fn fail(&mut self, slot: usize, kind: ErrorKind, detail: &str, source: Option<io::Error>) {
-        let now = self.observe();
+        self.observe();
         let Some(job) = self.slots[slot].job.take() else {
             return;
         };
@@ -287,12 +308,8 @@ impl Driver<'_> {
             let error = source.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, detail));
             let _ = self.task.out.send(Message::Down(error));
         }
-        if unconnected && matches!(self.task.source, Source::Closed { .. }) {
-            self.slots[slot].phase = Phase::Resting;
-            self.resting.push(Reverse((now + REST, slot)));
-        } else {
-            self.ready.push_back(slot);
-        }
+        let rest = if unconnected && matches!(self.task.source, Source::Closed { .. }) { REST } else { 0 };
+        self.free(slot, rest.max(self.task.think_time));
     }
 
     /// Counts for one of several requests of the plan.

@@ -7,6 +7,7 @@ mod command;
 mod errors;
 mod judgement;
 mod latency;
+mod limits;
 mod live;
 mod node;
 mod protocol;

@@ -10,9 +10,13 @@ use loadgen::{Resolution, Reuse, Target, parse_duration};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub(super) struct ConnectionOptions {
-    /// Connections (closed loop, default 32), or most requests outstanding (open loop, default 4096).
+    /// Connections: exactly so many (closed loop, default 32), or at most (open loop, default 4096).
     #[arg(short, long, value_name = "COUNT")]
     pub(super) connections: Option<usize>,
+
+    /// Close a connection after this many requests.
+    #[arg(long, value_name = "COUNT")]
+    pub(super) requests_per_connection: Option<u64>,
 
     /// Open a new connection for every request.
     #[arg(long)]

@@ -37,6 +37,18 @@ pub(super) struct LoadOptions {
     /// Send load for this long before measuring.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub(super) warmup: Duration,
+
+    /// Open loop: most requests due and unanswered; further ones are not sent, and are errors.
+    #[arg(long, value_name = "COUNT")]
+    pub(super) max_outstanding: Option<usize>,
+
+    /// Longest time of the whole run; what is unanswered then makes it INVALID.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) deadline: Option<Duration>,
+
+    /// Closed loop: wait this long between an answer and the next request of its connection.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    pub(super) think_time: Duration,
 }
 
 /// The spelling of [`Arrivals`]. Its variants have no help of their own, which would make clap

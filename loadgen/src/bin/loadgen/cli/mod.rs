@@ -155,6 +155,10 @@ impl Arguments {
             warmup: self.load.warmup,
             cpus: self.generator.cpus.clone(),
             interval: self.generator.interval,
+            max_outstanding: self.load.max_outstanding,
+            requests_per_connection: self.connections.requests_per_connection,
+            deadline: self.load.deadline,
+            think_time: self.load.think_time,
             ..defaults
         })
     }
@@ -213,7 +217,8 @@ mod tests {
         let plan = parse(
             "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
              --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
-             --interval 500ms",
+             --interval 500ms --max-outstanding 7 --requests-per-connection 8 --deadline 1m \
+             --think-time 5ms",
         )
         .unwrap();
         let expected = Plan {
@@ -227,6 +232,10 @@ mod tests {
             warmup: Duration::from_secs(1),
             cpus: Some(vec![0, 1]),
             interval: Duration::from_millis(500),
+            max_outstanding: Some(7),
+            requests_per_connection: Some(8),
+            deadline: Some(Duration::from_secs(60)),
+            think_time: Duration::from_millis(5),
             seed: 9,
             ..Plan::new(
                 "http://a/".parse().unwrap(),
