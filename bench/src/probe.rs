@@ -10,21 +10,23 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// Longest body read, larger than any that a workload asks for.
+const LARGEST_BODY: u64 = 1 << 30;
+
 /// A client that opens a connection per request: an idle one would occupy a process of a prefork server.
 pub(crate) struct Probe {
-    client: reqwest::blocking::Client,
+    client: ureq::Agent,
 }
 
 impl Probe {
-    /// # Errors
-    /// When the client cannot be set up.
-    pub(crate) fn new() -> Result<Self, String> {
-        let client = reqwest::blocking::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { client })
+    /// A client that waits 5 s for an answer.
+    pub(crate) fn new() -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .max_idle_connections(0)
+            .http_status_as_error(false)
+            .build();
+        Self { client: config.new_agent() }
     }
 
     /// GETs `url`.
@@ -32,7 +34,7 @@ impl Probe {
     /// # Errors
     /// The transport's reason; every status is an answer.
     pub(crate) fn get(&self, url: &str) -> Result<Answer, String> {
-        answer(self.client.get(url))
+        answer(self.client.get(url).header("Connection", "close").call())
     }
 
     /// POSTs `body` to `url`.
@@ -40,19 +42,17 @@ impl Probe {
     /// # Errors
     /// The transport's reason; every status is an answer.
     pub(crate) fn post(&self, url: &str, body: Vec<u8>) -> Result<Answer, String> {
-        answer(self.client.post(url).body(body))
+        answer(self.client.post(url).header("Connection", "close").send(body))
     }
 }
 
-fn answer(request: reqwest::blocking::RequestBuilder) -> Result<Answer, String> {
-    let response = request.header("Connection", "close").send().map_err(|error| innermost(&error))?;
+fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, String> {
+    let mut response = response.map_err(|error| innermost(&error))?;
     let content_type =
         response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    Ok(Answer {
-        status: response.status().as_u16(),
-        content_type,
-        body: response.text().map_err(|error| innermost(&error))?,
-    })
+    let body =
+        response.body_mut().with_config().limit(LARGEST_BODY).read_to_vec().map_err(|error| innermost(&error))?;
+    Ok(Answer { status: response.status().as_u16(), content_type, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// The first cause: "Connection refused" says more than "error sending request".

@@ -52,8 +52,7 @@ pub(crate) struct Wish {
 /// When nothing can be measured at all. A contender that fails is part of the results.
 pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let workspace = Workspace::find()?;
-    let probe =
-        Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
+    let probe = Probe::new();
     let mut lengths = Lengths::of(wish.quick);
     if let Some(starts) = wish.starts {
         lengths.start_each(starts);

@@ -133,7 +133,7 @@ fn the_environ_is_what_flask_expects() {
     let address = server.address();
     let url = format!("http://{address}/address?x=1");
     // A client that shares no code with us or with the tests.
-    let answer: serde_json::Value = reqwest::blocking::get(&url).expect("an answer").json().expect("JSON");
+    let answer: serde_json::Value = ureq::get(&url).call().expect("an answer").body_mut().read_json().expect("JSON");
     let expected = serde_json::json!({
         "url": url, "remote": "127.0.0.1", "host": address.to_string(), "scheme": "http"
     });

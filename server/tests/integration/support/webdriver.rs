@@ -5,16 +5,16 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use ureq::Agent;
 
 use super::server::Lines;
 
 /// A browser with one window. Dropping it ends it.
 pub(crate) struct Browser {
     driver: Child,
-    client: Client,
+    client: Agent,
     /// Where the session's commands go.
     session: String,
     _profile: TempDir,
@@ -54,15 +54,16 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let client = Client::builder().no_proxy().build().expect("a client");
+        // What went wrong is told in the answer's body, whatever its status.
+        let client = Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
         let root = format!("http://127.0.0.1:{port}/session");
-        let answer = ask(client.post(&root).json(&wanted));
+        let answer = ask(&client, &root, &wanted);
         let session = format!("{root}/{}", answer["sessionId"].as_str().expect("a session"));
         Browser { driver, client, session, _profile: profile }
     }
 
     fn post(&self, command: &str, body: &Value) -> Value {
-        ask(self.client.post(format!("{}/{command}", self.session)).json(body))
+        ask(&self.client, &format!("{}/{command}", self.session), body)
     }
 
     /// Goes to a page.
@@ -109,15 +110,17 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // Ends the browser's own processes; the driver would leave them.
-        let _ = self.client.delete(&self.session).send();
+        let _ = self.client.delete(&self.session).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
 /// A command's value; what went wrong fails the test.
-fn ask(request: reqwest::blocking::RequestBuilder) -> Value {
-    let answer: Value = request.send().expect("the driver answers").json().expect("in JSON");
+fn ask(client: &Agent, url: &str, body: &Value) -> Value {
+    let mut response = client.post(url).send_json(body).expect("the driver answers");
+    // A picture of a whole page is larger than the client reads unasked.
+    let answer: Value = response.body_mut().with_config().limit(1 << 30).read_json().expect("in JSON");
     let value = &answer["value"];
     assert!(value.get("error").is_none(), "{value:#}");
     value.clone()
