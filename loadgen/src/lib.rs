@@ -36,6 +36,7 @@ mod connection;
 mod deadline;
 mod distribution;
 mod driver;
+mod engine;
 mod error;
 mod hgrm;
 mod journal;
@@ -44,6 +45,8 @@ mod plan;
 mod quantity;
 mod report;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod response;
 mod run;
 mod summary;
@@ -55,6 +58,7 @@ mod timer;
 mod validity;
 
 pub use distribution::{DecodeError, Distribution, supports};
+pub use engine::{Engine, Transport, Trust, Version};
 pub use error::{ErrorKind, PlanError, RunError};
 pub use plan::{Arrivals, Load, Plan, Reuse, Stage, Stop};
 pub use quantity::{QuantityError, parse_duration, parse_rate, parse_stages};

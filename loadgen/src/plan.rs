@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Engine;
 use crate::error::PlanError;
 use crate::target::Target;
 
@@ -86,6 +87,8 @@ pub enum Reuse {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// What sends them.
+    pub engine: Engine,
     /// Request method, for instance `GET`.
     pub method: String,
     /// Further header fields, in this order. `Host`, `Content-Length`, `User-Agent` and (for new
@@ -93,8 +96,9 @@ pub struct Plan {
     pub headers: Vec<(String, String)>,
     /// Request body; empty for none.
     pub body: Vec<u8>,
-    /// Closed loop: exactly this many connections. Open loop: at most this many requests
-    /// outstanding; further ones wait in the generator's queue, and that wait is latency.
+    /// Closed loop: exactly this many connections. Open loop: at most this many, and so many requests
+    /// outstanding; further ones wait in the generator's queue, and that wait is latency. (HTTP/2 may have
+    /// several requests outstanding on each, see [`Transport::streams`](crate::Transport::streams).)
     pub connections: usize,
     /// Generator threads; capped at `connections`.
     pub threads: usize,
@@ -121,7 +125,7 @@ impl Plan {
     /// Most requests outstanding in an open loop when nothing else is asked for.
     pub const OPEN_CONNECTIONS: usize = 4096;
 
-    /// A GET of `target` under `load`: keep-alive, one thread, no warm-up, 1 s intervals, 10 s
+    /// A GET of `target` under `load`: the engine that suits the target, keep-alive, one thread, no warm-up, 1 s intervals, 10 s
     /// timeout, 5 s connect timeout, and the connections that suit the load.
     #[must_use]
     pub fn new(target: Target, load: Load) -> Self {
@@ -130,6 +134,7 @@ impl Plan {
             Load::Open { .. } => Self::OPEN_CONNECTIONS,
         };
         Self {
+            engine: Engine::for_target(&target),
             target,
             method: "GET".to_owned(),
             headers: Vec::new(),
@@ -187,6 +192,7 @@ impl Plan {
         if self.cpus.as_ref().is_some_and(Vec::is_empty) {
             return wrong("cpus", "must name at least one CPU");
         }
+        self.engine.check(&self.target)?;
         self.check_load()
     }
 

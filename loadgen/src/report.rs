@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
+use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::plan::{Load, Reuse};
 
@@ -41,9 +42,9 @@ pub struct Report {
     pub achieved_rate: f64,
     /// Whole responses per second, within `duration_s`: the throughput.
     pub answered_rate: f64,
-    /// Bytes received, heads included.
+    /// Bytes received, heads included; of the reqwest engine, which does not show them, content only.
     pub bytes_received: u64,
-    /// Bytes sent.
+    /// Bytes sent; of the reqwest engine the content of answered requests only.
     pub bytes_sent: u64,
     /// Answers per status code.
     pub statuses: BTreeMap<u16, u64>,
@@ -65,8 +66,16 @@ pub struct Report {
     pub send_lag: Distribution,
     /// Open loop: wait in the generator's queue for a free connection; 0 for most requests.
     pub queue_wait: Distribution,
-    /// Time from starting a connection to the first write on it, of connections made.
+    /// Time from starting a connection to the first write on it, of connections made; with TLS, to the beginning of its
+    /// handshake. A proxy's own part is in it.
     pub connect: Distribution,
+    /// Time of the TLS handshake, of connections made; empty without TLS.
+    #[serde(default)]
+    pub tls: Distribution,
+    /// CPU time of the generator's threads per answered request, the drain included: what this engine cost. `None` when
+    /// nothing was answered.
+    #[serde(default)]
+    pub cpu_per_request_ns: Option<f64>,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -128,6 +137,9 @@ pub struct Setup {
     pub target: String,
     /// The address that was connected to.
     pub address: String,
+    /// What sent the requests.
+    #[serde(default)]
+    pub engine: Engine,
     /// Request method.
     pub method: String,
     /// Extra header fields.
@@ -178,7 +190,8 @@ pub struct Interval {
     pub queued: u64,
     /// Requests taken up and unanswered at the end of the interval.
     pub in_flight: u64,
-    /// Connections open at the end of the interval, idle ones included.
+    /// Connections open at the end of the interval, idle ones included. (The reqwest engine learns only with the next
+    /// request that the target has closed an idle one.)
     pub connections: u64,
     /// Answers per status code.
     pub statuses: BTreeMap<u16, u64>,
@@ -241,6 +254,7 @@ pub(crate) mod tests {
             setup: Setup {
                 target: "http://127.0.0.1:8000/".to_owned(),
                 address: "127.0.0.1:8000".to_owned(),
+                engine: Engine::Fast,
                 method: "GET".to_owned(),
                 headers: Vec::new(),
                 body_bytes: 0,
@@ -273,6 +287,8 @@ pub(crate) mod tests {
             send_lag: Distribution::default(),
             queue_wait: Distribution::default(),
             connect: Distribution::default(),
+            tls: Distribution::default(),
+            cpu_per_request_ns: Some(25_000.0),
             latency,
             intervals: Vec::new(),
             threads: vec![ThreadReport { cpu_s: 1.0, cpu_share: 0.1, pinned_to: Some(1) }],

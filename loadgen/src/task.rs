@@ -58,6 +58,9 @@ pub(crate) enum Message {
     Broken { what: String, source: io::Error },
     /// No connection of the run has succeeded, and this thread's first one failed.
     Down(io::Error),
+    /// The same, but the connection was made and only TLS failed.
+    #[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "only that engine speaks TLS"))]
+    NoTls(io::Error),
     /// An interval is over; `last` when the thread is.
     Interval { thread: usize, from: u64, until: u64, last: bool, tally: Box<Tally> },
 }

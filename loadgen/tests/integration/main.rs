@@ -7,4 +7,6 @@ mod command;
 mod errors;
 mod latency;
 mod protocol;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod server;

@@ -2,12 +2,16 @@
 //!
 //! Owns spelling, defaults and help. Runs nothing; `main` does.
 
+mod engine;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use loadgen::{Arrivals, Load, Plan, Reuse, Stage, Stop, Target, parse_duration, parse_rate, parse_stages};
+
+use engine::EngineArguments;
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -41,12 +45,12 @@ Exit codes:
   130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
 ";
 
-/// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
+/// Sends HTTP requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 100)]
 #[command(override_usage = "loadgen --target <URL> [OPTIONS]", after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
-    /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
+    /// Where to send requests: http://HOST:PORT/PATH, https://… or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present = "completions")]
     target: Option<Target>,
@@ -99,6 +103,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     #[arg(help_heading = "Connections")]
     connect_timeout: Duration,
+
+    #[command(flatten)]
+    engine: EngineArguments,
 
     /// Request method.
     #[arg(short = 'X', long, default_value = "GET", help_heading = "Request")]
@@ -166,6 +173,8 @@ struct StageList(Vec<Stage>);
 pub(crate) enum UsageError {
     #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
     Target,
+    #[error("--engine fast has no {0}; leave --engine out or write --engine reqwest")]
+    BeyondFast(&'static str),
     #[error("cannot read --body-file {}: {source}", path.display())]
     Body { path: PathBuf, source: std::io::Error },
 }
@@ -195,8 +204,10 @@ impl Arguments {
             },
             None => Load::Closed { stop: self.requests.map_or(Stop::Duration(duration), Stop::Requests) },
         };
+        let engine = self.engine.engine(&target)?;
         let defaults = Plan::new(target, load);
         Ok(Plan {
+            engine,
             method: self.method.clone(),
             headers: self.headers.clone(),
             body: self.read_body()?,
