@@ -1,6 +1,6 @@
 //! What to do: the resolved plan of a run. Knows nothing of sockets; `run` carries it out.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,15 @@ pub enum Reuse {
     NewConnectionPerRequest,
 }
 
+/// One of the parts that a run is divided into, each on a machine or in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part this is, counted from 0.
+    pub index: u32,
+    /// How many parts there are.
+    pub count: u32,
+}
+
 /// A run, ready to be carried out by [`run`](crate::run()).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -117,6 +126,10 @@ pub struct Plan {
     pub cpus: Option<Vec<usize>>,
     /// Length of one interval of the report.
     pub interval: Duration,
+    /// Only this part of everything above that is a number or a rate; `None` for all of it.
+    pub shard: Option<Shard>,
+    /// When load begins, warm-up included; `None` for at once.
+    pub start_at: Option<SystemTime>,
 }
 
 impl Plan {
@@ -148,6 +161,8 @@ impl Plan {
             warmup: Duration::ZERO,
             cpus: None,
             interval: Duration::from_secs(1),
+            shard: None,
+            start_at: None,
         }
     }
 
@@ -191,6 +206,18 @@ impl Plan {
         }
         if self.cpus.as_ref().is_some_and(Vec::is_empty) {
             return wrong("cpus", "must name at least one CPU");
+        }
+        if let Some(late) = self.start_at.and_then(|start| SystemTime::now().duration_since(start).ok()) {
+            return wrong(
+                "start-at",
+                &format!(
+                    "that time was {:.1} s ago; choose one that leaves every shard time to begin",
+                    late.as_secs_f64()
+                ),
+            );
+        }
+        if let Some(shard) = self.shard {
+            shard.check(self)?;
         }
         self.engine.check(&self.target)?;
         self.check_load()
@@ -284,6 +311,8 @@ mod tests {
             (Plan { connect_timeout: Duration::ZERO, ..plan() }, Some("connect-timeout")),
             (Plan { interval: Duration::ZERO, ..plan() }, Some("interval")),
             (Plan { cpus: Some(vec![]), ..plan() }, Some("cpus")),
+            (Plan { start_at: Some(SystemTime::UNIX_EPOCH), ..plan() }, Some("start-at")),
+            (Plan { start_at: Some(SystemTime::now() + Duration::from_secs(3600)), ..plan() }, None),
             (Plan { load: Load::closed_for(Duration::ZERO), ..plan() }, Some("duration")),
             (Plan { load: Load::Closed { stop: Stop::Requests(0) }, ..plan() }, Some("requests")),
             (Plan { load: open(0.0), ..plan() }, Some("stages")),

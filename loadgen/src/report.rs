@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::engine::Engine;
 use crate::error::ErrorKind;
-use crate::plan::{Load, Reuse};
+use crate::plan::{Load, Reuse, Shard};
 
 /// The result of a run.
 ///
@@ -146,11 +146,11 @@ pub struct Setup {
     pub headers: Vec<(String, String)>,
     /// Length of the request body.
     pub body_bytes: usize,
-    /// Connections (closed loop) or most requests outstanding (open loop).
+    /// Connections (closed loop) or most requests outstanding (open loop); of a shard its own part.
     pub connections: usize,
     /// Generator threads that ran.
     pub threads: usize,
-    /// How requests came about.
+    /// How requests came about; of a shard the load of all of them together.
     pub load: Load,
     /// Connection reuse.
     pub reuse: Reuse,
@@ -164,6 +164,9 @@ pub struct Setup {
     pub cpus: Option<Vec<usize>>,
     /// Length of an interval.
     pub interval_s: f64,
+    /// The part of a larger run that this one was; `None` for a run of its own.
+    #[serde(default)]
+    pub shard: Option<Shard>,
 }
 
 /// One interval of the run. Answers and errors belong to the interval in which they happened;
@@ -267,6 +270,7 @@ pub(crate) mod tests {
                 warmup_s: 0.0,
                 cpus: None,
                 interval_s: 1.0,
+                shard: None,
             },
             started_unix_s: 1.7e9,
             duration_s: 10.0,

@@ -21,13 +21,14 @@ use crate::collect::Collector;
 use crate::connection::Endpoint;
 use crate::driver;
 use crate::engine::Engine;
-use crate::error::RunError;
+use crate::error::{PlanError, RunError};
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stage, Stop};
 use crate::report::{Interval, Report, Setup};
 use crate::request::Request;
 #[cfg(feature = "reqwest")]
 use crate::reqwest_engine::{self, Outlet};
+use crate::shard::{Part, share};
 use crate::target::Address;
 use crate::task::{Flags, Message, Source, Task};
 use crate::timeline::Timeline;
@@ -74,13 +75,14 @@ impl Prepared {
 /// in the report and are no errors of the run.
 pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) -> Result<Report, RunError> {
     plan.check()?;
-    ensure_files(plan.connections)?;
+    let part = Part::of(plan);
+    ensure_files(part.connections)?;
     let endpoint = resolve(plan)?;
     let engine = Prepared::of(plan, &endpoint)?;
     let request = Request::new(plan.request_bytes()).map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
     thread::scope(|scope| {
-        let count = plan.threads.min(plan.connections);
+        let count = part.threads;
         let (out, inbox) = mpsc::channel();
         let mut begins = Vec::with_capacity(count);
         for thread in 0..count {
@@ -91,8 +93,8 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 request: &request,
                 bodiless: plan.method == "HEAD",
                 keep_alive: plan.reuse == Reuse::KeepAlive,
-                slots: share(plan.connections as u64, thread, count) as usize,
-                source: source(plan, thread, count),
+                slots: share(part.connections as u64, thread, count) as usize,
+                source: source(plan, part.first_thread + thread, part.all_threads),
                 timeout: nanos(plan.timeout),
                 connect_timeout: nanos(plan.connect_timeout),
                 flags: &flags,
@@ -108,7 +110,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
         }
         drop(out);
         let threads = Threads { inbox, begins, wakers: Vec::with_capacity(count), flags: &flags };
-        threads.coordinate(plan, &endpoint, progress, stop)
+        threads.coordinate(plan, part, &endpoint, progress, stop)
     })
 }
 
@@ -142,12 +144,13 @@ impl Threads<'_> {
     fn coordinate(
         mut self,
         plan: &Plan,
+        part: Part,
         endpoint: &Endpoint,
         progress: &mut dyn FnMut(&Interval),
         stop: &AtomicBool,
     ) -> Result<Report, RunError> {
         self.await_ready()?;
-        let timeline = timeline(plan, clock::now() + nanos(HEAD_START));
+        let timeline = timeline(plan, clock::now().saturating_add(nanos(until_start(plan, SystemTime::now())?)));
         let to_measured = Duration::from_nanos(timeline.measured.saturating_sub(clock::now()));
         let started_unix_s = unix_seconds(SystemTime::now() + to_measured);
         let count = self.begins.len();
@@ -186,7 +189,7 @@ impl Threads<'_> {
             }
         }
         let open = matches!(plan.load, Load::Open { .. });
-        Ok(collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted))
+        Ok(collector.report(setup(plan, part, endpoint), started_unix_s, open, interrupted))
     }
 
     /// Waits until every thread is set up. On an error the dropped channels call the others off.
@@ -210,6 +213,21 @@ impl Threads<'_> {
             // The only failure is a full counter, which wakes just as well.
             let _ = waker.wake();
         }
+    }
+}
+
+/// The time from `now` until load begins.
+///
+/// # Errors
+/// A beginning that is over by now: a shard that began late would not be part of the run.
+fn until_start(plan: &Plan, now: SystemTime) -> Result<Duration, PlanError> {
+    match plan.start_at.map(|start| start.duration_since(now)) {
+        None => Ok(HEAD_START),
+        Some(Ok(wait)) if wait >= HEAD_START => Ok(wait),
+        Some(_) => Err(PlanError {
+            field: "start-at",
+            reason: "that time was over before the generator was ready; choose a later one".to_owned(),
+        }),
     }
 }
 
@@ -246,12 +264,6 @@ fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
             Source::Open { pacer: Pacer::new(&with_warmup, *arrivals, *seed, thread, threads) }
         }
     }
-}
-
-/// The share of one of `parts` in `total`: the first ones take what does not divide.
-fn share(total: u64, part: usize, parts: usize) -> u64 {
-    let (part, parts) = (part as u64, parts as u64);
-    total / parts + u64::from(part < total % parts)
 }
 
 /// Whom the plan's connections are made to.
@@ -315,7 +327,7 @@ fn set_up(what: &str, source: io::Error) -> RunError {
     RunError::Setup { what: what.to_owned(), source }
 }
 
-fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
+fn setup(plan: &Plan, part: Part, endpoint: &Endpoint) -> Setup {
     Setup {
         target: plan.target.to_string(),
         address: endpoint.to_string(),
@@ -323,8 +335,8 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         method: plan.method.clone(),
         headers: plan.headers.clone(),
         body_bytes: plan.body.len(),
-        connections: plan.connections,
-        threads,
+        connections: part.connections,
+        threads: part.threads,
         load: plan.load.clone(),
         reuse: plan.reuse,
         timeout_s: plan.timeout.as_secs_f64(),
@@ -332,6 +344,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         warmup_s: plan.warmup.as_secs_f64(),
         cpus: plan.cpus.clone(),
         interval_s: plan.interval.as_secs_f64(),
+        shard: plan.shard,
     }
 }
 
@@ -345,10 +358,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_add_up() {
-        for (total, parts) in [(10, 3), (1, 1), (7, 7), (4096, 2), (2, 3)] {
-            let sum: u64 = (0..parts).map(|part| share(total, part, parts)).sum();
-            assert_eq!(sum, total, "{total} in {parts}");
-        }
+    fn a_beginning_is_waited_for_and_must_not_be_over() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        let wait = |start_at| {
+            let load = Load::closed_for(Duration::from_secs(1));
+            let plan = Plan { start_at, ..Plan::new("http://a/".parse().unwrap(), load) };
+            until_start(&plan, now).map_err(|e| e.field)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(wait(None), Ok(HEAD_START));
+        assert_eq!(wait(Some(now + second)), Ok(second));
+        assert_eq!(wait(Some(now)), Err("start-at"));
+        assert_eq!(wait(Some(now - second)), Err("start-at"));
     }
 }

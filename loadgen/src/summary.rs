@@ -32,7 +32,8 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
-    writeln!(text, "{} {} · {}", setup.method, setup.target, load(report))?;
+    let part = setup.shard.map(|shard| format!(" · shard {shard} of that load")).unwrap_or_default();
+    writeln!(text, "{} {} · {}{part}", setup.method, setup.target, load(report))?;
     writeln!(text)?;
     let failed = report.failed();
     writeln!(

@@ -10,3 +10,4 @@ mod protocol;
 #[cfg(feature = "reqwest")]
 mod reqwest_engine;
 mod server;
+mod shards;

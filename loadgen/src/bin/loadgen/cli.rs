@@ -3,6 +3,7 @@
 //! Owns spelling, defaults and help. Runs nothing; `main` does.
 
 mod engine;
+mod shard;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use clap::{Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use loadgen::{Arrivals, Load, Plan, Reuse, Stage, Stop, Target, parse_duration, parse_rate, parse_stages};
 
-use engine::EngineArguments;
+use engine::EngineOptions;
+use shard::ShardOptions;
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -105,7 +107,7 @@ pub(crate) struct Arguments {
     connect_timeout: Duration,
 
     #[command(flatten)]
-    engine: EngineArguments,
+    engine: EngineOptions,
 
     /// Request method.
     #[arg(short = 'X', long, default_value = "GET", help_heading = "Request")]
@@ -131,6 +133,9 @@ pub(crate) struct Arguments {
     /// Pin the threads to these CPUs, for instance 1 or 2,3.
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Generator")]
     cpus: Option<Vec<usize>>,
+
+    #[command(flatten)]
+    shard: ShardOptions,
 
     /// Length of an interval of the report and of the progress display.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
@@ -219,6 +224,8 @@ impl Arguments {
             warmup: self.warmup,
             cpus: self.cpus.clone(),
             interval: self.interval,
+            shard: self.shard.shard,
+            start_at: self.shard.start_at,
             ..defaults
         })
     }

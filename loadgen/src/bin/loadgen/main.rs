@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser};
 use loadgen::{Interval, Report, RunError};
@@ -80,6 +81,11 @@ fn execute(arguments: &Arguments) -> Result<Report, Failure> {
     let hdr = arguments.hdr.as_deref().map(Output::create).transpose()?;
     let stop = interrupt::watch().map_err(Failure::Signals)?;
 
+    if let Some(wait) = plan.start_at.and_then(|start| start.duration_since(SystemTime::now()).ok())
+        && !arguments.quiet
+    {
+        let _ = writeln!(io::stderr(), "loadgen: starts in {:.1} s", wait.as_secs_f64());
+    }
     let mut progress = Progress::new(arguments.quiet);
     let report = loadgen::run(&plan, &mut |interval| progress.show(interval), &stop);
     progress.end();

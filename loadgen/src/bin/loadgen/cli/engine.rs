@@ -10,7 +10,7 @@ use super::UsageError;
 /// As typed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engine")]
-pub(crate) struct EngineArguments {
+pub(crate) struct EngineOptions {
     /// What sends the requests: fast speaks HTTP/1.1 at the least cost, reqwest also HTTPS and what the options below ask
     /// for [default: fast where it can].
     #[arg(long, value_enum)]
@@ -48,7 +48,7 @@ enum Choice {
     Reqwest,
 }
 
-impl EngineArguments {
+impl EngineOptions {
     /// The engine for `target`: as asked for, or the fast one unless something here or the target is beyond it.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ mod tests {
     #[derive(Parser)]
     struct Command {
         #[command(flatten)]
-        engine: EngineArguments,
+        engine: EngineOptions,
     }
 
     fn engine(url: &str, words: &str) -> Result<Engine, String> {
