@@ -21,6 +21,10 @@
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
+//! `engine` says what sends the requests: the driver above, or `reqwest_engine` in its place, which takes
+//! the same tasks and hands in the same tallies. `shard` is the part of a plan that one of several
+//! processes has.
+//!
 //! What a latency means here: in an open loop it starts at the **intended** send time, so a target
 //! that stalls is charged for every request that should have been sent meanwhile; the service time,
 //! from the actual write, stands beside it. In a closed loop there is no intended time: latency
