@@ -7,14 +7,17 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use crate::ctl::protocol::{Reply, Request};
 
-/// Connections at once; a further one waits in the backlog until one of them leaves.
+/// Connections at once; a further one waits in the backlog until one of them leaves, or has been silent for too long.
 pub(super) const MOST: usize = 16;
+/// How long a client may take to say what it wants, or to take the answer, while another waits for its place.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A request is some ten bytes.
 const LONGEST_REQUEST: usize = 4096;
 
@@ -23,6 +26,7 @@ enum Client {
     Asking {
         stream: UnixStream,
         received: Vec<u8>,
+        since: Instant,
     },
     /// It has asked and waits. What else it says is not read; whether it is still there, the answer will show.
     Waiting {
@@ -32,7 +36,18 @@ enum Client {
     Answering {
         stream: UnixStream,
         rest: Vec<u8>,
+        since: Instant,
     },
+}
+
+impl Client {
+    /// Whether it is this client that keeps the conversation from its end, and has for longer than anyone needs.
+    fn is_silent(&self, now: Instant) -> bool {
+        match self {
+            Self::Asking { since, .. } | Self::Answering { since, .. } => now.duration_since(*since) > PATIENCE,
+            Self::Waiting { .. } => false,
+        }
+    }
 }
 
 /// Who waits for an answer. Nobody else ever gets it, even if another client has come in the place of this one.
@@ -89,23 +104,30 @@ impl Control {
     /// Takes the clients that wait.
     pub(super) fn accept(&mut self, registry: &Registry) {
         self.crowded = false;
-        while let Some(index) = self.clients.iter().position(Option::is_none) {
+        let now = Instant::now();
+        while let Some(index) = self.place(now) {
             let Ok((mut stream, _)) = self.listener.accept() else { return };
             let token = Token(self.first.0 + index);
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.clients[index] = Some(Client::Asking { stream, received: Vec::new() });
+                self.clients[index] = Some(Client::Asking { stream, received: Vec::new(), since: now });
             }
         }
         self.crowded = true;
     }
 
+    /// A place for one more client: a free one, or that of one that has been silent for too long.
+    fn place(&self, now: Instant) -> Option<usize> {
+        let free = self.clients.iter().position(Option::is_none);
+        free.or_else(|| self.clients.iter().position(|client| client.as_ref().is_some_and(|it| it.is_silent(now))))
+    }
+
     /// A client is ready: its request, once complete and well-formed. Answer it with [`Control::answer`].
     pub(super) fn ready(&mut self, index: usize) -> Option<(Request, Ticket)> {
         match self.clients.get_mut(index)?.take()? {
-            Client::Asking { mut stream, mut received } => {
+            Client::Asking { mut stream, mut received, since } => {
                 let line = match read_line(&mut stream, &mut received) {
                     Ok(None) => {
-                        self.clients[index] = Some(Client::Asking { stream, received });
+                        self.clients[index] = Some(Client::Asking { stream, received, since });
                         return None;
                     }
                     Ok(Some(line)) => line,
@@ -141,7 +163,7 @@ impl Control {
         match (client, serde_json::to_vec(reply)) {
             (Client::Waiting { stream, ticket }, Ok(mut rest)) if ticket == number => {
                 rest.push(b'\n');
-                self.clients[index] = Some(Client::Answering { stream, rest });
+                self.clients[index] = Some(Client::Answering { stream, rest, since: Instant::now() });
                 self.write(index);
             }
             (other, _) => self.clients[index] = Some(other),
@@ -149,7 +171,7 @@ impl Control {
     }
 
     fn write(&mut self, index: usize) {
-        let Some(Client::Answering { stream, rest }) = &mut self.clients[index] else { return };
+        let Some(Client::Answering { stream, rest, .. }) = &mut self.clients[index] else { return };
         while !rest.is_empty() {
             match stream.write(rest) {
                 Ok(count) if count > 0 => drop(rest.drain(..count)),

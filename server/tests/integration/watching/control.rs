@@ -43,3 +43,14 @@ fn who_finds_no_place_gets_that_of_the_next_to_leave() {
     let more: Vec<UnixStream> = (0..2 * PLACES).map(|_| ask(&server)).collect();
     more.into_iter().for_each(|client| assert_eq!(answer(client).ok.pid, server.pid()));
 }
+
+#[test]
+fn who_says_nothing_keeps_nobody_out() {
+    let server = Launch::new("plain:app").fixed(1, 1).start();
+    let silent: Vec<UnixStream> = (0..PLACES).map(|_| connect(&server)).collect();
+    let waiting: Vec<UnixStream> = (0..PLACES).map(|_| ask(&server)).collect();
+    for client in waiting {
+        assert_eq!(answer(client).ok.pid, server.pid());
+    }
+    drop(silent);
+}
