@@ -92,7 +92,7 @@ const TOOLS: [Tool; 8] = [
             let at = |mark: &str| seconds(after(text, mark)?);
             Some(Said {
                 answers: before(text, " requests in")?.parse().ok()?,
-                quantiles: [at("\n 50.000%"), None, at("\n 99.000%"), at("\n 99.900%")],
+                quantiles: [at(" 50.000%"), at(" 95.000%"), at(" 99.000%"), at(" 99.900%")],
             })
         },
     },
