@@ -53,8 +53,10 @@ pub(super) struct Loss {
 pub(super) enum Cause {
     /// A worker, killed.
     Worker,
-    /// The template, killed: serves nobody, but what it forked and could not report is killed as well.
+    /// The template, killed: serves nobody.
     Template,
+    /// The server: a worker that serves, but that its template died before it could report.
+    Server,
     /// The application.
     Application,
 }
@@ -94,14 +96,10 @@ impl Death {
     }
 }
 
-/// Whether these deaths explain the loss. `inside`: the process that had the request, if that is known. `strays`: workers
-/// that the server itself has killed, because their template died before it could report them.
-pub(super) fn is_explained(loss: &Loss, inside: Option<i32>, deaths: &[Death], strays: bool) -> bool {
+/// Whether these deaths explain the loss. `inside`: the process that had the request, if that is known.
+pub(super) fn is_explained(loss: &Loss, inside: Option<i32>, deaths: &[Death]) -> bool {
     deaths.iter().any(|death| {
-        let is_it = match inside {
-            Some(pid) => death.pid == pid || (strays && death.cause == Cause::Template),
-            None => strays || death.cause != Cause::Template,
-        };
+        let is_it = inside.map_or(death.cause != Cause::Template, |pid| death.pid == pid);
         is_it && death.overlaps(loss.since, loss.at)
     })
 }
@@ -279,24 +277,24 @@ fn only_a_death_at_the_right_time_in_the_right_place_explains_a_loss() {
         connections: 1,
     };
     let worker = |pid, earliest, latest| vec![death(pid, Cause::Worker, earliest, latest)];
-    let template = |pid| vec![death(pid, Cause::Template, 11, 11)];
+    let by = |cause| vec![death(7, cause, 11, 11)];
     let nobody: Vec<Death> = Vec::new();
-    // (what, who had the request, who has died, did the server kill strays, is it explained)
+    // (what, who had the request, who has died, is it explained)
     let rows = [
-        ("nobody has died", None, nobody.clone(), false, false),
-        ("nobody has died", Some(7), nobody, true, false),
-        ("somebody has, in time", None, worker(7, 11, 11), false, true),
-        ("long before", None, worker(7, 8, 9), false, false),
-        ("long after", None, worker(7, 13, 14), false, false),
-        ("perhaps just before the last answer was read", None, worker(7, 8, 10), false, true),
-        ("perhaps just before it was noticed", None, worker(7, 12, 14), false, true),
-        ("it has", Some(7), worker(7, 11, 11), false, true),
-        ("another has", Some(8), worker(7, 11, 11), false, false),
-        ("a template serves nobody", None, template(7), false, false),
-        ("what it could not report may have served", None, template(7), true, true),
-        ("and has then a pid of its own", Some(8), template(7), true, true),
+        ("nobody has died", None, nobody.clone(), false),
+        ("nobody has died", Some(7), nobody, false),
+        ("somebody has, in time", None, worker(7, 11, 11), true),
+        ("long before", None, worker(7, 8, 9), false),
+        ("long after", None, worker(7, 13, 14), false),
+        ("perhaps just before the last answer was read", None, worker(7, 8, 10), true),
+        ("perhaps just before it was noticed", None, worker(7, 12, 14), true),
+        ("it has", Some(7), worker(7, 11, 11), true),
+        ("another has", Some(8), worker(7, 11, 11), false),
+        ("a template serves nobody", None, by(Cause::Template), false),
+        ("what it could not report may have served", None, by(Cause::Server), true),
+        ("and had a pid of its own", Some(8), by(Cause::Server), false),
     ];
-    for (what, inside, deaths, strays, explained) in rows {
-        assert_eq!(is_explained(&loss, inside, &deaths, strays), explained, "{what}, {inside:?}");
+    for (what, inside, deaths, explained) in rows {
+        assert_eq!(is_explained(&loss, inside, &deaths), explained, "{what}, {inside:?}");
     }
 }
