@@ -12,22 +12,22 @@
 //! Generators are those that are installed. With `--calls`, perf counts the system calls of one
 //! more run each, which takes the right to trace.
 
+mod floor;
+
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use mio::{Events, Interest, Poll, Token};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use floor::pinned;
+
 /// Bootstrap samples.
 const SAMPLES: usize = 2_000;
-/// HTTP/1.0 clients such as ab take a connection for kept only when they are told so.
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\
-    Connection: keep-alive\r\nDate: Sun, 22 Nov 2026 17:00:00 GMT\r\n\r\nHello, World!";
 
 #[derive(Parser)]
 struct Options {
@@ -138,7 +138,7 @@ impl Run {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     if options.serve {
-        return serve();
+        return floor::serve();
     }
     let tools: Vec<&Tool> =
         TOOLS.iter().filter(|tool| tool.name == "loadgen" || installed(tool.name, &["--version", "-V"])).collect();
@@ -218,12 +218,6 @@ fn calls(options: &Options, tool: &Tool, url: &str) -> io::Result<f64> {
     }
 }
 
-fn pinned(cpu: usize, line: &[String]) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(cpu.to_string()).args(line);
-    command
-}
-
 /// CPU time of all children that have ended.
 fn children() -> io::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
@@ -260,14 +254,8 @@ struct Target {
 
 impl Target {
     fn floor(options: &Options) -> io::Result<Self> {
-        let program = std::env::current_exe()?.to_string_lossy().into_owned();
-        let line = [program, "--serve".to_owned()];
-        let mut child = pinned(options.target_cpu, &line).stdout(Stdio::piped()).spawn()?;
-        let mut port = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut port)?;
-        }
-        Ok(Self { child, url: format!("http://127.0.0.1:{}/", port.trim()), _folder: None })
+        let (child, port) = floor::start(options.target_cpu)?;
+        Ok(Self { child, url: format!("http://127.0.0.1:{port}/"), _folder: None })
     }
 
     /// nginx with one worker, answering 13 bytes without a file.
@@ -306,37 +294,5 @@ impl Drop for Target {
         // One that is gone already needs no ending.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// One read and one write per request, without a look at what was read.
-fn serve() -> io::Result<()> {
-    const LISTENER: Token = Token(usize::MAX);
-    let mut poll = Poll::new()?;
-    let mut listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into())?;
-    println!("{}", listener.local_addr()?.port());
-    io::stdout().flush()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut connections: Vec<Option<mio::net::TcpStream>> = Vec::new();
-    let mut events = Events::with_capacity(256);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        poll.poll(&mut events, None)?;
-        for event in &events {
-            if event.token() == LISTENER {
-                while let Ok((mut stream, _)) = listener.accept() {
-                    stream.set_nodelay(true)?;
-                    let token = Token(connections.len());
-                    poll.registry().register(&mut stream, token, Interest::READABLE)?;
-                    connections.push(Some(stream));
-                }
-                continue;
-            }
-            let Some(connection) = &mut connections[event.token().0] else { continue };
-            let read = connection.read(&mut buffer).unwrap_or(0);
-            if read == 0 || connection.write_all(ANSWER).is_err() {
-                connections[event.token().0] = None;
-            }
-        }
     }
 }

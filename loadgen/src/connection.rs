@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ use rustix::net::{RecvFlags, recv};
 
 use crate::error::ErrorKind;
 use crate::request::Request;
-use crate::response::{Answer, Decoder, End, Heads};
+use crate::response::{Answer, Decoder, End, Heads, ProtocolError};
 
 /// A resolved address.
 #[derive(Clone, Debug)]
@@ -55,16 +56,31 @@ const HEAD: usize = 4 * 1024;
 /// bytes in; what is never written takes no memory.
 const BUFFER: usize = 4 << 20;
 
-/// What all connections of a thread read with.
+/// What all connections of a thread read with, one after the other.
 #[derive(Debug)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
     heads: Heads,
+    /// Where in the buffer the bytes lie that were read together with the end of an answer.
+    left: Range<usize>,
+    /// The last read filled its room: more may have come.
+    full: bool,
 }
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        Self { buffer: vec![0; BUFFER], heads: Heads::new() }
+        Self { buffer: vec![0; BUFFER], heads: Heads::new(), left: 0..0, full: false }
+    }
+
+    /// Begins with another connection: what the former one has left is of no interest any more.
+    pub(crate) fn begin(&mut self) {
+        self.left = 0..0;
+        self.full = false;
+    }
+
+    /// After an answer: there may be more to decode or to read without another event.
+    pub(crate) fn unfinished(&self) -> bool {
+        !self.left.is_empty() || self.full
     }
 }
 
@@ -105,14 +121,15 @@ pub(crate) enum Received {
     Failed(ErrorKind, String),
 }
 
-/// A socket with at most one request on it.
+/// A socket, what is to be written to it, and the answer that is read from it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: Socket,
     decoder: Decoder,
-    /// The current request, where it is not one that all connections send.
+    /// The current request, where it is not one that all connections send; or, where several are
+    /// written before the first one's answer, those that were taken up together.
     own: Request,
-    /// Bytes of the current request written.
+    /// Bytes of it written.
     written: usize,
 }
 
@@ -142,16 +159,26 @@ impl Connection {
         Ok(Self { socket, decoder: Decoder::new(cookies), own: Request::empty(), written: 0 })
     }
 
-    /// Expects a new request and its response; `bodiless` when it is a HEAD request's.
-    pub(crate) fn begin(&mut self, bodiless: bool) {
-        self.written = 0;
+    /// Expects a response; `bodiless` when it is a HEAD request's.
+    pub(crate) fn expect(&mut self, bodiless: bool) {
         self.decoder.begin(bodiless);
     }
 
+    /// Begins a new request: one that all connections send, or one to be made in [`Connection::own`].
+    pub(crate) fn begin(&mut self) {
+        self.written = 0;
+        self.own.refill().clear();
+    }
+
     /// The value of the `Cookie` field that responses have asked for; and where the bytes of the
-    /// next request go, when they are made for this connection alone.
+    /// next request go, behind those that are there, when they are made for this connection alone.
     pub(crate) fn own(&mut self) -> (&[u8], &mut Vec<u8>) {
         (self.decoder.cookies(), self.own.refill())
+    }
+
+    /// How many bytes of [`Connection::own`] are written.
+    pub(crate) fn written(&self) -> usize {
+        self.written
     }
 
     /// A byte of the current response has come.
@@ -182,49 +209,62 @@ impl Connection {
     }
 
     /// Reads until the response is whole, the socket is empty, or nothing can come any more; adds
-    /// the bytes read to `bytes`. `ending`: the peer is known to have closed its side, so read on
-    /// until the end shows even after a short read.
-    pub(crate) fn read(&mut self, reader: &mut Reader, ending: bool, bytes: &mut u64) -> Received {
+    /// the bytes read to `bytes`. `followed`: another response is to come after this one, and may
+    /// already be there. `ending`: the peer is known to have closed its side, so read on until the
+    /// end shows even after a short read.
+    pub(crate) fn read(&mut self, reader: &mut Reader, followed: bool, ending: bool, bytes: &mut u64) -> Received {
         loop {
-            let (room, discarded) = self.room();
-            // Discarding is TCP's alone; elsewhere the flag means something else (recv(2), tcp(7)).
-            let flags = if discarded { RecvFlags::TRUNC } else { RecvFlags::empty() };
-            // Past the C library, as in `Request::send`.
-            let count = match recv(&self.socket, &mut reader.buffer[..room], flags) {
-                Ok((_, count)) => count,
-                Err(Errno::AGAIN) => return Received::Partly,
-                Err(Errno::INTR) => continue,
-                Err(e) => return Received::Failed(ErrorKind::Read, io::Error::from(e).to_string()),
-            };
-            if count == 0 {
-                return self.ended();
-            }
-            *bytes += count as u64;
-            let decoded = if discarded {
-                self.decoder.skip(count as u64)
+            let decoded = if reader.left.is_empty() {
+                let (room, discarded) = self.room(followed);
+                // Discarding is TCP's alone; elsewhere the flag means something else (recv(2), tcp(7)).
+                let flags = if discarded { RecvFlags::TRUNC } else { RecvFlags::empty() };
+                // Past the C library, as in `Request::send`.
+                let count = match recv(&self.socket, &mut reader.buffer[..room], flags) {
+                    Ok((_, count)) => count,
+                    Err(Errno::AGAIN) => return Received::Partly,
+                    Err(Errno::INTR) => continue,
+                    Err(e) => return Received::Failed(ErrorKind::Read, io::Error::from(e).to_string()),
+                };
+                if count == 0 {
+                    return self.ended();
+                }
+                *bytes += count as u64;
+                reader.full = count == room;
+                if discarded { self.decoder.skip(count as u64) } else { self.decode(reader, 0..count) }
             } else {
-                self.decoder.push(&reader.buffer[..count], &mut reader.heads)
+                self.decode(reader, reader.left.clone())
             };
             match decoded {
+                Ok(Some(_)) if !followed && !reader.left.is_empty() => {
+                    return Received::Failed(ErrorKind::Protocol, ProtocolError::Surplus.to_string());
+                }
                 Ok(Some(answer)) => {
-                    let close = answer.close || ending;
+                    let close = answer.close || (ending && !followed);
                     return Received::Answer(Answer { close, ..answer });
                 }
                 Err(e) => return Received::Failed(ErrorKind::Protocol, e.to_string()),
                 // A short read has drained the socket (epoll(7), question 9), which saves the read
                 // that would only say so.
-                Ok(None) if count < room && !ending => return Received::Partly,
+                Ok(None) if !reader.full && !ending => return Received::Partly,
                 Ok(None) => {}
             }
         }
+    }
+
+    /// Decodes a part of the reader's buffer.
+    fn decode(&mut self, reader: &mut Reader, part: Range<usize>) -> Result<Option<Answer>, ProtocolError> {
+        let mut rest = &reader.buffer[part.clone()];
+        let decoded = self.decoder.push(&mut rest, &mut reader.heads);
+        reader.left = part.end - rest.len()..part.end;
+        decoded
     }
 
     /// How much to read next, and whether only to count it.
     ///
     /// The content of a large body is of no interest: the kernel throws it away uncopied. Where a
     /// large body is to be expected, little more than its head is copied.
-    fn room(&self) -> (usize, bool) {
-        let skippable = self.decoder.skippable();
+    fn room(&self, followed: bool) -> (usize, bool) {
+        let skippable = self.decoder.skippable(followed);
         if skippable >= LARGE && matches!(self.socket, Socket::Tcp(_)) {
             return (usize::try_from(skippable).map_or(BUFFER, |most| BUFFER.min(most)), true);
         }

@@ -1,10 +1,11 @@
 //! One generator thread: an event loop over its connections, a timer and a waker.
 //!
-//! Owns its slots (a slot is a place for one connection and one request), decides which slot takes
+//! Owns its slots (a slot is a place for one connection and its requests), decides which slot takes
 //! which request, and counts into its own tally. Shares nothing with other threads but two flags;
 //! `run` starts it and receives its tallies.
 
 mod exchange;
+mod slot;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -29,7 +30,7 @@ use crate::task::{Message, Source, Task};
 use crate::timeline::Timeline;
 use crate::timer::Timer;
 
-use exchange::{Job, Phase, Slot};
+use slot::{Job, Limits, Line, Phase, Slot};
 
 const TIMER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
@@ -53,11 +54,14 @@ struct Driver<'a> {
     /// Requests counted as due when their interval ended, and not acted upon yet.
     overdue: VecDeque<u64>,
     slots: Vec<Slot>,
-    /// Slots that became free and have not been given work yet.
-    ready: VecDeque<usize>,
+    limits: Limits,
+    /// Slots that became free, or could take more, and have not been given work yet.
+    ready: Line,
     /// Open loop: free slots with and without a connection; the one used last is on top.
     idle: Vec<usize>,
     vacant: Vec<usize>,
+    /// Open loop with pipelining: slots that were seen to have an unanswered request and room for more.
+    roomy: Line,
     /// Open loop: requests due for which no slot was free.
     queue: VecDeque<Job>,
     /// Slots that rest or retry, by the time they go on.
@@ -112,9 +116,11 @@ impl<'a> Driver<'a> {
             due: None,
             overdue: VecDeque::new(),
             slots: (0..slots).map(|_| Slot::vacant()).collect(),
-            ready: VecDeque::with_capacity(slots),
+            limits: Limits { depth: task.depth, per_connection: task.per_connection },
+            ready: Line::new(slots),
             idle: Vec::with_capacity(slots),
             vacant: Vec::with_capacity(slots),
+            roomy: Line::new(slots),
             queue: VecDeque::new(),
             resting: BinaryHeap::new(),
             deadlines: Deadlines::new(slots),
@@ -140,7 +146,7 @@ impl<'a> Driver<'a> {
         self.timer.fired();
         self.observe();
         match &mut self.task.source {
-            Source::Closed { .. } => self.ready.extend(0..self.slots.len()),
+            Source::Closed { .. } => (0..self.slots.len()).for_each(|slot| self.ready.push(slot)),
             Source::Open { pacer } => {
                 self.due = pacer.next().map(|time| self.timeline.start + time);
                 self.vacant.extend((0..self.slots.len()).rev());
@@ -160,7 +166,7 @@ impl<'a> Driver<'a> {
             }
             self.timer.set(self.next_wake())?;
             self.rest(&events);
-            let patience = if self.ready.is_empty() { None } else { Some(Duration::ZERO) };
+            let patience = if self.ready.len() == 0 { None } else { Some(Duration::ZERO) };
             self.wait(&mut events, patience)?;
             self.drop_closed(&events);
             for event in &events {
@@ -290,7 +296,7 @@ impl<'a> Driver<'a> {
                 continue;
             }
             let job = Job::new(due, self.now, recorded);
-            let slot = if self.queue.is_empty() { self.idle.pop().or_else(|| self.vacant.pop()) } else { None };
+            let slot = if self.queue.is_empty() { self.free_slot() } else { None };
             match slot {
                 Some(slot) => self.take(slot, job),
                 None => self.queue.push_back(job),
@@ -299,39 +305,57 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Open loop: the slot for a request that is due. Only when every connection is in use does it
+    /// wait behind another request, on the connection whose turn it is.
+    fn free_slot(&mut self) -> Option<usize> {
+        if let Some(slot) = self.idle.pop().or_else(|| self.vacant.pop()) {
+            return Some(slot);
+        }
+        loop {
+            let slot = self.roomy.pop()?;
+            // It may have filled up, failed or become free since; then it has had its turn, or will.
+            if self.slots[slot].phase == Phase::Awaiting && self.slots[slot].takes(self.limits) {
+                return Some(slot);
+            }
+        }
+    }
+
     /// Gives work to the slots that have become free, or parks them. Slots that become free
     /// meanwhile wait for the next call, so that a target that breaks every connection at once
     /// cannot keep the loop here.
     fn assign(&mut self) {
         for _ in 0..self.ready.len() {
-            let Some(slot) = self.ready.pop_front() else {
+            let Some(slot) = self.ready.pop() else {
                 return;
             };
-            if matches!(self.task.source, Source::Closed { .. }) {
-                self.start_closed(slot);
-            } else if let Some(job) = self.queue.pop_front() {
-                self.take(slot, job);
-            } else if self.slots[slot].phase == Phase::Idle {
-                self.idle.push(slot);
-            } else {
-                self.vacant.push(slot);
+            if matches!(self.task.source, Source::Closed { .. }) || !self.queue.is_empty() {
+                self.fill(slot);
+                continue;
+            }
+            match self.slots[slot].phase {
+                Phase::Idle => self.idle.push(slot),
+                Phase::Vacant => self.vacant.push(slot),
+                _ => self.roomy.push(slot),
             }
         }
     }
 
-    /// Closed loop: the slot starts another request, if there is to be one.
-    fn start_closed(&mut self, slot: usize) {
+    /// The next request that is to be sent as soon as a slot can take it.
+    fn next_job(&mut self) -> Option<Job> {
+        if matches!(self.task.source, Source::Open { .. }) {
+            return self.queue.pop_front();
+        }
         // Others may have been sent since the clock was read.
         let now = self.observe();
         if !self.more() {
-            return;
+            return None;
         }
         let recorded = now >= self.timeline.measured;
         if let Source::Closed { left: Some(left) } = &mut self.task.source {
             *left -= u64::from(recorded);
         }
         self.journal.tally.offered += u64::from(recorded);
-        self.take(slot, Job::new(now, now, recorded));
+        Some(Job::new(now, now, recorded))
     }
 
     /// Lets go of idle connections that the target has closed, before any event of the batch can
@@ -384,14 +408,14 @@ impl<'a> Driver<'a> {
                 Phase::Retrying => self.connect(slot),
                 Phase::Resting => {
                     self.slots[slot].phase = Phase::Vacant;
-                    self.ready.push_back(slot);
+                    self.ready.push(slot);
                 }
                 Phase::Thinking => {
                     self.slots[slot].phase = Phase::Idle;
-                    self.ready.push_back(slot);
+                    self.ready.push(slot);
                 }
                 // A retry that was overtaken by the connect timeout.
-                Phase::Vacant | Phase::Connecting | Phase::Sending | Phase::Awaiting | Phase::Idle => {}
+                Phase::Vacant | Phase::Connecting | Phase::Loading | Phase::Sending | Phase::Awaiting | Phase::Idle => {}
             }
         }
         if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {
@@ -403,7 +427,7 @@ impl<'a> Driver<'a> {
 
     /// Counts what is unfinished when the run is stopped from outside.
     fn abandon(&mut self) {
-        let in_slots = self.slots.iter().filter_map(|slot| slot.job.as_ref());
+        let in_slots = self.slots.iter().flat_map(|slot| slot.job.iter().chain(&slot.behind));
         let jobs = in_slots.chain(&self.queue).filter(|job| job.recorded).count();
         let measured = self.timeline.measured;
         let overdue = self.overdue.iter().filter(|due| **due >= measured).count();

@@ -88,10 +88,9 @@ impl Message {
         Some(bytes)
     }
 
-    /// Replaces `out` by the bytes of one request. `cookies` is the value of its `Cookie` field;
+    /// Adds the bytes of one request to `out`. `cookies` is the value of its `Cookie` field;
     /// without any it has none.
     pub(crate) fn fill(&self, numbers: &mut Numbers, cookies: &[u8], out: &mut Vec<u8>) {
-        out.clear();
         // The length of the body comes before the body: its numbers are drawn twice.
         let mut of_body = numbers.clone();
         let length = self.body.length(numbers);
@@ -126,7 +125,7 @@ mod tests {
     }
 
     fn filled(parts: Parts<'_>, seq: u64, cookies: &str) -> String {
-        let mut out = b"from before".to_vec();
+        let mut out = Vec::new();
         let mut numbers = Numbers { seq, ..Numbers::default() };
         Message::new(parts).unwrap().fill(&mut numbers, cookies.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()

@@ -146,6 +146,12 @@ pub struct Plan {
     pub deadline: Option<Duration>,
     /// Closed loop: a connection's time between an answer and its next request.
     pub think_time: Duration,
+    /// Most requests that a connection has written and unanswered at a time. 1 is the rule; with more
+    /// (HTTP/1.1 pipelining, RFC 9112 §9.3.2) a request does not wait for the answer of the one
+    /// before it. Closed loop: every connection always has so many. Open loop: a request is written
+    /// behind others when no connection is free. Whatever ends a connection fails exactly its
+    /// unanswered requests.
+    pub pipeline: usize,
 }
 
 impl Plan {
@@ -184,6 +190,7 @@ impl Plan {
             requests_per_connection: None,
             deadline: None,
             think_time: Duration::ZERO,
+            pipeline: 1,
         }
     }
 
@@ -243,10 +250,28 @@ impl Plan {
         if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return wrong("deadline", "must be more than 0");
         }
+        self.check_pipeline()?;
         if !self.think_time.is_zero() && open {
             return wrong("think-time", "is for the closed loop; in an open one the rate decides");
         }
         Ok(())
+    }
+
+    /// What pipelining needs, and what leaves nothing to pipeline.
+    fn check_pipeline(&self) -> Result<(), PlanError> {
+        let wrong = |reason: &str| Err(PlanError { field: "pipeline", reason: reason.to_owned() });
+        match self.pipeline {
+            0 => wrong("must be at least 1"),
+            1 => Ok(()),
+            _ if self.reuse == Reuse::NewConnectionPerRequest => wrong("needs --no-keepalive to be left out"),
+            _ if !self.think_time.is_zero() => {
+                wrong("does not wait for answers, and --think-time begins with one; leave one of them out")
+            }
+            depth if self.requests_per_connection.is_some_and(|most| most < depth as u64) => {
+                wrong("must not be more than --requests-per-connection")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_load(&self) -> Result<(), PlanError> {

@@ -214,6 +214,14 @@ pub struct Setup {
     /// Closed loop: time between an answer and the connection's next request.
     #[serde(default)]
     pub think_time_s: f64,
+    /// Most requests that a connection had written and unanswered at a time.
+    #[serde(default = "one")]
+    pub pipeline: usize,
+}
+
+/// What versions that knew no pipelining did.
+fn one() -> usize {
+    1
 }
 
 /// What became of one request of a list, in the whole run.
@@ -347,6 +355,7 @@ pub(crate) mod tests {
                 requests_per_connection: None,
                 deadline_s: None,
                 think_time_s: 0.0,
+                pipeline: 1,
             },
             started_unix_s: 1.7e9,
             duration_s: 10.0,
@@ -447,7 +456,7 @@ pub(crate) mod tests {
         let mut json = serde_json::to_value(&report).unwrap();
         json.as_object_mut().unwrap().remove("first_byte");
         let setup = json["setup"].as_object_mut().unwrap();
-        for field in ["max_outstanding", "requests_per_connection", "deadline_s", "think_time_s"] {
+        for field in ["max_outstanding", "requests_per_connection", "deadline_s", "think_time_s", "pipeline"] {
             assert!(setup.remove(field).is_some(), "{field}");
         }
         assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);

@@ -48,9 +48,14 @@ impl Request {
         Self { bytes: Vec::new(), file: None }
     }
 
-    /// The bytes of [`Request::empty`], to be replaced.
+    /// The bytes of [`Request::empty`], to be replaced or added to.
     pub(crate) fn refill(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
+    }
+
+    /// The bytes, to be copied behind others.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Sends what the socket takes of the bytes from `at` on, which must not be the end; at least

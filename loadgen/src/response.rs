@@ -194,8 +194,9 @@ impl Decoder {
         self.touched
     }
 
-    /// Takes the next bytes of the stream; `Some` when they end the response.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], heads: &mut Heads) -> Result<Option<Answer>, ProtocolError> {
+    /// Takes the next bytes of the stream; `Some` when they end the response. What lies beyond its
+    /// end stays in `bytes`.
+    pub(crate) fn push(&mut self, bytes: &mut &[u8], heads: &mut Heads) -> Result<Option<Answer>, ProtocolError> {
         self.touched |= !bytes.is_empty();
         while !bytes.is_empty() {
             let (taken, done) = match self.state {
@@ -213,19 +214,20 @@ impl Decoder {
                 State::UntilClose => (bytes.len(), false),
                 _ => (1, self.framing(bytes[0])?),
             };
-            bytes = &bytes[taken..];
+            *bytes = &bytes[taken..];
             if done {
-                return if bytes.is_empty() { Ok(Some(self.answer)) } else { Err(ProtocolError::Surplus) };
+                return Ok(Some(self.answer));
             }
         }
         Ok(None)
     }
 
     /// How many of the next bytes [`Decoder::skip`] may take, because their content does not matter:
-    /// of a body with a known length one more than should come, so that a surplus shows at once.
-    pub(crate) fn skippable(&self) -> u64 {
+    /// of a body with a known length, unless it is `followed` by another response, one more than
+    /// should come, so that a surplus shows at once.
+    pub(crate) fn skippable(&self, followed: bool) -> u64 {
         match self.state {
-            State::Fixed(left) => left.saturating_add(1),
+            State::Fixed(left) => left.saturating_add(u64::from(!followed)),
             State::ChunkData(left) => left,
             State::UntilClose => u64::MAX,
             _ => 0,

@@ -31,17 +31,25 @@ fn decode<'a>(bodiless: bool, pieces: impl IntoIterator<Item = &'a [u8], IntoIte
     shown
 }
 
+/// What follows a response that is the last is an error of the connection's user; here it is one at once.
+fn push(decoder: &mut Decoder, mut bytes: &[u8], heads: &mut Heads) -> Result<Option<Answer>, ProtocolError> {
+    match decoder.push(&mut bytes, heads) {
+        Ok(Some(_)) if !bytes.is_empty() => Err(ProtocolError::Surplus),
+        other => other,
+    }
+}
+
 fn decode_with<'a>(bodies: Bodies, bodiless: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
     let (mut decoder, mut heads) = (Decoder::new(false), Heads::new());
     decoder.begin(bodiless);
     for mut piece in pieces {
         while !piece.is_empty() {
-            let skippable = decoder.skippable().min(piece.len() as u64);
+            let skippable = decoder.skippable(false).min(piece.len() as u64);
             let (count, decoded) = match bodies {
                 Bodies::Skipped if skippable > 0 => (skippable as usize, decoder.skip(skippable)),
                 // Byte by byte, or a head would take the beginning of its body with it.
-                Bodies::Skipped => (1, decoder.push(&piece[..1], &mut heads)),
-                Bodies::Shown => (piece.len(), decoder.push(piece, &mut heads)),
+                Bodies::Skipped => (1, push(&mut decoder, &piece[..1], &mut heads)),
+                Bodies::Shown => (piece.len(), push(&mut decoder, piece, &mut heads)),
             };
             match decoded {
                 // A socket may hold more; the next response then fails for it.
@@ -159,8 +167,8 @@ fn a_decoder_reads_one_response_after_another() {
         if let Whole(status, false) = expected {
             let answer = Answer { status: *status, close: false };
             let (first, second) = text.as_bytes().split_at(text.len() / 2);
-            assert_eq!(decoder.push(first, &mut heads), Ok(None), "{text:?}");
-            assert_eq!(decoder.push(second, &mut heads), Ok(Some(answer)), "{text:?}");
+            assert_eq!(push(&mut decoder, first, &mut heads), Ok(None), "{text:?}");
+            assert_eq!(push(&mut decoder, second, &mut heads), Ok(Some(answer)), "{text:?}");
         }
     }
 }

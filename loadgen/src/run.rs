@@ -77,6 +77,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 timeout: nanos(plan.timeout),
                 connect_timeout: nanos(plan.connect_timeout),
                 outstanding: plan.max_outstanding.map_or(u64::MAX, |most| share(most as u64, thread, count)),
+                depth: plan.pipeline,
                 per_connection: plan.requests_per_connection.unwrap_or(u64::MAX),
                 think_time: nanos(plan.think_time),
                 flags: &flags,
@@ -308,6 +309,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         max_outstanding: plan.max_outstanding,
         requests_per_connection: plan.requests_per_connection,
         deadline_s: plan.deadline.map(|deadline| deadline.as_secs_f64()),
+        pipeline: plan.pipeline,
         think_time_s: plan.think_time.as_secs_f64(),
     }
 }

@@ -84,7 +84,7 @@ impl Script {
         self.prepared[turn.entry as usize].fixed.as_ref()
     }
 
-    /// Replaces `out` by the request's bytes, with the value of its `Cookie` field.
+    /// Adds the request's bytes to `out`, with the value of its `Cookie` field.
     pub(crate) fn fill(&self, turn: Turn, cursor: &mut Cursor, cookies: &[u8], out: &mut Vec<u8>) {
         let mut numbers = Numbers { seq: turn.seq, random: cursor.random.clone() };
         self.prepared[turn.entry as usize].message.fill(&mut numbers, cookies, out);

@@ -234,9 +234,10 @@ fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
 
 /// The load in a few words.
 pub(crate) fn load(setup: &Setup) -> String {
-    let reuse = match setup.reuse {
-        Reuse::KeepAlive => "keep-alive",
-        Reuse::NewConnectionPerRequest => "a new connection per request",
+    let reuse = match (setup.reuse, setup.pipeline) {
+        (Reuse::KeepAlive, 0 | 1) => "keep-alive".to_owned(),
+        (Reuse::KeepAlive, depth) => format!("keep-alive, {depth} requests at a time"),
+        (Reuse::NewConnectionPerRequest, _) => "a new connection per request".to_owned(),
     };
     let threads = match setup.threads {
         1 => "1 thread".to_owned(),

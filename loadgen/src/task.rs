@@ -48,6 +48,8 @@ pub(crate) struct Task<'a> {
     pub(crate) connect_timeout: u64,
     /// Open loop: most requests due and unanswered.
     pub(crate) outstanding: u64,
+    /// Requests written to a connection and unanswered, at most.
+    pub(crate) depth: usize,
     /// Requests per connection.
     pub(crate) per_connection: u64,
     /// Nanoseconds.

@@ -1,7 +1,8 @@
-//! One request from its take-up to its outcome, in the slot that took it up.
+//! Requests from their take-up to their outcome, in the slot that took them up.
 //!
 //! Each event of a connection is a step here. Which slot takes which request, and when, is decided
-//! in the parent.
+//! in the parent. With pipelining a slot has several requests on their way: the answers come in
+//! their order, and whatever ends the connection ends exactly those that are unanswered.
 
 use std::cmp::Reverse;
 use std::io;
@@ -11,6 +12,7 @@ use mio::Token;
 use mio::event::Event;
 
 use super::Driver;
+use super::slot::{Job, Phase};
 use crate::connection::{Connection, Received, Sent, connect_failure};
 use crate::error::ErrorKind;
 use crate::response::Answer;
@@ -24,77 +26,31 @@ const REST: u64 = 50_000_000;
 /// A unix socket with a full backlog is tried again after this time.
 const RETRY: u64 = 1_000_000;
 
-/// A request on its way. Times in nanoseconds of the monotonic clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Job {
-    /// Where its latency begins: intended time (open loop) or take-up (closed loop).
-    pub(super) from: u64,
-    /// When the generator acted on it: sent it, or put it into the queue.
-    pub(super) seen: u64,
-    /// When a slot took it up.
-    pub(super) taken: u64,
-    /// When its first byte was written.
-    pub(super) written: u64,
-    /// When the first byte of its answer was read, if that was before the last one.
-    pub(super) first_byte: Option<u64>,
-    /// Counts in the report; false in the warm-up.
-    pub(super) recorded: bool,
-    /// Which request it is, once a slot has taken it up.
-    turn: Turn,
-}
-
-/// What a slot is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// No connection.
-    Vacant,
-    /// Has no connection and waits before it takes up another request: it could not connect, or
-    /// thinks.
-    Resting,
-    /// Has a job, waits to try to connect again.
-    Retrying,
-    /// Has a job and a connection in the making.
-    Connecting,
-    /// The request is not written whole yet.
-    Sending,
-    /// The response is not whole yet.
-    Awaiting,
-    /// A usable connection without a job.
-    Idle,
-    /// A usable connection that waits for its think time to pass.
-    Thinking,
-}
-
-/// A place for one connection and one request.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) phase: Phase,
-    pub(super) connection: Option<Connection>,
-    pub(super) job: Option<Job>,
-    /// It has had an established connection before, which it has not given up itself.
-    pub(super) established: bool,
-    /// Requests sent on the connection it has.
-    sent: u64,
-}
-
-impl Slot {
-    /// A slot that has never been used.
-    pub(super) fn vacant() -> Self {
-        Self { phase: Phase::Vacant, connection: None, job: None, established: false, sent: 0 }
-    }
-}
-
-impl Job {
-    /// A request that nobody has taken up: its latency begins at `from`, and the generator acts on
-    /// it at `seen`.
-    pub(super) fn new(from: u64, seen: u64, recorded: bool) -> Self {
-        Self { from, seen, taken: seen, written: seen, first_byte: None, recorded, turn: Turn::default() }
-    }
-}
-
 impl Driver<'_> {
-    /// A free slot takes up a request.
+    /// A slot that can takes up a request and writes it.
     pub(super) fn take(&mut self, slot: usize, job: Job) {
+        self.take_up(slot, job);
+        self.flush(slot);
+    }
+
+    /// A slot takes up as many of the requests that are to be sent now as it can, and writes them
+    /// together.
+    pub(super) fn fill(&mut self, slot: usize) {
+        while self.slots[slot].takes(self.limits)
+            && let Some(job) = self.next_job()
+        {
+            self.take_up(slot, job);
+            // Not connected: a slot that cannot be waits for its next turn like every other, so
+            // that a target that breaks every connection at once cannot keep the loop here.
+            if self.slots[slot].phase == Phase::Vacant {
+                return;
+            }
+        }
+        self.flush(slot);
+    }
+
+    /// A slot takes up a request. On a connection that exists it is still to be written.
+    fn take_up(&mut self, slot: usize, job: Job) {
         let now = self.now;
         self.in_flight += 1;
         if job.recorded {
@@ -108,21 +64,36 @@ impl Driver<'_> {
         if job.recorded {
             self.entry(turn, |entry| entry.requests += 1);
         }
+        let pipelined = self.limits.depth > 1;
         let place = &mut self.slots[slot];
-        place.job = Some(Job { taken: now, written: now, turn, ..job });
-        match &mut place.connection {
-            Some(connection) => {
-                prepare(&mut self.task, connection, turn);
-                place.phase = Phase::Sending;
-                self.deadlines.start(slot, now.saturating_add(self.task.timeout));
-                self.send(slot);
-            }
-            None => {
-                self.journal.tally.connects += 1;
-                self.journal.tally.reconnects += u64::from(place.established && self.task.keep_alive);
-                self.deadlines.start(slot, now.saturating_add(self.task.connect_timeout));
-                self.connect(slot);
-            }
+        let mut job = Job { taken: now, written: now, turn, ..job };
+        let Some(connection) = &mut place.connection else {
+            place.job = Some(job);
+            self.journal.tally.connects += 1;
+            self.journal.tally.reconnects += u64::from(place.established && self.task.keep_alive);
+            self.deadlines.start(slot, now.saturating_add(self.task.connect_timeout));
+            return self.connect(slot);
+        };
+        let first = place.job.is_none();
+        if first {
+            connection.expect(self.task.script.bodiless(turn));
+            self.deadlines.start(slot, now.saturating_add(self.task.timeout));
+        }
+        if place.phase != Phase::Loading {
+            connection.begin();
+        }
+        job.begins = prepare(&mut self.task, connection, turn, pipelined);
+        place.sent += 1;
+        place.phase = Phase::Loading;
+        place.add(job);
+    }
+
+    /// Writes what a slot has just taken up.
+    fn flush(&mut self, slot: usize) {
+        let place = &mut self.slots[slot];
+        if place.phase == Phase::Loading {
+            place.phase = Phase::Sending;
+            self.send(slot);
         }
     }
 
@@ -132,9 +103,13 @@ impl Driver<'_> {
             Ok(mut connection) => {
                 let place = &mut self.slots[slot];
                 let turn = place.job.as_ref().map(|job| job.turn).unwrap_or_default();
-                prepare(&mut self.task, &mut connection, turn);
+                connection.expect(self.task.script.bodiless(turn));
+                let begins = prepare(&mut self.task, &mut connection, turn, self.limits.depth > 1);
+                if let Some(job) = &mut place.job {
+                    job.begins = begins;
+                }
                 place.connection = Some(connection);
-                place.sent = 0;
+                place.sent = 1;
                 place.phase = Phase::Connecting;
                 self.connections += 1;
                 // On loopback and unix sockets the connection is made by now, and writing at once
@@ -152,14 +127,16 @@ impl Driver<'_> {
         }
     }
 
-    /// Writes what can be written of the slot's request.
+    /// Writes what can be written of the slot's requests.
     fn send(&mut self, slot: usize) {
         let place = &mut self.slots[slot];
         let (Some(connection), Some(job)) = (&mut place.connection, &mut place.job) else {
             return;
         };
         let connecting = place.phase == Phase::Connecting;
-        let (count, whole) = match connection.write(self.task.script.fixed(job.turn)) {
+        let pipelined = self.limits.depth > 1;
+        let request = if pipelined { None } else { self.task.script.fixed(job.turn) };
+        let (count, whole) = match connection.write(request) {
             Ok(Sent::Nothing) => return,
             Ok(Sent::Part(count)) => (count, false),
             Ok(Sent::Whole(count)) => (count, true),
@@ -179,6 +156,17 @@ impl Driver<'_> {
                 self.task.flags.reached.store(true, Ordering::Relaxed);
             }
         }
+        if pipelined {
+            place.begun(self.now);
+            self.offer(slot);
+        }
+    }
+
+    /// Pipelining: a slot that has unanswered requests, and can take more, waits for its turn.
+    fn offer(&mut self, slot: usize) {
+        if self.slots[slot].takes(self.limits) {
+            self.ready.push(slot);
+        }
     }
 
     fn write_failed(&mut self, slot: usize, connecting: bool, error: io::Error) {
@@ -190,17 +178,20 @@ impl Driver<'_> {
         self.fail(slot, kind, &error.to_string(), Some(error));
     }
 
-    /// Looks for an answer to a request that was not written whole; true when there was one.
+    /// Looks for answers to requests that could not be written whole; true when there is one to the
+    /// last of them.
     fn receive_early(&mut self, slot: usize) -> bool {
-        let Some(connection) = &mut self.slots[slot].connection else {
-            return false;
-        };
-        match connection.read(&mut self.reader, true, &mut self.journal.tally.bytes_received) {
-            Received::Answer(answer) => {
-                self.finish(slot, Answer { close: true, ..answer });
-                true
+        self.reader.begin();
+        loop {
+            let place = &mut self.slots[slot];
+            let Some(connection) = &mut place.connection else {
+                return true;
+            };
+            let followed = !place.behind.is_empty();
+            match connection.read(&mut self.reader, followed, true, &mut self.journal.tally.bytes_received) {
+                Received::Answer(answer) => self.finish(slot, Answer { close: answer.close || !followed, ..answer }),
+                Received::Partly | Received::Failed(..) => return false,
             }
-            Received::Partly | Received::Failed(..) => false,
         }
     }
 
@@ -220,26 +211,35 @@ impl Driver<'_> {
             }
             Phase::Awaiting if readable => self.receive(slot, ending),
             Phase::Idle | Phase::Thinking if readable => self.lose(slot),
-            Phase::Awaiting | Phase::Idle | Phase::Thinking => {}
+            Phase::Awaiting | Phase::Idle | Phase::Thinking | Phase::Loading => {}
         }
     }
 
+    /// Reads what has come: the answer to the slot's first request, and to those behind it.
     fn receive(&mut self, slot: usize, ending: bool) {
-        let place = &mut self.slots[slot];
-        let Some(connection) = &mut place.connection else {
-            return;
-        };
-        let unsent = place.phase == Phase::Sending;
-        match connection.read(&mut self.reader, ending, &mut self.journal.tally.bytes_received) {
-            Received::Partly => {
-                if connection.answering() && place.job.is_some_and(|job| job.first_byte.is_none()) {
-                    self.first_byte(slot);
+        self.reader.begin();
+        loop {
+            let place = &mut self.slots[slot];
+            let Some(connection) = &mut place.connection else {
+                return;
+            };
+            let followed = !place.behind.is_empty();
+            match connection.read(&mut self.reader, followed, ending, &mut self.journal.tally.bytes_received) {
+                Received::Partly => {
+                    if connection.answering() && place.job.is_some_and(|job| job.first_byte.is_none()) {
+                        self.first_byte(slot);
+                    }
+                    return;
                 }
+                Received::Answer(answer) => {
+                    let close = answer.close || place.is_unsent();
+                    self.finish(slot, Answer { close, ..answer });
+                    if !followed || !(ending || self.reader.unfinished()) {
+                        return;
+                    }
+                }
+                Received::Failed(kind, detail) => return self.fail(slot, kind, &detail, None),
             }
-            Received::Answer(answer) => {
-                self.finish(slot, Answer { close: answer.close || unsent, ..answer });
-            }
-            Received::Failed(kind, detail) => self.fail(slot, kind, &detail, None),
         }
     }
 
@@ -251,13 +251,12 @@ impl Driver<'_> {
         }
     }
 
-    /// The slot's request is answered.
+    /// The slot's first request is answered.
     fn finish(&mut self, slot: usize, answer: Answer) {
         let now = self.observe();
-        let Some(job) = self.slots[slot].job.take() else {
+        let Some(job) = self.slots[slot].remove() else {
             return;
         };
-        self.deadlines.clear(slot);
         self.in_flight -= 1;
         self.rest.answered(now - job.written);
         if job.recorded {
@@ -266,8 +265,18 @@ impl Driver<'_> {
             self.entry(job.turn, |entry| entry.answer(answer.status, now - job.from));
         }
         let place = &mut self.slots[slot];
-        place.sent += 1;
-        let spent = place.sent >= self.task.per_connection;
+        if let Some(next) = &place.job {
+            if answer.close {
+                return self.fail(slot, ErrorKind::ClosedBeforeResponse, "the target asked to close before it", None);
+            }
+            if let Some(connection) = &mut place.connection {
+                connection.expect(self.task.script.bodiless(next.turn));
+            }
+            self.deadlines.start(slot, next.written.saturating_add(self.task.timeout));
+            return self.offer(slot);
+        }
+        self.deadlines.clear(slot);
+        let spent = place.sent >= self.limits.per_connection;
         if self.task.keep_alive && !answer.close && !spent {
             place.phase = Phase::Idle;
         } else {
@@ -280,7 +289,7 @@ impl Driver<'_> {
     /// The slot may take up another request after so many nanoseconds.
     fn free(&mut self, slot: usize, after: u64) {
         if after == 0 {
-            self.ready.push_back(slot);
+            self.ready.push(slot);
             return;
         }
         let place = &mut self.slots[slot];
@@ -288,18 +297,22 @@ impl Driver<'_> {
         self.resting.push(Reverse((self.now.saturating_add(after), slot)));
     }
 
-    /// The slot's request will never be answered. `source` is the system's error, if there is one.
+    /// The slot's requests will never be answered. `source` is the system's error, if there is one.
     pub(super) fn fail(&mut self, slot: usize, kind: ErrorKind, detail: &str, source: Option<io::Error>) {
         self.observe();
-        let Some(job) = self.slots[slot].job.take() else {
-            return;
-        };
-        self.deadlines.clear(slot);
-        self.in_flight -= 1;
-        if job.recorded {
-            self.journal.tally.error(kind, detail);
-            self.entry(job.turn, |entry| entry.errors += 1);
+        let mut of_this = kind;
+        while let Some(job) = self.slots[slot].remove() {
+            self.in_flight -= 1;
+            if job.recorded {
+                self.journal.tally.error(of_this, detail);
+                self.entry(job.turn, |entry| entry.errors += 1);
+            }
+            // Of the answers behind one that was cut not a byte had come.
+            if kind == ErrorKind::Truncated {
+                of_this = ErrorKind::ClosedBeforeResponse;
+            }
         }
+        self.deadlines.clear(slot);
         self.disconnect(slot);
         let unconnected =
             matches!(kind, ErrorKind::ConnectRefused | ErrorKind::ConnectTimeout | ErrorKind::ConnectFailed);
@@ -329,11 +342,18 @@ impl Driver<'_> {
     }
 }
 
-/// Has a connection expect a request and its answer, and makes its bytes if they are its own.
-fn prepare(task: &mut Task<'_>, connection: &mut Connection, turn: Turn) {
-    connection.begin(task.script.bodiless(turn));
-    if task.script.fixed(turn).is_none() {
-        let (cookies, bytes) = connection.own();
-        task.script.fill(turn, &mut task.cursor, cookies, bytes);
+/// Makes the bytes of a connection's request, if they are its own. Where several requests are written
+/// together they always are: says where this one begins.
+fn prepare(task: &mut Task<'_>, connection: &mut Connection, turn: Turn, pipelined: bool) -> Option<usize> {
+    let fixed = task.script.fixed(turn);
+    if fixed.is_some() && !pipelined {
+        return None;
     }
+    let (cookies, bytes) = connection.own();
+    let begins = bytes.len();
+    match fixed {
+        Some(request) => bytes.extend_from_slice(request.bytes()),
+        None => task.script.fill(turn, &mut task.cursor, cookies, bytes),
+    }
+    pipelined.then_some(begins)
 }

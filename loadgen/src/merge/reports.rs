@@ -55,6 +55,7 @@ fn difference(a: &Setup, b: &Setup) -> Option<&'static str> {
         ("reuse", a.reuse == b.reuse),
         ("timeout_s", a.timeout_s == b.timeout_s),
         ("connect_timeout_s", a.connect_timeout_s == b.connect_timeout_s),
+        ("pipeline", a.pipeline == b.pipeline),
         ("think_time_s", a.think_time_s == b.think_time_s),
         ("requests_per_connection", a.requests_per_connection == b.requests_per_connection),
         ("interval_s", a.interval_s == b.interval_s),

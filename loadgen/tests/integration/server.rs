@@ -56,6 +56,11 @@ impl Client {
         Some(head)
     }
 
+    /// Nothing that the client has sent is read and not asked for yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reader.buffer().is_empty()
+    }
+
     /// Sends bytes; a client that is gone is no failure of the server.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);

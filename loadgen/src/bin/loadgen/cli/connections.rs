@@ -18,6 +18,10 @@ pub(super) struct ConnectionOptions {
     #[arg(long, value_name = "COUNT")]
     pub(super) requests_per_connection: Option<u64>,
 
+    /// Write up to so many requests on a connection before the first one's answer (HTTP/1.1 pipelining).
+    #[arg(long, value_name = "DEPTH", default_value_t = 1)]
+    pub(super) pipeline: usize,
+
     /// Open a new connection for every request.
     #[arg(long)]
     no_keepalive: bool,

@@ -159,6 +159,7 @@ impl Arguments {
             requests_per_connection: self.connections.requests_per_connection,
             deadline: self.load.deadline,
             think_time: self.load.think_time,
+            pipeline: self.connections.pipeline,
             ..defaults
         })
     }
@@ -218,7 +219,7 @@ mod tests {
             "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
              --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
              --interval 500ms --max-outstanding 7 --requests-per-connection 8 --deadline 1m \
-             --think-time 5ms",
+             --think-time 5ms --pipeline 6",
         )
         .unwrap();
         let expected = Plan {
@@ -236,6 +237,7 @@ mod tests {
             requests_per_connection: Some(8),
             deadline: Some(Duration::from_secs(60)),
             think_time: Duration::from_millis(5),
+            pipeline: 6,
             seed: 9,
             ..Plan::new(
                 "http://a/".parse().unwrap(),
