@@ -3,6 +3,7 @@
 //! Colours are those of Okabe and Ito, which colour-blind people can tell apart, and every curve has its own dashes as
 //! well. The SVG's greys are replaced by style rules in the dark, see [`DARK`].
 
+mod curve;
 mod latency;
 pub(crate) mod look;
 mod step;
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+use super::curves::Curve;
 use super::series::Series;
 use crate::results::schema::Session;
 use look::{HEIGHT, WIDTH};
@@ -50,7 +52,12 @@ impl Picture {
 ///
 /// # Errors
 /// What the drawing library says; as a rule a file that cannot be written.
-pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Result<Vec<Picture>, String> {
+pub(crate) fn draw(
+    session: &Session,
+    series: &[Series],
+    curves: &[Curve],
+    folder: &Path,
+) -> Result<Vec<Picture>, String> {
     look::register_font()?;
     let mut pictures = Vec::new();
     if let Some(chart) = latency::Chart::of(session, series) {
@@ -61,6 +68,13 @@ pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Resul
         pictures.push(picture("step-latency", latencies.caption(), folder, &latencies)?);
         let workers = step::Workers(&chart);
         pictures.push(picture("step-workers", workers.caption(), folder, &workers)?);
+    }
+    let place = |name: &str| series.iter().position(|one| one.name == name).unwrap_or(0);
+    for quantile in [curve::Quantile::P99, curve::Quantile::Median] {
+        let path = &session.lengths.offered_load.curve.path;
+        if let Some(chart) = curve::Chart::of(quantile, path, curves, place) {
+            pictures.push(picture(&chart.name(), chart.caption(), folder, &chart)?);
+        }
     }
     Ok(pictures)
 }
