@@ -41,15 +41,21 @@ fn curves_go_past_the_knee_and_a_capacity_is_searched_for_every_start() {
     let summary = json(&folder.join("summary.json"));
     let curves = summary["curves"].as_array().unwrap();
     assert_eq!(curves.iter().map(|curve| curve["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    let mut drawn = false;
     for curve in curves {
-        assert!(curve["points"].as_array().unwrap().iter().all(|point| point["p50"]["value"].is_f64()), "{curve}");
-        assert!(curve["knee"].is_array(), "{curve}");
+        // On a machine that others use the generator may be held up; then a point says that, and nothing else.
+        let (valid, limited): (Vec<&Value>, Vec<&Value>) =
+            curve["points"].as_array().unwrap().iter().partition(|point| point["starts"] == 1);
+        assert!(valid.iter().all(|point| point["p50"]["value"].is_f64()), "{curve}");
+        assert!(limited.iter().all(|point| point["limited"] == 1 && point["p50"].is_null()), "{curve}");
+        assert_eq!(curve["knee"].is_array(), !valid.is_empty(), "{curve}");
+        drawn |= valid.len() > 1;
     }
-    assert!(folder.join("curve-p50.svg").exists());
+    assert_eq!(folder.join("curve-p50.svg").exists(), drawn);
     assert!(done.out.contains("capacity under the objective"), "{}", done.out);
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("Latency over offered load") && page.contains("Capacity under an objective"));
-    assert!(page.contains("p50 over offered load"), "the picture is in the page");
+    assert_eq!(page.contains("p50 over offered load"), drawn, "the picture is in the page");
 
     let again = bench.run(&["report", &out]);
     assert_eq!(again.code, 0, "{}", again.err);

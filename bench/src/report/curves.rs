@@ -28,7 +28,7 @@ pub(crate) struct Mark {
     /// Offered, requests per second; of a share the mean of the starts.
     pub(crate) rate: f64,
     /// Answered in time, requests per second.
-    pub(crate) answered: f64,
+    pub(crate) answered: Option<f64>,
     /// Milliseconds.
     pub(crate) p50: Option<Estimate>,
     pub(crate) p99: Option<Estimate>,
@@ -37,7 +37,7 @@ pub(crate) struct Mark {
     /// The largest PSS of the tree, MiB.
     pub(crate) pss_mib: Option<f64>,
     pub(crate) errors: u64,
-    /// How many starts it rests on; those in which the generator was at its limit are left out, and counted here.
+    /// How many starts it rests on; those in which the generator was at its limit are left out, and counted.
     pub(crate) starts: usize,
     pub(crate) limited: usize,
 }
@@ -90,13 +90,12 @@ fn points(observed: &[&curve::Observation], seed: u64) -> Vec<Mark> {
             offered.push(point.offered);
         }
     }
-    let mut marks: Vec<Mark> = offered.into_iter().filter_map(|offered| mark(observed, offered, seed)).collect();
+    let mut marks: Vec<Mark> = offered.into_iter().map(|offered| mark(observed, offered, seed)).collect();
     marks.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     marks
 }
 
-/// `None` where the generator was at its limit in every start.
-fn mark(observed: &[&curve::Observation], offered: Offered, seed: u64) -> Option<Mark> {
+fn mark(observed: &[&curve::Observation], offered: Offered, seed: u64) -> Mark {
     let all: Vec<_> = observed.iter().flat_map(|c| &c.points).filter(|point| point.offered == offered).collect();
     let valid: Vec<_> = all.iter().filter(|point| !point.is_limited()).collect();
     let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
@@ -106,10 +105,10 @@ fn mark(observed: &[&curve::Observation], offered: Offered, seed: u64) -> Option
             latencies.filter(|latency| latency.supports(quantile)).map(|latency| of(latency) as f64 / 1e6).collect();
         Some(Estimate { value: geometric_mean(&values)?, interval: mean_interval(&values, seed) })
     };
-    Some(Mark {
+    Mark {
         offered,
-        rate: mean(valid.iter().map(|point| point.rate).collect())?,
-        answered: mean(valid.iter().map(|point| point.load.load.answered_rate).collect())?,
+        rate: mean(all.iter().map(|point| point.rate).collect()).unwrap_or_default(),
+        answered: mean(valid.iter().map(|point| point.load.load.answered_rate).collect()),
         p50: quantile(0.5, |latency| latency.p50_ns),
         p99: quantile(0.99, |latency| latency.p99_ns),
         cpu_us: mean(
@@ -123,7 +122,7 @@ fn mark(observed: &[&curve::Observation], offered: Offered, seed: u64) -> Option
         errors: valid.iter().map(|point| point.load.load.errors_total()).sum(),
         starts: valid.len(),
         limited: all.len() - valid.len(),
-    })
+    }
 }
 
 /// The points of every curve, a line for each; the first line has the names of the columns.
@@ -142,7 +141,7 @@ pub(crate) fn rows(curves: &[Curve]) -> Vec<Vec<String>> {
                 curve.title.clone(),
                 number(mark.rate.round()),
                 share,
-                number(mark.answered.round()),
+                plain(mark.answered.map(f64::round)),
                 estimate(mark.p50),
                 estimate(mark.p99),
                 plain(mark.cpu_us),
@@ -184,7 +183,7 @@ mod tests {
         let mark = |offered, rate, p99| Mark {
             offered,
             rate,
-            answered: rate,
+            answered: Some(rate),
             p50: None,
             p99,
             cpu_us: Some(500.0),

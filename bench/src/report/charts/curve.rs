@@ -143,7 +143,7 @@ mod tests {
         let mark = |rate, p99: Option<f64>| Mark {
             offered: Offered::Rate(rate),
             rate,
-            answered: rate,
+            answered: Some(rate),
             p50: Some(Estimate { value: 1.0, interval: None }),
             p99: p99.map(|value| Estimate { value, interval: Some((value * 0.9, value * 1.1)) }),
             cpu_us: None,

@@ -76,6 +76,7 @@ fn shows(session: &Session, picture: &Picture, scenario: Scenario) -> bool {
         Scenario::Curve => picture.name.starts_with("curve"),
         Scenario::Step | Scenario::Burst => {
             picture.name.starts_with("step") && Stepped::of(session).scenario == scenario
+                || picture.name.starts_with(&format!("cost-{}-", scenario.name()))
         }
         // The others have tables only.
         _ => false,

@@ -1,6 +1,7 @@
 //! The figures: what each is, where it comes from, and how it is computed from one run.
 
 mod comparison;
+mod cost;
 pub(crate) mod offered_load;
 mod process_manager;
 mod request_path;
@@ -71,7 +72,8 @@ enum Of {
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
-    comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS).chain(offered_load::METRICS)
+    let own = comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS);
+    own.chain(offered_load::METRICS).chain(cost::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
