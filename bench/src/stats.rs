@@ -55,6 +55,14 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
+/// The geometric mean; `None` of nothing, or where a value is not above zero.
+pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() || values.iter().any(|value| *value <= 0.0) {
+        return None;
+    }
+    Some(mean(&values.iter().map(|value| value.ln()).collect::<Vec<_>>()).exp())
+}
+
 /// A ratio of geometric means over replicates and how sure it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ratio {

@@ -99,6 +99,13 @@ impl Report {
         self.validity.is_empty()
     }
 
+    /// Signs that the generator was at its own limit, one sentence each. They are among the reasons of
+    /// [`Report::validity`]; a run that is past its target's limit on purpose is INVALID only by these.
+    #[must_use]
+    pub fn generator_limits(&self) -> Vec<String> {
+        crate::validity::generator_limits(self)
+    }
+
     /// Requests of every error kind together, 4xx and 5xx answers included.
     #[must_use]
     pub fn errors_total(&self) -> u64 {

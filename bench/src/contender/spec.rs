@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::scenario::Scenario;
+use crate::scenario::{Group, Scenario};
 
 /// Every file of `bench/contenders/`: name and text.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/contenders.rs"));
@@ -114,7 +114,7 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
         }
         let contender: Contender = toml::from_str(text)
             .map_err(|error| Failure::Usage(format!("bench/contenders/{file}: {}", error.message())))?;
-        all.push(contender);
+        all.push(contender.with_offered_load());
     }
     all.sort_by_key(|contender| contender.order);
     Ok(all)
@@ -148,6 +148,14 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
 }
 
 impl Contender {
+    /// Whoever bears steady load can be asked how much of it.
+    fn with_offered_load(mut self) -> Self {
+        if self.scenarios.contains(&Scenario::Steady) {
+            self.scenarios.extend(Scenario::ALL.into_iter().filter(|scenario| scenario.group() == Group::OfferedLoad));
+        }
+        self
+    }
+
     /// The one of these workers and threads that a grid stands for.
     pub(crate) fn sized(&self, workers: u32, threads: u32) -> Self {
         let mut one = self.clone();

@@ -7,10 +7,13 @@
 //! session.json, raw/ ─▶ metrics ─▶ summary ─┬▶ claims, targets ─┐
 //!                        notes ──────┘      ├▶ text             ├▶ html
 //!                        series ─▶ charts ───┴───────────────────┘
+//!              curves ─▶ summary ─▶ cost ─▶ charts
 //! ```
 
 pub(crate) mod charts;
 mod claims;
+mod cost;
+mod curves;
 mod format;
 mod hgrm;
 pub(crate) mod html;
@@ -48,7 +51,7 @@ pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
     for (name, text) in hgrm::files(&series) {
         store.write(&format!("histograms/{name}"), text.as_bytes())?;
     }
-    let pictures = charts::draw(&session, &series, store.folder()).map_err(damaged)?;
+    let pictures = charts::draw(&session, &series, &summary, store.folder()).map_err(damaged)?;
     for picture in &pictures {
         store.write(&format!("{}.svg", picture.name), picture.standalone_svg().as_bytes())?;
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims::{self, Claim};
+use super::curves::{self, Curve};
 use super::metrics::{self, Better, Metric, Reading, Terms};
 use super::notes;
 use super::targets::{self, Target};
@@ -17,6 +18,9 @@ pub(crate) struct Summary {
     /// When the session was started.
     pub(crate) started: String,
     pub(crate) tables: Vec<Table>,
+    /// Latency over offered load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) curves: Vec<Curve>,
     /// Judged in the default comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<Claim>,
@@ -113,6 +117,7 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
             .filter(|scenario| session.order.iter().any(|id| id.scenario == *scenario))
             .map(|scenario| table(session, runs, scenario))
             .collect(),
+        curves: curves::collect(session, runs),
         claims: Vec::new(),
         targets: Vec::new(),
         missing: session

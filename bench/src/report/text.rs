@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::curves;
 use super::format;
 use super::summary::{Figure, Summary, Table};
 use super::targets::{self, Target};
@@ -14,6 +15,9 @@ pub(crate) fn tables(summary: &Summary) -> String {
     let mut text = String::new();
     for table in &summary.tables {
         let _ = writeln!(text, "\n{}", one(table));
+    }
+    if !summary.curves.is_empty() {
+        let _ = writeln!(text, "{}", curves::text(&summary.curves));
     }
     if !summary.claims.is_empty() {
         let _ = writeln!(text, "claims against Apache prefork:");

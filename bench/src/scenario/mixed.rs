@@ -3,12 +3,11 @@
 //! Two open loops side by side, so that the mixture is the same for every server and is not left to the application.
 
 use std::thread;
-use std::time::Duration;
 
-use loadgen::{Arrivals, Distribution, Load, Plan};
+use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 
-use super::{Pace, Subject, Watched};
+use super::{Subject, Watched};
 
 /// One kind of call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,13 +105,7 @@ pub(crate) fn search(subject: Subject<'_>, settings: &Settings) -> Result<Observ
 }
 
 fn both(subject: Subject<'_>, settings: &Settings, settle_s: f64, seconds: f64) -> Result<Observation, String> {
-    let plan = |calls: &Calls, seed| {
-        let stages = vec![Pace { seconds, rate: calls.rate }.into()];
-        let mut plan = subject.plan(&calls.path, Load::Open { stages, arrivals: Arrivals::Poisson, seed })?;
-        plan.warmup = Duration::from_secs_f64(settle_s);
-        Ok::<Plan, String>(plan)
-    };
-    // As from many users who know nothing of one another; the same arrivals for every server.
+    let plan = |calls: &Calls, seed| subject.poisson(&calls.path, calls.rate, settle_s, seconds, seed);
     let (short, blocking) = (plan(&settings.short, 1)?, plan(&settings.blocking, 2)?);
     thread::scope(|scope| {
         let beside = scope.spawn(|| subject.watched(&blocking));

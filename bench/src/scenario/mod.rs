@@ -2,13 +2,15 @@
 //!
 //! A scenario knows the server's address and its tree's root, never which server it is. Two of them are the default
 //! comparison; the others are run on request: the *request path* looks at one worker from several sides, the *process
-//! manager* at how many processes and threads there are.
+//! manager* at how many processes and threads there are, *offered load* at how much a server bears and how it fares then.
 
 mod account;
 pub(crate) mod bodies;
 pub(crate) mod calls;
+pub(crate) mod capacity;
 pub(crate) mod compute;
 mod crowd;
+pub(crate) mod curve;
 pub(crate) mod file;
 pub(crate) mod idle;
 pub(crate) mod isolation;
@@ -25,7 +27,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use loadgen::{Plan, Report, Stage, Target};
+use loadgen::{Arrivals, Plan, Report, Stage, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -52,6 +54,8 @@ pub(crate) enum Scenario {
     Mixed,
     Spawn,
     Memory,
+    Curve,
+    Capacity,
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -77,6 +81,7 @@ pub(crate) enum Group {
     Comparison,
     RequestPath,
     ProcessManager,
+    OfferedLoad,
 }
 
 impl Group {
@@ -86,12 +91,13 @@ impl Group {
             Self::Comparison => None,
             Self::RequestPath => Some("request-path"),
             Self::ProcessManager => Some("process-manager"),
+            Self::OfferedLoad => Some("offered-load"),
         }
     }
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Steady,
         Self::Step,
         Self::Hello,
@@ -108,6 +114,8 @@ impl Scenario {
         Self::Mixed,
         Self::Spawn,
         Self::Memory,
+        Self::Curve,
+        Self::Capacity,
     ];
 
     /// What the command line calls it.
@@ -129,6 +137,8 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Spawn => "spawn",
             Self::Memory => "memory",
+            Self::Curve => "curve",
+            Self::Capacity => "capacity",
         }
     }
 
@@ -157,6 +167,8 @@ impl Scenario {
             Self::Mixed => "of ten calls nine compute 2 ms and one blocks 200 ms: p99 beside the best fixed sizes",
             Self::Spawn => "workers are killed: time from the order to replace one until it can serve",
             Self::Memory => "what one more idle worker costs, before and after its first request",
+            Self::Curve => "latency, CPU and memory over offered load, up to and past the knee",
+            Self::Capacity => "the highest rate at which p99 and errors stay within an objective, by search",
         }
     }
 
@@ -175,6 +187,7 @@ impl Scenario {
             Self::Burst | Self::Compute | Self::Search | Self::Mixed | Self::Spawn | Self::Memory => {
                 Group::ProcessManager
             }
+            Self::Curve | Self::Capacity => Group::OfferedLoad,
         }
     }
 
@@ -196,7 +209,14 @@ impl Scenario {
     /// What has to be served.
     pub(crate) fn application(self) -> Application {
         match self {
-            Self::Steady | Self::Step | Self::Flask | Self::Burst | Self::Spawn | Self::Memory => Application::Flask,
+            Self::Steady
+            | Self::Step
+            | Self::Flask
+            | Self::Burst
+            | Self::Spawn
+            | Self::Memory
+            | Self::Curve
+            | Self::Capacity => Application::Flask,
             Self::Hello
             | Self::Bodies
             | Self::File
@@ -220,7 +240,7 @@ impl Scenario {
         if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
             let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
             return Err(Failure::Usage(format!(
-                "unknown scenario {unknown:?}; known are {}, and the groups request-path and process-manager",
+                "unknown scenario {unknown:?}; known are {}, and the groups request-path, process-manager and offered-load",
                 known.join(", ")
             )));
         }
@@ -239,6 +259,7 @@ impl Scenario {
     pub(crate) fn observe(self, subject: Subject<'_>, lengths: &Lengths) -> Result<Observation, String> {
         let path = &lengths.request_path;
         let manager = &lengths.process_manager;
+        let offered = &lengths.offered_load;
         Ok(match self {
             Self::Steady => Observation::Steady(Box::new(steady::run(subject, &lengths.steady)?)),
             Self::Step => Observation::Step(Box::new(step::run(subject, &lengths.step)?)),
@@ -256,6 +277,8 @@ impl Scenario {
             Self::Mixed => Observation::Mixed(Box::new(mixed::run(subject, &manager.mixed)?)),
             Self::Spawn => Observation::Spawn(Box::new(spawn::run(subject, &manager.spawn)?)),
             Self::Memory => Observation::Memory(Box::new(memory::run(subject, &manager.memory)?)),
+            Self::Curve => Observation::Curve(Box::new(curve::run(subject, &offered.curve)?)),
+            Self::Capacity => Observation::Capacity(Box::new(capacity::run(subject, &offered.capacity)?)),
         })
     }
 }
@@ -280,6 +303,8 @@ pub(crate) enum Observation {
     Mixed(Box<mixed::Observation>),
     Spawn(Box<spawn::Observation>),
     Memory(Box<memory::Observation>),
+    Curve(Box<curve::Observation>),
+    Capacity(Box<capacity::Observation>),
 }
 
 impl Observation {
@@ -313,6 +338,14 @@ impl Observation {
             Self::Search(mixed) | Self::Mixed(mixed) => {
                 vec![("calls that compute", &mixed.short), ("calls that block", &mixed.blocking)]
             }
+            // Past the knee only the generator's own limits speak against a point.
+            Self::Curve(curve) => {
+                let limited = curve.points.iter().filter(|point| point.is_limited());
+                let points = limited.map(|point| ("a point of the curve", &point.load));
+                std::iter::once(("closed loop", &curve.saturation)).chain(points).collect()
+            }
+            // The search judges its own trials.
+            Self::Capacity(_) => Vec::new(),
             // No load: the server's own doings.
             Self::Spawn(_) | Self::Memory(_) => Vec::new(),
         }
@@ -374,6 +407,15 @@ impl Subject<'_> {
         Ok(plan)
     }
 
+    /// The same with Poisson arrivals, as from many users who know nothing of one another; `seed` gives every server the
+    /// same ones.
+    fn poisson(&self, path: &str, rate: f64, warmup_s: f64, seconds: f64, seed: u64) -> Result<Plan, String> {
+        let stages = vec![Pace { seconds, rate }.into()];
+        let mut plan = self.plan(path, loadgen::Load::Open { stages, arrivals: Arrivals::Poisson, seed })?;
+        plan.warmup = Duration::from_secs_f64(warmup_s);
+        Ok(plan)
+    }
+
     /// Carries out `plan` with the tree watched, except during its warm-up.
     fn watched(&self, plan: &Plan) -> Result<Watched, String> {
         let sampler = Sampler::start(self.root, self.ticks_per_second, plan.warmup);
@@ -411,12 +453,13 @@ mod tests {
         // The order is ours, whatever was asked first.
         assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
         assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..10]);
-        assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..]);
+        assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..16]);
+        assert_eq!(chosen(&["offered-load"]).unwrap(), [Scenario::Curve, Scenario::Capacity]);
         // A member of a group that was asked for is in it once.
         assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..10]);
         assert_eq!(chosen(&["mixed"]).unwrap(), [Scenario::Search, Scenario::Mixed]);
         let error = chosen(&["spike"]).unwrap_err().to_string();
         assert!(error.starts_with("unknown scenario \"spike\"; known are steady, step, hello, "), "{error}");
-        assert!(error.ends_with("and the groups request-path and process-manager"), "{error}");
+        assert!(error.ends_with("and the groups request-path, process-manager and offered-load"), "{error}");
     }
 }

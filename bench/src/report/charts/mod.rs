@@ -3,6 +3,8 @@
 //! Colours are those of Okabe and Ito, which colour-blind people can tell apart, and every curve has its own dashes as
 //! well. The SVG's greys are replaced by style rules in the dark, see [`DARK`].
 
+mod cost;
+mod curve;
 mod latency;
 pub(crate) mod look;
 mod step;
@@ -12,7 +14,9 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::series::Series;
+use super::summary::Summary;
 use crate::results::schema::Session;
+use crate::scenario::Scenario;
 use look::{HEIGHT, WIDTH};
 pub(crate) use step::{staircase, unbroken};
 
@@ -50,7 +54,12 @@ impl Picture {
 ///
 /// # Errors
 /// What the drawing library says; as a rule a file that cannot be written.
-pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Result<Vec<Picture>, String> {
+pub(crate) fn draw(
+    session: &Session,
+    series: &[Series],
+    summary: &Summary,
+    folder: &Path,
+) -> Result<Vec<Picture>, String> {
     look::register_font()?;
     let mut pictures = Vec::new();
     if let Some(chart) = latency::Chart::of(session, series) {
@@ -61,6 +70,21 @@ pub(crate) fn draw(session: &Session, series: &[Series], folder: &Path) -> Resul
         pictures.push(picture("step-latency", latencies.caption(), folder, &latencies)?);
         let workers = step::Workers(&chart);
         pictures.push(picture("step-workers", workers.caption(), folder, &workers)?);
+    }
+    let place = |name: &str| series.iter().position(|one| one.name == name).unwrap_or(0);
+    for quantile in [curve::Quantile::P99, curve::Quantile::Median] {
+        let path = &session.lengths.offered_load.curve.path;
+        if let Some(chart) = curve::Chart::of(quantile, path, &summary.curves, place) {
+            pictures.push(picture(&chart.name(), chart.caption(), folder, &chart)?);
+        }
+    }
+    for trade in super::cost::collect(summary) {
+        let objective_ms = match trade.scenario {
+            Scenario::Burst => session.lengths.process_manager.burst.objective_ms,
+            _ => session.lengths.step.objective_ms,
+        };
+        let chart = cost::Chart::of(&trade, objective_ms, place);
+        pictures.push(picture(&chart.name(), chart.caption(), folder, &chart)?);
     }
     Ok(pictures)
 }

@@ -119,8 +119,41 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
                 manager.memory.workers, manager.memory.departures, manager.memory.departures
             ),
         ),
+        Scenario::Curve => ("Latency over offered load", curve(lengths)),
+        Scenario::Capacity => ("Capacity under an objective", capacity(lengths)),
     };
     (title, format!("{about} {starts}"))
+}
+
+fn curve(lengths: &Lengths) -> String {
+    let s = &lengths.offered_load.curve;
+    let percent: Vec<String> = s.shares.iter().map(|share| number(share * 100.0)).collect();
+    let ladder: Vec<String> = s.ladder.iter().map(|rate| number(*rate)).collect();
+    format!(
+        "GET {} over keep-alive connections. A closed loop over {} of them for {} s, after {} s of warm-up, says what this start answers at most. Then open loops with Poisson arrivals, the same for all, at rising rates: {} % of that, which shows the curve’s shape, and {} requests/s, at which contenders can be compared, as far as they are not above {} % of it; each for as long as {} requests take, at least {} s and at most {} s.",
+        s.path,
+        s.connections,
+        s.closed_s,
+        s.warmup_s,
+        percent.join(", "),
+        ladder.join(", "),
+        number(s.reach * 100.0),
+        number(s.requests),
+        s.least_s,
+        s.most_s,
+    )
+}
+
+fn capacity(lengths: &Lengths) -> String {
+    let s = &lengths.offered_load.capacity;
+    format!(
+        "GET {}: the highest rate at which {} holds and at least 99 % of the rate is achieved. After {} s of closed loop, trials of {} s of open loop with Poisson arrivals: the rate is doubled until it fails twice, bisected down to {} %, and the highest confirmed in a trial of its own; a trial in which the generator was at its limit counts for nothing.",
+        s.path,
+        s.objective.replace(',', " and "),
+        s.warmup_s,
+        s.trial_s,
+        number(s.precision * 100.0),
+    )
 }
 
 fn step(settings: &step::Settings) -> String {

@@ -3,12 +3,16 @@
 use super::super::format::{self, Standing, number};
 use super::super::summary::{Column, Figure, Summary, Table};
 use super::super::targets::Verdict;
+use crate::scenario::Group;
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
 pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     let Some(table) = summary.tables.first() else {
         return vec!["Nothing was measured.".into()];
     };
+    if table.scenario.group() == Group::OfferedLoad {
+        return offered_load(summary);
+    }
     if !table.scenario.is_comparison() {
         return vec![targets(summary)];
     }
@@ -49,6 +53,28 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
         sentences.push(sentence + ".");
     }
     sentences.push(drawbacks(summary, ours, rival));
+    sentences
+}
+
+/// How much each contender bears.
+fn offered_load(summary: &Summary) -> Vec<String> {
+    let figures = [
+        ("curve_knee", "The knee, beyond which latency grows faster than throughput, is at"),
+        ("capacity", "Within the objective is what is offered up to"),
+    ];
+    let mut sentences = Vec::new();
+    for (id, what) in figures {
+        let found = summary.tables.iter().find_map(|table| {
+            let row = table.rows.iter().find(|row| row.id == id)?;
+            Some(table.contenders.iter().zip(&row.figures).map(|(column, figure)| match figure {
+                Figure::Measured { .. } => format!("{} for {}", format::figure(figure), column.title),
+                Figure::NotMeasured { .. } => format!("a rate that was not found for {}", column.title),
+            }))
+        });
+        if let Some(found) = found {
+            sentences.push(format!("{what} (requests/s): {}.", found.collect::<Vec<_>>().join(", ")));
+        }
+    }
     sentences
 }
 

@@ -2,11 +2,13 @@
 
 mod about;
 mod answer;
+mod rows;
 
 use std::fmt::Write as _;
 
 use super::charts::{DARK, Picture};
 use super::claims::Verdict;
+use super::curves;
 use super::format::{self, Standing};
 use super::metrics::Better;
 use super::series::Stepped;
@@ -51,6 +53,9 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
                 );
             }
         }
+        if table.scenario == Scenario::Curve {
+            rows::put(&mut page, &curves::rows(&summary.curves));
+        }
     }
     if !summary.claims.is_empty() {
         claims(&mut page, summary);
@@ -67,9 +72,11 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
 
 fn shows(session: &Session, picture: &Picture, scenario: Scenario) -> bool {
     match scenario {
-        Scenario::Steady => !picture.name.starts_with("step"),
+        Scenario::Steady => picture.name == "latency",
+        Scenario::Curve => picture.name.starts_with("curve"),
         Scenario::Step | Scenario::Burst => {
             picture.name.starts_with("step") && Stepped::of(session).scenario == scenario
+                || picture.name.starts_with(&format!("cost-{}-", scenario.name()))
         }
         // The others have tables only.
         _ => false,

@@ -1,7 +1,6 @@
 //! The figures of the default comparison.
 
 use super::{Better, Metric, Of, Part, Reading, largest_pss, most_processes, per_answer, quantile_ms, stages};
-use crate::observe::sampler::integral;
 
 const GENERATOR: &str = "load generator";
 const HISTOGRAM: &str = "load generator: HdrHistogram of latencies from the intended send time";
@@ -186,10 +185,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "s",
         better: Better::Lower,
         source: "integral over the stages of (processes of the tree − managers), sampled every 100 ms",
-        of: Of::Load(|terms, watched| {
-            let stages = &terms.lengths.step.stages;
-            Ok(Reading::Value(integral(&stages::workers(stages, terms.managers, watched), stages::end(stages))))
-        }),
+        of: Of::Load(|terms, watched| Ok(stages::worker_seconds(&terms.lengths.step.stages, terms.managers, watched))),
     },
     Metric {
         id: "pss_seconds",
@@ -198,15 +194,7 @@ pub(super) const METRICS: &[Metric] = &[
         unit: "MiB·s",
         better: Better::Lower,
         source: PSS,
-        of: Of::Load(|terms, watched| {
-            let stages = &terms.lengths.step.stages;
-            let samples = stages::during(stages, watched).iter();
-            let points: Vec<(f64, f64)> = samples.filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
-            match (&watched.watch.pss_missing, points.is_empty()) {
-                (None, false) => Ok(Reading::Value(integral(&points, stages::end(stages)))),
-                (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
-            }
-        }),
+        of: Of::Load(|terms, watched| stages::pss_seconds(&terms.lengths.step.stages, watched)),
     },
     Metric {
         id: "peak_pss",

@@ -1,6 +1,8 @@
 //! The figures: what each is, where it comes from, and how it is computed from one run.
 
 mod comparison;
+mod cost;
+pub(crate) mod offered_load;
 mod process_manager;
 mod request_path;
 pub(crate) mod stages;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observe::sampler::{Sample, Watch};
 use crate::scenario::{
-    Lengths, Observation, Scenario, Watched, calls, compute, idle, memory, mixed, spawn, step, threads,
+    Lengths, Observation, Scenario, Watched, calls, capacity, compute, curve, idle, memory, mixed, spawn, step, threads,
 };
 
 /// One figure of one run.
@@ -64,11 +66,14 @@ enum Of {
     Mixed(fn(&mixed::Observation) -> Result<Reading, String>),
     Spawn(fn(&spawn::Observation) -> Result<Reading, String>),
     Memory(fn(&memory::Observation) -> Result<Reading, String>),
+    Curve(fn(&curve::Observation) -> Result<Reading, String>),
+    Capacity(fn(&capacity::Observation) -> Result<Reading, String>),
 }
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
-    comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS)
+    let own = comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS);
+    own.chain(offered_load::METRICS).chain(cost::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -105,6 +110,8 @@ pub(crate) enum Part {
     Mixed,
     Spawn,
     Memory,
+    Curve,
+    Capacity,
 }
 
 impl Part {
@@ -127,6 +134,8 @@ impl Part {
             Self::Mixed => Scenario::Mixed,
             Self::Spawn => Scenario::Spawn,
             Self::Memory => Scenario::Memory,
+            Self::Curve => Scenario::Curve,
+            Self::Capacity => Scenario::Capacity,
         }
     }
 
@@ -185,6 +194,8 @@ impl Metric {
             (Of::Mixed(of), Observation::Search(mixed) | Observation::Mixed(mixed)) => of(mixed),
             (Of::Spawn(of), Observation::Spawn(spawn)) => of(spawn),
             (Of::Memory(of), Observation::Memory(memory)) => of(memory),
+            (Of::Curve(of), Observation::Curve(curve)) => of(curve),
+            (Of::Capacity(of), Observation::Capacity(capacity)) => of(capacity),
             (
                 Of::Calls(_)
                 | Of::Threads(_)
@@ -193,7 +204,9 @@ impl Metric {
                 | Of::Compute(_)
                 | Of::Mixed(_)
                 | Of::Spawn(_)
-                | Of::Memory(_),
+                | Of::Memory(_)
+                | Of::Curve(_)
+                | Of::Capacity(_),
                 _,
             ) => Err("the run is of another scenario".into()),
         }

@@ -1,7 +1,6 @@
 //! The figures of the process manager: how many processes and threads, how soon, and what they cost.
 
 use super::{Better, Metric, Of, Part, Reading, Terms, most_processes, per_answer, quantile_ms, stages};
-use crate::observe::sampler::integral;
 use crate::scenario::memory::Departure;
 use crate::scenario::{Watched, compute, memory, mixed, spawn, step};
 use crate::stats::median;
@@ -32,10 +31,7 @@ pub(super) const METRICS: &[Metric] = &[
         "worker-seconds",
         "s",
         "integral over the stages of (processes of the tree − managers), sampled every 100 ms",
-        |step, managers, watched| {
-            let points = stages::workers(&step.stages, managers, watched);
-            Ok(Reading::Value(integral(&points, stages::end(&step.stages))))
-        },
+        |step, managers, watched| Ok(stages::worker_seconds(&step.stages, managers, watched)),
     ),
     burst(
         "manager_settling",

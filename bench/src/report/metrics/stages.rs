@@ -3,7 +3,7 @@
 use loadgen::{Distribution, Interval};
 
 use super::{Reading, quantile_ms};
-use crate::observe::sampler::Sample;
+use crate::observe::sampler::{Sample, integral};
 use crate::scenario::{Pace, Watched};
 
 /// When the last stage ends, in seconds.
@@ -33,6 +33,21 @@ pub(super) fn during<'a>(stages: &[Pace], watched: &'a Watched) -> &'a [Sample] 
 /// The processes that serve, over time: (seconds, how many).
 pub(super) fn workers(stages: &[Pace], managers: u32, watched: &Watched) -> Vec<(f64, f64)> {
     during(stages, watched).iter().map(|s| (s.at, f64::from(s.processes.saturating_sub(managers)))).collect()
+}
+
+/// Their integral over the stages.
+pub(super) fn worker_seconds(stages: &[Pace], managers: u32, watched: &Watched) -> Reading {
+    Reading::Value(integral(&workers(stages, managers, watched), end(stages)))
+}
+
+/// The integral of the tree's PSS over the stages, in MiB·s.
+pub(super) fn pss_seconds(stages: &[Pace], watched: &Watched) -> Result<Reading, String> {
+    let samples = during(stages, watched).iter();
+    let points: Vec<(f64, f64)> = samples.filter_map(|s| Some((s.at, s.pss_kib? as f64 / 1024.0))).collect();
+    match (&watched.watch.pss_missing, points.is_empty()) {
+        (None, false) => Ok(Reading::Value(integral(&points, end(stages)))),
+        (reason, _) => Err(reason.clone().unwrap_or("no sample of the memory".into())),
+    }
 }
 
 fn intervals<'a>(stages: &[Pace], watched: &'a Watched) -> Result<Vec<&'a Interval>, String> {

@@ -1,0 +1,170 @@
+//! Cost against violation of the objective: a dot per contender, with its starts, and the line that nobody beats.
+
+use plotters::prelude::*;
+
+use super::Draw;
+use super::look::{self, Area, FAMILY, GREY, INK, LABEL, Stroke};
+use crate::report::cost::{Price, Spread, Stand, Trade, front};
+use crate::scenario::Scenario;
+
+/// Nobody late, on an axis that has no 0, in percent: far below one request of a step.
+const NONE: f64 = 0.005;
+
+pub(super) struct Chart<'a> {
+    trade: &'a Trade,
+    objective_ms: f64,
+    strokes: Vec<Stroke>,
+}
+
+impl<'a> Chart<'a> {
+    /// `place` is a contender's place in the session.
+    pub(super) fn of(trade: &'a Trade, objective_ms: f64, place: impl Fn(&str) -> usize) -> Self {
+        let strokes = trade.stands.iter().map(|stand| look::stroke(place(&stand.name))).collect();
+        Self { trade, objective_ms, strokes }
+    }
+
+    pub(super) fn name(&self) -> String {
+        let price = match self.trade.price {
+            Price::WorkerSeconds => "workers",
+            Price::PssSeconds => "memory",
+        };
+        format!("cost-{}-{price}", self.trade.scenario.name())
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.trade.price {
+            Price::WorkerSeconds => "worker-seconds",
+            Price::PssSeconds => "memory spent, MiB·s",
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self.trade.scenario {
+            Scenario::Burst => "burst",
+            _ => "step",
+        }
+    }
+
+    pub(super) fn caption(&self) -> String {
+        format!(
+            "What the {} cost ({}) against the share of its requests that were later than {} ms or failed, both on logarithmic axes. A dot is the median of the starts, its bars reach from the least to the greatest. The dashed line joins those whom nobody beats in both (the Pareto front). Lower and further to the left is better.",
+            self.what(),
+            self.unit(),
+            look::tick(self.objective_ms)
+        )
+    }
+}
+
+/// Percent as drawn.
+fn shown(percent: f64) -> f64 {
+    percent.max(NONE)
+}
+
+/// The corners of a staircase along the front: who is between two of them is beaten by the cheaper one.
+fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut corners: Vec<(f64, f64)> = Vec::new();
+    for &(cost, violation) in front {
+        if let Some(&(_, last)) = corners.last() {
+            corners.push((cost, last));
+        }
+        corners.push((cost, violation));
+    }
+    corners
+}
+
+impl Draw for Chart<'_> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+        let stands = &self.trade.stands;
+        let legend: Vec<(&str, Stroke)> =
+            stands.iter().map(|stand| stand.title.as_str()).zip(self.strokes.iter().copied()).collect();
+        let subtitle = format!(
+            "{} against requests later than {} ms or failed; dashed: whom nobody beats in both",
+            self.unit(),
+            look::tick(self.objective_ms)
+        );
+        let title = format!("Cost against lateness, {}", self.what());
+        let rest = look::frame(area, &title, &subtitle, &legend)?;
+        let costs = |of: fn(&Spread) -> f64| stands.iter().map(move |stand| of(&stand.cost).max(0.1));
+        let left = costs(|cost| cost.least).fold(f64::INFINITY, f64::min) * 0.7;
+        let right = costs(|cost| cost.most).fold(0.0, f64::max) * 1.6;
+        let high = stands.iter().map(|stand| shown(stand.violation.most)).fold(1.0, f64::max) * 1.6;
+        let low = NONE * 0.6;
+        let mut ticks = look::ticks(NONE * 1.5, high);
+        ticks.insert(0, NONE);
+        let mut chart = ChartBuilder::on(&rest)
+            .x_label_area_size(96)
+            .y_label_area_size(150)
+            .build_cartesian_2d(
+                (left..right).log_scale().with_key_points(look::ticks(left, right)),
+                (low..high).log_scale().with_key_points(ticks),
+            )
+            .map_err(look::told)?;
+        look::axes(&mut chart.configure_mesh())
+            .x_desc(self.unit())
+            .y_desc("late or failed, %")
+            .x_labels(12)
+            .y_labels(16)
+            .x_label_formatter(&|x| look::tick(*x))
+            .y_label_formatter(&|y| if *y <= NONE { "none".into() } else { look::tick(*y) })
+            .draw()
+            .map_err(look::told)?;
+        let medians: Vec<(f64, f64)> =
+            stands.iter().map(|stand| (stand.cost.median.max(0.1), shown(stand.violation.median))).collect();
+        let line = stairs(&front(&medians));
+        chart.draw_series(DashedLineSeries::new(line, 10, 10, GREY.stroke_width(3))).map_err(look::told)?;
+        for ((stand, stroke), at) in stands.iter().zip(&self.strokes).zip(&medians) {
+            let bar = stroke.colour.stroke_width(3);
+            chart.draw_series(bars(stand, *at).map(|bar_ends| PathElement::new(bar_ends, bar))).map_err(look::told)?;
+            chart.draw_series([Circle::new(*at, 13, stroke.colour.filled())]).map_err(look::told)?;
+            // A name keeps within the picture: to the left of a dot that is far to the right.
+            let is_right = at.0.ln() > f64::midpoint(left.ln(), right.ln());
+            let style = (FAMILY, LABEL - 4).into_font().color(&INK);
+            let width = i32::try_from((FAMILY, LABEL - 4).into_font().box_size(&stand.title).map_or(0, |size| size.0));
+            let shift = if is_right { -20 - width.unwrap_or(0) } else { 20 };
+            let name = EmptyElement::at(*at) + Text::new(stand.title.clone(), (shift, -34), style);
+            chart.draw_series([name]).map_err(look::told)?;
+        }
+        Ok(())
+    }
+}
+
+/// From the least to the greatest start, in both directions.
+fn bars(stand: &Stand, at: (f64, f64)) -> impl Iterator<Item = Vec<(f64, f64)>> {
+    let (cost, late) = (stand.cost, stand.violation);
+    [
+        vec![(cost.least.max(0.1), at.1), (cost.most.max(0.1), at.1)],
+        vec![(at.0, shown(late.least)), (at.0, shown(late.most))],
+    ]
+    .into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contender_is_a_dot_also_one_who_was_never_late() {
+        let stand = |name: &str, cost: [f64; 3], late: [f64; 3]| {
+            let spread = |[least, median, most]: [f64; 3]| Spread { least, median, most };
+            Stand { name: name.into(), title: name.to_uppercase(), cost: spread(cost), violation: spread(late) }
+        };
+        let stands = vec![
+            stand("adaptive", [20.0, 22.0, 25.0], [0.0, 0.0, 0.1]),
+            stand("prefork", [300.0, 310.0, 400.0], [10.0, 12.0, 30.0]),
+        ];
+        let trade = Trade { scenario: Scenario::Step, price: Price::WorkerSeconds, stands };
+        let chart = Chart::of(&trade, 100.0, |_| 0);
+        assert_eq!(chart.name(), "cost-step-workers");
+        look::register_font().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let picture = super::super::picture(&chart.name(), chart.caption(), folder.path(), &chart).unwrap();
+        assert_eq!(picture.svg.matches("r=\"13\"").count(), 2);
+        assert!(picture.svg.contains("PREFORK") && picture.svg.contains("none"));
+    }
+
+    #[test]
+    fn stairs_keep_what_the_cheaper_one_has() {
+        assert_eq!(stairs(&[(5.0, 9.0), (8.0, 1.0)]), [(5.0, 9.0), (8.0, 9.0), (8.0, 1.0)]);
+        assert!(stairs(&[]).is_empty());
+    }
+}
