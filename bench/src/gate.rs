@@ -66,7 +66,14 @@ fn download(length: usize) -> Expected {
 fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
     let plain = || get("/", TEXT, "Hello, World!");
     match scenario {
-        Scenario::Steady | Scenario::Step | Scenario::Flask | Scenario::Burst | Scenario::Spawn | Scenario::Memory => {
+        Scenario::Steady
+        | Scenario::Step
+        | Scenario::Flask
+        | Scenario::Burst
+        | Scenario::Spawn
+        | Scenario::Memory
+        | Scenario::Counters
+        | Scenario::Rest => {
             vec![
                 get("/", HTML, "Hello, World!"),
                 get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),

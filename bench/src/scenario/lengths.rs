@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Scenario, bodies, calls, compute, file, idle, isolation, memory, mixed, small, spawn, steady, step, threads,
+    Scenario, bodies, calls, compute, counters, file, idle, isolation, memory, mixed, rest, small, spawn, steady, step,
+    threads,
 };
 
 /// Lengths and loads of a session, all in the results.
@@ -21,6 +22,9 @@ pub(crate) struct Lengths {
     /// The same.
     #[serde(default)]
     pub(crate) process_manager: ProcessManager,
+    /// The same.
+    #[serde(default)]
+    pub(crate) evidence: Evidence,
 }
 
 /// Those of the request path.
@@ -84,10 +88,29 @@ impl ProcessManager {
     }
 }
 
+/// Those of the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Evidence {
+    pub(crate) counters: counters::Settings,
+    pub(crate) rest: rest::Settings,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
+impl Evidence {
+    fn of(quick: bool) -> Self {
+        Self { counters: counters::Settings::of(quick), rest: rest::Settings::of(quick) }
+    }
+}
+
 impl Lengths {
     /// Those of a full session (the comparison: at most four minutes for four contenders; the request path: at most a
-    /// quarter of an hour; the process manager: twelve minutes) or of a quick one (at most one minute; two and a half;
-    /// one and a half).
+    /// quarter of an hour; the process manager: twelve minutes; each part of the evidence: five) or of a quick one (at most
+    /// one minute; two and a half; one and a half; half a minute).
     pub(crate) fn of(quick: bool) -> Self {
         Self {
             timeout_s: if quick { 2.0 } else { 6.0 },
@@ -95,6 +118,7 @@ impl Lengths {
             step: step::Settings::of(quick),
             request_path: RequestPath::of(quick),
             process_manager: ProcessManager::of(quick),
+            evidence: Evidence::of(quick),
         }
     }
 
@@ -119,6 +143,8 @@ impl Lengths {
             Scenario::Mixed => manager.mixed.replicates,
             Scenario::Spawn => manager.spawn.replicates,
             Scenario::Memory => manager.memory.replicates,
+            Scenario::Counters => self.evidence.counters.replicates,
+            Scenario::Rest => self.evidence.rest.replicates,
         }
     }
 
@@ -141,6 +167,8 @@ impl Lengths {
             &mut manager.mixed.replicates,
             &mut manager.spawn.replicates,
             &mut manager.memory.replicates,
+            &mut self.evidence.counters.replicates,
+            &mut self.evidence.rest.replicates,
         ] {
             *replicates = starts;
         }
@@ -166,6 +194,8 @@ impl Lengths {
             Scenario::Mixed => manager.mixed.seconds(),
             Scenario::Spawn => manager.spawn.seconds(),
             Scenario::Memory => manager.memory.seconds(),
+            Scenario::Counters => self.evidence.counters.seconds(),
+            Scenario::Rest => self.evidence.rest.seconds(),
         }
     }
 }
@@ -201,13 +231,15 @@ mod tests {
     #[test]
     fn sessions_keep_their_promised_lengths() {
         // The rest is for answers that are still awaited when a stage ends.
-        let rows = [
-            (&Scenario::ALL[..2], true, 54.0),
-            (&Scenario::ALL[..2], false, 212.0),
+        let rows: [(&[Scenario], bool, f64); 8] = [
+            (&Scenario::unnamed(), true, 58.0),
+            (&Scenario::unnamed(), false, 234.0),
             (&Scenario::ALL[2..10], true, 140.0),
             (&Scenario::ALL[2..10], false, 820.0),
-            (&Scenario::ALL[10..], true, 90.0),
-            (&Scenario::ALL[10..], false, 720.0),
+            (&Scenario::ALL[10..16], true, 90.0),
+            (&Scenario::ALL[10..16], false, 720.0),
+            (&Scenario::ALL[17..], true, 20.0),
+            (&Scenario::ALL[17..], false, 280.0),
         ];
         for (scenarios, quick, most) in rows {
             let total = total(scenarios, quick);
@@ -228,6 +260,7 @@ mod tests {
         let mut json = serde_json::to_value(Lengths::of(true)).unwrap();
         json.as_object_mut().unwrap().remove("request_path");
         json.as_object_mut().unwrap().remove("process_manager");
+        json.as_object_mut().unwrap().remove("evidence");
         assert!(serde_json::from_value::<Lengths>(json).is_ok());
     }
 }

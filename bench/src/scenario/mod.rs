@@ -2,12 +2,14 @@
 //!
 //! A scenario knows the server's address and its tree's root, never which server it is. Two of them are the default
 //! comparison; the others are run on request: the *request path* looks at one worker from several sides, the *process
-//! manager* at how many processes and threads there are.
+//! manager* at how many processes and threads there are. The *evidence* is what the comparison's claims need beside it: it
+//! counts in runs of its own.
 
 mod account;
 pub(crate) mod bodies;
 pub(crate) mod calls;
 pub(crate) mod compute;
+pub(crate) mod counters;
 mod crowd;
 pub(crate) mod file;
 pub(crate) mod idle;
@@ -15,6 +17,8 @@ pub(crate) mod isolation;
 pub(crate) mod lengths;
 pub(crate) mod memory;
 pub(crate) mod mixed;
+pub(crate) mod onlooker;
+pub(crate) mod rest;
 pub(crate) mod small;
 pub(crate) mod spawn;
 pub(crate) mod steady;
@@ -52,6 +56,8 @@ pub(crate) enum Scenario {
     Mixed,
     Spawn,
     Memory,
+    Counters,
+    Rest,
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -77,6 +83,7 @@ pub(crate) enum Group {
     Comparison,
     RequestPath,
     ProcessManager,
+    Evidence,
 }
 
 impl Group {
@@ -86,12 +93,13 @@ impl Group {
             Self::Comparison => None,
             Self::RequestPath => Some("request-path"),
             Self::ProcessManager => Some("process-manager"),
+            Self::Evidence => Some("evidence"),
         }
     }
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Steady,
         Self::Step,
         Self::Hello,
@@ -108,6 +116,8 @@ impl Scenario {
         Self::Mixed,
         Self::Spawn,
         Self::Memory,
+        Self::Counters,
+        Self::Rest,
     ];
 
     /// What the command line calls it.
@@ -129,6 +139,8 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Spawn => "spawn",
             Self::Memory => "memory",
+            Self::Counters => "counters",
+            Self::Rest => "rest",
         }
     }
 
@@ -157,6 +169,8 @@ impl Scenario {
             Self::Mixed => "of ten calls nine compute 2 ms and one blocks 200 ms: p99 beside the best fixed sizes",
             Self::Spawn => "workers are killed: time from the order to replace one until it can serve",
             Self::Memory => "what one more idle worker costs, before and after its first request",
+            Self::Counters => "system calls, waits, signals and context switches, counted in runs of their own",
+            Self::Rest => "an idle server: how often it wakes up, and the CPU time that takes",
         }
     }
 
@@ -175,6 +189,7 @@ impl Scenario {
             Self::Burst | Self::Compute | Self::Search | Self::Mixed | Self::Spawn | Self::Memory => {
                 Group::ProcessManager
             }
+            Self::Counters | Self::Rest => Group::Evidence,
         }
     }
 
@@ -193,10 +208,22 @@ impl Scenario {
         Self::ALL.into_iter().filter(|scenario| scenario.is_comparison()).collect()
     }
 
+    /// The scenarios that run when nobody names one: the comparison, and what its claims need beside it.
+    pub(crate) fn unnamed() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|scenario| scenario.is_comparison() || *scenario == Self::Counters).collect()
+    }
+
     /// What has to be served.
     pub(crate) fn application(self) -> Application {
         match self {
-            Self::Steady | Self::Step | Self::Flask | Self::Burst | Self::Spawn | Self::Memory => Application::Flask,
+            Self::Steady
+            | Self::Step
+            | Self::Flask
+            | Self::Burst
+            | Self::Spawn
+            | Self::Memory
+            | Self::Counters
+            | Self::Rest => Application::Flask,
             Self::Hello
             | Self::Bodies
             | Self::File
@@ -220,12 +247,12 @@ impl Scenario {
         if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
             let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
             return Err(Failure::Usage(format!(
-                "unknown scenario {unknown:?}; known are {}, and the groups request-path and process-manager",
+                "unknown scenario {unknown:?}; known are {}, and the groups request-path, process-manager and evidence",
                 known.join(", ")
             )));
         }
         if names.is_empty() {
-            return Ok(Self::comparison());
+            return Ok(Self::unnamed());
         }
         let asked = |scenario: Self| names.iter().any(|name| named(scenario, name));
         let needed = |scenario: Self| scenario == Self::Search && asked(Self::Mixed);
@@ -256,6 +283,8 @@ impl Scenario {
             Self::Mixed => Observation::Mixed(Box::new(mixed::run(subject, &manager.mixed)?)),
             Self::Spawn => Observation::Spawn(Box::new(spawn::run(subject, &manager.spawn)?)),
             Self::Memory => Observation::Memory(Box::new(memory::run(subject, &manager.memory)?)),
+            Self::Counters => Observation::Counters(Box::new(counters::run(subject, &lengths.evidence.counters)?)),
+            Self::Rest => Observation::Rest(Box::new(rest::run(subject, &lengths.evidence.rest)?)),
         })
     }
 }
@@ -280,6 +309,8 @@ pub(crate) enum Observation {
     Mixed(Box<mixed::Observation>),
     Spawn(Box<spawn::Observation>),
     Memory(Box<memory::Observation>),
+    Counters(Box<counters::Observation>),
+    Rest(Box<rest::Observation>),
 }
 
 impl Observation {
@@ -313,8 +344,13 @@ impl Observation {
             Self::Search(mixed) | Self::Mixed(mixed) => {
                 vec![("calls that compute", &mixed.short), ("calls that block", &mixed.blocking)]
             }
+            Self::Counters(counters) => vec![
+                ("equal load, counted", &counters.paced.load),
+                ("step, counted", &counters.step.load),
+                ("traced", &counters.traced),
+            ],
             // No load: the server's own doings.
-            Self::Spawn(_) | Self::Memory(_) => Vec::new(),
+            Self::Spawn(_) | Self::Memory(_) | Self::Rest(_) => Vec::new(),
         }
     }
 }
@@ -407,16 +443,17 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             Scenario::chosen(&names)
         };
-        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step]);
+        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step, Scenario::Counters]);
         // The order is ours, whatever was asked first.
         assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
         assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..10]);
-        assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..]);
+        assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..16]);
+        assert_eq!(chosen(&["evidence"]).unwrap(), Scenario::ALL[16..]);
         // A member of a group that was asked for is in it once.
         assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..10]);
         assert_eq!(chosen(&["mixed"]).unwrap(), [Scenario::Search, Scenario::Mixed]);
         let error = chosen(&["spike"]).unwrap_err().to_string();
         assert!(error.starts_with("unknown scenario \"spike\"; known are steady, step, hello, "), "{error}");
-        assert!(error.ends_with("and the groups request-path and process-manager"), "{error}");
+        assert!(error.ends_with("and the groups request-path, process-manager and evidence"), "{error}");
     }
 }

@@ -1,17 +1,19 @@
 //! The figures: what each is, where it comes from, and how it is computed from one run.
 
 mod comparison;
+mod evidence;
 mod process_manager;
 mod request_path;
 pub(crate) mod stages;
 
+pub(crate) use self::evidence::linux_only;
 pub(crate) use self::stages::burst_latency;
 use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::sampler::{Sample, Watch};
 use crate::scenario::{
-    Lengths, Observation, Scenario, Watched, calls, compute, idle, memory, mixed, spawn, step, threads,
+    Lengths, Observation, Scenario, Watched, calls, compute, counters, idle, memory, mixed, rest, spawn, step, threads,
 };
 
 /// One figure of one run.
@@ -64,11 +66,13 @@ enum Of {
     Mixed(fn(&mixed::Observation) -> Result<Reading, String>),
     Spawn(fn(&spawn::Observation) -> Result<Reading, String>),
     Memory(fn(&memory::Observation) -> Result<Reading, String>),
+    Counters(fn(&counters::Observation) -> Result<Reading, String>),
+    Rest(fn(&rest::Observation) -> Result<Reading, String>),
 }
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
-    comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS)
+    comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS).chain(evidence::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -105,6 +109,13 @@ pub(crate) enum Part {
     Mixed,
     Spawn,
     Memory,
+    /// The equal load while perf counted.
+    PacedCounted,
+    /// The step while perf counted.
+    StepCounted,
+    /// The load during which strace told names.
+    TracedNames,
+    Rest,
 }
 
 impl Part {
@@ -127,6 +138,8 @@ impl Part {
             Self::Mixed => Scenario::Mixed,
             Self::Spawn => Scenario::Spawn,
             Self::Memory => Scenario::Memory,
+            Self::PacedCounted | Self::StepCounted | Self::TracedNames => Scenario::Counters,
+            Self::Rest => Scenario::Rest,
         }
     }
 
@@ -159,6 +172,9 @@ impl Part {
             (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
             (Self::Burst, Observation::Burst(step)) => Some(&step.step),
             (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
+            (Self::PacedCounted, Observation::Counters(counters)) => Some(&counters.paced.load),
+            (Self::StepCounted, Observation::Counters(counters)) => Some(&counters.step.load),
+            (Self::TracedNames, Observation::Counters(counters)) => Some(&counters.traced),
             _ => None,
         }
     }
@@ -185,6 +201,8 @@ impl Metric {
             (Of::Mixed(of), Observation::Search(mixed) | Observation::Mixed(mixed)) => of(mixed),
             (Of::Spawn(of), Observation::Spawn(spawn)) => of(spawn),
             (Of::Memory(of), Observation::Memory(memory)) => of(memory),
+            (Of::Counters(of), Observation::Counters(counters)) => of(counters),
+            (Of::Rest(of), Observation::Rest(rest)) => of(rest),
             (
                 Of::Calls(_)
                 | Of::Threads(_)
@@ -193,7 +211,9 @@ impl Metric {
                 | Of::Compute(_)
                 | Of::Mixed(_)
                 | Of::Spawn(_)
-                | Of::Memory(_),
+                | Of::Memory(_)
+                | Of::Counters(_)
+                | Of::Rest(_),
                 _,
             ) => Err("the run is of another scenario".into()),
         }
