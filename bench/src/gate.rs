@@ -73,7 +73,9 @@ fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
         | Scenario::Spawn
         | Scenario::Memory
         | Scenario::Curve
-        | Scenario::Capacity => {
+        | Scenario::Capacity
+        | Scenario::Counters
+        | Scenario::Rest => {
             vec![
                 get("/", HTML, "Hello, World!"),
                 get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),

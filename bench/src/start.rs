@@ -144,7 +144,9 @@ impl Circumstances<'_> {
             fs::write(&config, places.fill(template)?).map_err(|error| format!("configuration file: {error}"))?;
             places = places.with("config", &config, "{config}");
         }
-        let command = contender.command.iter().map(|word| places.fill(word)).collect::<Result<Vec<_>, _>>()?;
+        let recording = contender.recording.iter().filter(|_| scenario == Scenario::Counters);
+        let words = contender.command.iter().chain(recording);
+        let command = words.map(|word| places.fill(word)).collect::<Result<Vec<_>, _>>()?;
         let server = Server::spawn(Start {
             title: &contender.title,
             command: &command,

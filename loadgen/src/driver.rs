@@ -415,7 +415,8 @@ impl<'a> Driver<'a> {
                     self.ready.push(slot);
                 }
                 // A retry that was overtaken by the connect timeout.
-                Phase::Vacant | Phase::Connecting | Phase::Loading | Phase::Sending | Phase::Awaiting | Phase::Idle => {}
+                Phase::Vacant | Phase::Connecting | Phase::Loading | Phase::Sending | Phase::Awaiting | Phase::Idle => {
+                }
             }
         }
         if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {

@@ -26,6 +26,9 @@ pub(crate) struct Contender {
     /// The scenarios that it can take part in; without them, those of the default comparison.
     #[serde(default = "Scenario::comparison")]
     pub(crate) scenarios: Vec<Scenario>,
+    /// Those of them in which it does so only when it is named.
+    #[serde(default)]
+    pub(crate) when_named: Vec<Scenario>,
     /// The terms it runs under, in words: workers, threads, keep-alive, logging.
     pub(crate) terms: String,
     /// How many processes of its tree serve no request.
@@ -45,6 +48,10 @@ pub(crate) struct Contender {
     pub(crate) grid: bool,
     /// Program and arguments.
     pub(crate) command: Vec<String>,
+    /// What the command gets in addition in runs that count: the server writes down what its process manager decides, in
+    /// `{scratch}/decisions.log`.
+    #[serde(default)]
+    pub(crate) recording: Vec<String>,
     /// The file (beside this one) whose text, filled in, becomes `{config}`.
     #[serde(default)]
     pub(crate) config: Option<String>,
@@ -144,7 +151,16 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
     }
     let wanted =
         |c: &Contender| (c.default && !idle(c)) || c.default_in.iter().any(|scenario| scenarios.contains(scenario));
-    Ok(all.into_iter().filter(|c| if names.is_empty() { wanted(c) } else { names.contains(&c.name) }).collect())
+    if !names.is_empty() {
+        return Ok(all.into_iter().filter(|c| names.contains(&c.name)).collect());
+    }
+    let mut chosen: Vec<Contender> = all.into_iter().filter(wanted).collect();
+    for contender in &mut chosen {
+        let Contender { scenarios: able, when_named, .. } = contender;
+        able.retain(|scenario| !when_named.contains(scenario));
+    }
+    chosen.retain(|contender| !idle(contender));
+    Ok(chosen)
 }
 
 impl Contender {
@@ -201,6 +217,7 @@ mod tests {
             assert_eq!(texts.contains("{threads}"), contender.grid, "{name}");
             let in_default = contender.default_in.iter().all(|scenario| contender.scenarios.contains(scenario));
             assert!(in_default, "{name}");
+            assert!(contender.when_named.iter().all(|scenario| contender.scenarios.contains(scenario)), "{name}");
         }
         let mut orders: Vec<u32> = all.iter().map(|c| c.order).collect();
         orders.dedup();
@@ -232,6 +249,10 @@ mod tests {
             ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork", "gunicorn-gthread", "uwsgi-busyness"]
         );
         assert_eq!(default(&[Scenario::Threads]), ["smarthttpd-one"]);
+        assert_eq!(default(&[Scenario::Counters]), ["smarthttpd-adaptive", "apache-prefork"]);
+        assert_eq!(default(&[Scenario::Rest]), default(&comparison));
+        let named = chosen(&["gunicorn-sync".into()], &[Scenario::Counters]).unwrap();
+        assert_eq!(named[0].name, "gunicorn-sync");
         let one = chosen(&["gunicorn-gthread".into()], &comparison).unwrap();
         assert_eq!(one[0].title, "gunicorn gthread");
         let error = chosen(&["floor".into()], &comparison).unwrap_err();

@@ -48,6 +48,19 @@ pub(crate) fn perf_total(text: &str) -> Option<u64> {
     line.split(',').next()?.parse().ok()
 }
 
+/// The same for several events, by name; `None` where it counted none of them.
+pub(crate) fn perf_events(text: &str) -> Option<BTreeMap<String, u64>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let events: BTreeMap<String, u64> = lines
+        .filter_map(|line| {
+            let mut fields = line.split(',');
+            let (count, _unit, event) = (fields.next()?, fields.next()?, fields.next()?);
+            Some((event.to_owned(), count.parse().ok()?))
+        })
+        .collect();
+    (!events.is_empty()).then_some(events)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +96,15 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(perf_total(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn several_events_are_told_apart() {
+        let text = "# started\n\n933,,raw_syscalls:sys_enter,89,100.00,,\n<not counted>,,syscalls:sys_enter_wait4,0,0.00,,\n31,,context-switches,89,100.00,,\n";
+        let expected =
+            BTreeMap::from([("raw_syscalls:sys_enter".to_owned(), 933), ("context-switches".to_owned(), 31)]);
+        assert_eq!(perf_events(text), Some(expected));
+        assert_eq!(perf_events("# started\n"), None);
     }
 
     #[test]

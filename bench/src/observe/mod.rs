@@ -5,7 +5,9 @@
 //! every process of a server) and by `scenario` (to measure).
 
 pub(crate) mod counting;
+pub(crate) mod interfaces;
 pub(crate) mod proc;
 pub(crate) mod sampler;
+pub(crate) mod signalling;
 pub(crate) mod signals;
 pub(crate) mod tree;

@@ -50,6 +50,16 @@ pub(crate) fn context_switches(status: &str) -> Option<u64> {
     Some(voluntary + involuntary)
 }
 
+/// The voluntary ones alone: how often the task went to sleep.
+pub(crate) fn voluntary_switches(status: &str) -> Option<u64> {
+    value(status, "voluntary_ctxt_switches")?.parse().ok()
+}
+
+/// Nanoseconds on a CPU from a `/proc/PID/task/TID/schedstat`, its first field; kernels without CONFIG_SCHED_INFO say 0.
+pub(crate) fn run_ns(schedstat: &str) -> Option<u64> {
+    schedstat.split_ascii_whitespace().next()?.parse().ok().filter(|ns| *ns > 0)
+}
+
 /// The proportional set size in KiB from `/proc/PID/smaps_rollup`.
 pub(crate) fn pss_kib(rollup: &str) -> Option<u64> {
     value(rollup, "Pss")?.strip_suffix("kB")?.trim().parse().ok()
@@ -118,6 +128,15 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(context_switches(text), expected);
         }
+    }
+
+    #[test]
+    fn sleeping_and_running_are_read() {
+        assert_eq!(voluntary_switches("voluntary_ctxt_switches:\t12\nnonvoluntary_ctxt_switches:\t3\n"), Some(12));
+        assert_eq!(voluntary_switches("Name:\tx\n"), None);
+        assert_eq!(run_ns("1234567 890 12\n"), Some(1_234_567));
+        assert_eq!(run_ns("0 0 0\n"), None);
+        assert_eq!(run_ns(""), None);
     }
 
     #[test]

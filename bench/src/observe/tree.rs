@@ -70,6 +70,12 @@ pub(crate) fn most_threads(members: &[Stat]) -> u32 {
     members.iter().map(|stat| stat.threads).max().unwrap_or(0)
 }
 
+/// The ids of all tasks (threads) of all processes.
+pub(crate) fn tasks(members: &[Stat]) -> BTreeSet<i32> {
+    let folders = members.iter().filter_map(|stat| fs::read_dir(format!("/proc/{}/task", stat.pid)).ok());
+    folders.flatten().flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// What a process has open, as the links of `/proc/PID/fd` name it; nothing when it is gone.
 pub(crate) fn open_files(pid: i32) -> Vec<String> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
@@ -109,6 +115,51 @@ pub(crate) fn masks(members: &[Stat]) -> Vec<(i32, String, Masks)> {
 fn is_gone(error: &std::io::Error) -> bool {
     // ESRCH (3): the process ended while its file was open.
     error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(3)
+}
+
+/// How often each task has gone to sleep, and its nanoseconds on a CPU.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    tasks: BTreeMap<TaskKey, (u64, Option<u64>)>,
+}
+
+/// What happened between two looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spent {
+    pub(crate) wakeups: u64,
+    /// None where the kernel does not keep it.
+    pub(crate) cpu_seconds: Option<f64>,
+}
+
+impl Activity {
+    /// Of every task of every member so far.
+    pub(crate) fn of(members: &[Stat]) -> Self {
+        let mut tasks = BTreeMap::new();
+        for stat in members {
+            let Ok(folder) = fs::read_dir(format!("/proc/{}/task", stat.pid)) else { continue };
+            for task in folder.flatten() {
+                let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
+                let id = task.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+                let sleeps = read("status").and_then(|text| proc::voluntary_switches(&text));
+                let (Some(id), Some(sleeps)) = (id, sleeps) else { continue };
+                let ran = read("schedstat").and_then(|text| proc::run_ns(&text));
+                tasks.insert((id, stat.started), (sleeps, ran));
+            }
+        }
+        Self { tasks }
+    }
+
+    /// What was added since `before`. A task that has come since counts whole, one that is gone not at all.
+    pub(crate) fn since(&self, before: &Self) -> Spent {
+        let mut spent = Spent { wakeups: 0, cpu_seconds: Some(0.0) };
+        for (key, (sleeps, ran)) in &self.tasks {
+            let (slept, had_run) = before.tasks.get(key).copied().unwrap_or((0, Some(0)));
+            spent.wakeups += sleeps.saturating_sub(slept);
+            let more = ran.zip(had_run).map(|(ran, had_run)| ran.saturating_sub(had_run) as f64 / 1e9);
+            spent.cpu_seconds = spent.cpu_seconds.zip(more).map(|(sum, more)| sum + more);
+        }
+        spent
+    }
 }
 
 /// Context switches of a tree, with tasks that end between two readings kept at their last reading.
@@ -224,6 +275,16 @@ mod tests {
             }
             assert_eq!(ledger.total(), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn activity_is_what_was_added() {
+        let looks = |tasks: &[(TaskKey, (u64, Option<u64>))]| Activity { tasks: tasks.iter().copied().collect() };
+        let before = looks(&[((1, 0), (5, Some(1_000_000))), ((2, 0), (50, Some(9)))]);
+        let after = looks(&[((1, 0), (7, Some(3_000_000))), ((3, 9), (4, Some(1_000_000)))]);
+        assert_eq!(after.since(&before), Spent { wakeups: 6, cpu_seconds: Some(0.003) });
+        let untold = looks(&[((1, 0), (7, None))]);
+        assert_eq!(untold.since(&before), Spent { wakeups: 2, cpu_seconds: None });
     }
 
     #[test]

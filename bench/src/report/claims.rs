@@ -1,17 +1,20 @@
 //! The table of claims: what the prototype asserted against Apache prefork, and what was found.
 //!
-//! A claim is judged only by figures of this session. One that needs other tools (tracepoints, system call counts) is
-//! listed as not measured with the reason, so that the table never looks better than it is.
+//! A claim is judged only by figures of this session. One whose figure could not be had (no tool, no permission, no run)
+//! is listed as not measured with the reason, so that the table never looks better than it is.
 
 use std::collections::BTreeSet;
 
+use mpm::record::Replay;
 use serde::{Deserialize, Serialize};
 
 use super::format;
+use super::metrics;
 use super::summary::{Figure, Row, Summary};
 use crate::observe::signals;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::Observation;
+use crate::scenario::onlooker::Count;
 
 /// Ours, whose claims they are.
 const OURS: &str = "smarthttpd-adaptive";
@@ -65,38 +68,20 @@ pub(crate) fn judge(session: &Session, runs: &[Run], summary: &Summary) -> Vec<C
     let compared = |claim: &str, id: &str| compare(summary, claim, id);
     vec![
         no_switches(compared("no context switches", "switches_per_request")),
+        no_switches(compared("no context switches", "counted_switches")),
         compared("dynamic instead of fixed thresholds: reacts at once", "recovery"),
         compared("dynamic instead of fixed thresholds: fewer workers for the same load", "worker_seconds"),
         no_handlers(session, runs),
-        unmeasured(
-            "no signals",
-            "signals delivered per second",
-            "needs the tracepoint signal:signal_deliver in a run of its own",
-        ),
-        unmeasured(
-            "user-space counters instead of waitpid",
-            "wait* calls per second",
-            "needs the tracepoints syscalls:sys_enter_wait4 and sys_enter_waitid in a run of their own",
-        ),
-        unmeasured(
-            "faster: fewer system calls",
-            "system calls per request",
-            "needs the tracepoint raw_syscalls:sys_enter in a run of its own",
-        ),
+        none_of(summary, compared("no signals", "signals_sent"), "signals_sent"),
+        none_of(summary, compared("no signals", "signals_delivered"), "signals_delivered"),
+        none_of(summary, compared("user-space counters instead of waitpid", "waits"), "waits"),
+        compared("faster: fewer system calls", "counted_calls"),
         compared("faster: less work", "cpu_per_request"),
         compared("faster: more requests", "throughput"),
         compared("faster: shorter answers", "paced_p99"),
         compared("lighter", "pss"),
-        unmeasured(
-            "full portability",
-            "platform-specific interfaces used",
-            "needs a list of the system calls made, in a run of its own",
-        ),
-        unmeasured(
-            "deterministic, predictable",
-            "decisions that can be recomputed from the log",
-            "the decision log is not collected by this version",
-        ),
+        portability(session, runs),
+        determinism(runs),
     ]
 }
 
@@ -166,6 +151,133 @@ fn no_switches(claim: Claim) -> Claim {
             Claim { verdict: Verdict::False, because: format!("never none; {}", claim.because), ..claim }
         }
     }
+}
+
+/// The claim is *none at all*, of something that can be zero: it holds only when no start of ours had any. That theirs has
+/// some is not needed for it, but told.
+fn none_of(summary: &Summary, claim: Claim, id: &str) -> Claim {
+    let every = |name| match summary.figure(id, name) {
+        Some(Figure::Measured { replicates, .. }) => Some(replicates.clone()),
+        _ => None,
+    };
+    let (Some(ours), Some(theirs)) = (every(OURS), every(THEIRS)) else { return claim };
+    let (verdict, because) = none_at_all(&ours, &theirs);
+    Claim { verdict, because, ..claim }
+}
+
+/// By the figures of every start.
+fn none_at_all(ours: &[f64], theirs: &[f64]) -> (Verdict, String) {
+    let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    let starts = |n: usize| if n == 1 { "the one start".to_owned() } else { format!("all {n} starts") };
+    match (most(ours), most(theirs)) {
+        (0.0, 0.0) => (Verdict::Holds, format!("none in {}; nor had theirs any", starts(ours.len()))),
+        (0.0, _) => (Verdict::Holds, format!("none in {}", starts(ours.len()))),
+        (most, _) if most < least(theirs) => {
+            (Verdict::HoldsPartly, "never none, and in every start fewer than in any of theirs".into())
+        }
+        _ => (Verdict::False, "ours has some, and not in every start fewer than theirs".into()),
+    }
+}
+
+/// Whether each side would run elsewhere: which Linux-only interfaces it was seen to use.
+fn portability(session: &Session, runs: &[Run]) -> Claim {
+    const CLAIM: &str = "full portability";
+    const FIGURE: &str = "Linux-only interfaces used";
+    let (ours, theirs) = match (interfaces(session, runs, OURS), interfaces(session, runs, THEIRS)) {
+        (Ok(ours), Ok(theirs)) => (ours, theirs),
+        (Err(reason), _) => return unmeasured(CLAIM, FIGURE, &format!("ours: {reason}")),
+        (_, Err(reason)) => return unmeasured(CLAIM, FIGURE, &format!("theirs: {reason}")),
+    };
+    let told = |names: &BTreeSet<String>| match names.len() {
+        0 => "none".to_owned(),
+        n => format!("{n}: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+    };
+    let (verdict, because) = match (ours.is_empty(), theirs.is_empty()) {
+        (true, _) => (Verdict::Holds, "none was seen; what no run reaches is not known".into()),
+        (false, false) => (
+            Verdict::False,
+            "ours needs Linux. Theirs was seen to use some as well, behind a library (APR) that has others elsewhere; ours has none".into(),
+        ),
+        (false, true) => (Verdict::False, "ours needs Linux, theirs does not".into()),
+    };
+    Claim {
+        claim: CLAIM.into(),
+        figure: FIGURE.into(),
+        ours: told(&ours),
+        theirs: told(&theirs),
+        ratio: "–".into(),
+        verdict,
+        because,
+        source: "strace -c -f under load, and the links of /proc/PID/fd for what was made at the start; calls that only Linux has (section 2 of its manual) and that a program asks for by name".into(),
+    }
+}
+
+/// Whether decisions follow from what was known: those of the counted runs, all of them from the server's start, decided
+/// again by the same code from the same inputs.
+fn determinism(runs: &[Run]) -> Claim {
+    const CLAIM: &str = "deterministic, predictable";
+    const FIGURE: &str = "decisions that come out the same again";
+    let mut sum = Replay::default();
+    let mut starts = 0;
+    let mut reason = format!("{OURS} did not take part in the counted runs");
+    for run in runs.iter().filter(|run| run.id.contender == OURS) {
+        if let Outcome::Measured { observation: Observation::Counters(seen), .. } = &run.outcome {
+            match &seen.decisions {
+                Count::Counted(replay) => {
+                    starts += 1;
+                    sum.asked += replay.asked;
+                    sum.decisions += replay.decisions;
+                    sum.same += replay.same;
+                    sum.difference = sum.difference.or_else(|| replay.difference.clone());
+                }
+                Count::NotCounted(why) => reason.clone_from(why),
+            }
+        }
+    }
+    if sum.decisions == 0 {
+        return unmeasured(CLAIM, FIGURE, if starts == 0 { &reason } else { "nothing had to be decided" });
+    }
+    let (verdict, because) = match sum.difference {
+        None => (
+            Verdict::HoldsPartly,
+            format!(
+                "the same inputs give the same orders for the same reasons, each of {} times it was asked; the inputs are measured, and no two runs have the same. Apache keeps no record of its own decisions",
+                sum.asked
+            ),
+        ),
+        Some(difference) => (Verdict::False, format!("the first that differs: {difference}")),
+    };
+    Claim {
+        claim: CLAIM.into(),
+        figure: FIGURE.into(),
+        ours: format!("{} of {} in {starts} {}", sum.same, sum.decisions, if starts == 1 { "start" } else { "starts" }),
+        theirs: "not recorded".into(),
+        ratio: "–".into(),
+        verdict,
+        because,
+        source: "--decision-log of our server: every snapshot from its start, given again to the policies' code (crate mpm); orders and reasons compared word for word".into(),
+    }
+}
+
+/// The Linux-only interfaces that any start of a contender used, or why nobody knows.
+fn interfaces(session: &Session, runs: &[Run], name: &str) -> Result<BTreeSet<String>, String> {
+    let took_part = session.contenders.iter().any(|entrant| entrant.name == name && entrant.missing.is_none());
+    let mut found: Result<BTreeSet<String>, String> = Err(match took_part {
+        true => "the run was not made".to_owned(),
+        false => format!("{name} did not take part"),
+    });
+    for run in runs.iter().filter(|run| run.id.contender == name) {
+        if let Outcome::Measured { observation: Observation::Counters(seen), .. } = &run.outcome {
+            match (metrics::linux_only(seen), &mut found) {
+                (Ok(names), Ok(found)) => found.extend(names.into_iter().map(String::from)),
+                (Ok(names), _) => found = Ok(names.into_iter().map(String::from).collect()),
+                (Err(reason), Err(found)) => *found = reason,
+                (Err(_), Ok(_)) => {}
+            }
+        }
+    }
+    found
 }
 
 /// Which handlers are installed. The Rust runtime's guards for stack overflow (SIGSEGV, SIGBUS) and the C library's own
@@ -275,6 +387,22 @@ mod tests {
         assert_eq!(verdict(&row(Better::Lower), &ours, &never).0, Verdict::Undecided);
         let missing = Figure::NotMeasured { reason: "no tool".into() };
         assert_eq!(verdict(&row(Better::Lower), &ours, &missing), (Verdict::NotMeasured, "theirs: no tool".into()));
+    }
+
+    #[test]
+    fn none_is_none_in_every_start() {
+        let rows: [(&[f64], &[f64], Verdict); 6] = [
+            (&[0.0, 0.0, 0.0], &[4.0, 5.0, 6.0], Verdict::Holds),
+            (&[0.0], &[0.0], Verdict::Holds),
+            (&[0.0, 1.0, 0.0], &[4.0, 5.0, 6.0], Verdict::HoldsPartly),
+            // Fewer on average is not fewer in every start.
+            (&[0.0, 4.0, 0.0], &[4.0, 5.0, 6.0], Verdict::False),
+            (&[9.0], &[4.0], Verdict::False),
+            (&[1.0], &[0.0], Verdict::False),
+        ];
+        for (ours, theirs, expected) in rows {
+            assert_eq!(none_at_all(ours, theirs).0, expected, "{ours:?} {theirs:?}");
+        }
     }
 
     #[test]

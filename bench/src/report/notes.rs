@@ -1,9 +1,10 @@
 //! What no single figure says: which system calls they are, and how the number of threads moves.
 
 use super::format::number;
+use super::metrics::linux_only;
 use crate::observe::sampler::Sample;
 use crate::results::schema::{Entrant, Outcome, Run};
-use crate::scenario::calls::Count;
+use crate::scenario::onlooker::Count;
 use crate::scenario::{Observation, Scenario};
 
 /// One line per contender of a scenario that has something to tell, from its first run that was measured.
@@ -29,6 +30,25 @@ fn note(observation: &Observation) -> Option<String> {
             Count::Counted(calls) => per_request(calls, observed.traced.load.answered),
             Count::NotCounted(_) => None,
         },
+        Observation::Counters(seen) => {
+            let signals = match &seen.step.signals {
+                Count::Counted(signals) => format!(
+                    "signals during the step: sent {}; raised by the kernel {}; delivered {}",
+                    listed(&signals.sent),
+                    listed(&signals.raised),
+                    listed(&signals.delivered)
+                ),
+                Count::NotCounted(reason) => format!("signals were not counted: {reason}"),
+            };
+            let mine = linux_only(seen).map_or_else(
+                |reason| reason,
+                |names| match names.len() {
+                    0 => "none was seen".into(),
+                    _ => names.join(", "),
+                },
+            );
+            Some(format!("{signals}; Linux-only interfaces: {mine}"))
+        }
         Observation::Threads(threads) => Some(format!(
             "threads of the busiest process every half second, {} at rest; calls that compute: {}; calls that block: {}",
             threads.at_rest,
@@ -36,6 +56,14 @@ fn note(observation: &Observation) -> Option<String> {
             course(&threads.blocking.watch.samples)
         )),
         _ => None,
+    }
+}
+
+/// Names with their numbers.
+fn listed(counts: &std::collections::BTreeMap<String, u64>) -> String {
+    match counts.is_empty() {
+        true => "none".into(),
+        false => counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", "),
     }
 }
 

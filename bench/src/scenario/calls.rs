@@ -5,18 +5,12 @@
 //! needs no tracepoints. Nothing that it looks at is ever timed.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::onlooker::{Count, Onlooker, words};
 use super::{Subject, Watched};
-use crate::observe::{counting, tree};
-use crate::process::server::{Server, Start};
-
-/// How long a tool may take until it holds every process of the tree, and until it has let go of them.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::observe::counting;
 
 /// How long and how hard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,107 +48,45 @@ pub(crate) struct Observation {
     pub(crate) names: Count<BTreeMap<String, u64>>,
 }
 
-/// The system calls of the tree during a load.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Count<T> {
-    Counted(T),
-    /// The tool is not installed or not permitted: its own words.
-    NotCounted(String),
-}
-
 /// Carries it out.
 ///
 /// # Errors
 /// The load generator's reason, in a sentence. That a tool could not count is an observation.
 pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
-    let (counted, number) = under(subject, &Tool::PERF, settings.connections, settings.counted_s)?;
-    let (traced, names) = under(subject, &Tool::STRACE, settings.connections, settings.traced_s)?;
+    let (counted, number) = under(subject, &PERF, settings.connections, settings.counted_s)?;
+    let (traced, names) = under(subject, &STRACE, settings.connections, settings.traced_s)?;
     Ok(Observation { counted, number, traced, names })
 }
 
-/// A program that attaches to processes, counts, and writes what it counted into a file when it is interrupted.
-struct Tool<T> {
-    /// For messages.
-    title: &'static str,
-    /// Its name, which is also that of its files.
-    name: &'static str,
-    /// The command for a file and the processes.
-    command: fn(&str, &[String]) -> Vec<String>,
-    /// Whether it holds so many processes with so many threads, by its log and its open files.
-    holds: fn(log: &str, files: &[String], processes: usize, threads: usize) -> bool,
-    /// What it wrote.
-    read: fn(&str) -> Option<T>,
-}
+const PERF: Onlooker<u64> = Onlooker {
+    title: "perf (apt-get install linux-perf)",
+    name: "perf",
+    command: |file, pids| words("perf stat -x, -e raw_syscalls:sys_enter -o", &[file, "-p", &pids.join(",")]),
+    // One descriptor per thread; nothing is printed.
+    holds: |_, files, _, threads| files.iter().filter(|file| file.contains("[perf_event]")).count() >= threads,
+    read: counting::perf_total,
+};
 
-impl Tool<u64> {
-    const PERF: Self = Self {
-        title: "perf (apt-get install linux-perf)",
-        name: "perf",
-        command: |file, pids| words("perf stat -x, -e raw_syscalls:sys_enter -o", &[file, "-p", &pids.join(",")]),
-        // One descriptor per thread; nothing is printed.
-        holds: |_, files, _, threads| files.iter().filter(|file| file.contains("[perf_event]")).count() >= threads,
-        read: counting::perf_total,
-    };
-}
-
-impl Tool<BTreeMap<String, u64>> {
-    const STRACE: Self = Self {
-        title: "strace (apt-get install strace)",
-        name: "strace",
-        command: |file, pids| {
-            let pids: Vec<&str> = pids.iter().flat_map(|pid| ["-p", pid.as_str()]).collect();
-            words("strace -c -f -o", &[&[file], &pids[..]].concat())
-        },
-        holds: |log, _, processes, _| counting::strace_attached(log) >= processes,
-        read: counting::strace_table,
-    };
-}
-
-fn words(fixed: &str, others: &[&str]) -> Vec<String> {
-    fixed.split(' ').chain(others.iter().copied()).map(String::from).collect()
-}
+pub(super) const STRACE: Onlooker<BTreeMap<String, u64>> = Onlooker {
+    title: "strace (apt-get install strace)",
+    name: "strace",
+    command: |file, pids| {
+        let pids: Vec<&str> = pids.iter().flat_map(|pid| ["-p", pid.as_str()]).collect();
+        words("strace -c -f -o", &[&[file], &pids[..]].concat())
+    },
+    holds: |log, _, processes, _| counting::strace_attached(log) >= processes,
+    read: counting::strace_table,
+};
 
 /// A closed loop of `seconds` with the tool looking on; without it when it cannot.
 fn under<T>(
     subject: Subject<'_>,
-    tool: &Tool<T>,
+    tool: &Onlooker<T>,
     connections: usize,
     seconds: f64,
 ) -> Result<(Watched, Count<T>), String> {
     let plan = subject.closed("/", connections, 0.0, seconds)?;
-    let file = subject.scratch.join(format!("{}.counts", tool.name));
-    let attached = attach(subject, tool, &file);
+    let attached = tool.attach(subject);
     let load = subject.watched(&plan)?;
-    let count = match attached {
-        // One line: its log is part of it.
-        Err(reason) => Count::NotCounted(reason.replace('\n', " ")),
-        Ok(running) => {
-            running.interrupt(PATIENCE);
-            running.stop();
-            let text = fs::read_to_string(&file).unwrap_or_default();
-            (tool.read)(&text)
-                .map_or_else(|| Count::NotCounted(format!("{} left no counts", tool.title)), Count::Counted)
-        }
-    };
-    Ok((load, count))
-}
-
-/// Starts the tool on every process of the tree and waits until it has them all.
-fn attach<T>(subject: Subject<'_>, tool: &Tool<T>, file: &Path) -> Result<Server, String> {
-    let members = tree::members(subject.root);
-    let pids: Vec<String> = members.iter().map(|stat| stat.pid.to_string()).collect();
-    let threads = tree::threads(&members) as usize;
-    let running = Server::spawn(Start {
-        title: tool.title,
-        command: &(tool.command)(&file.display().to_string(), &pids),
-        folder: subject.scratch,
-        log: subject.scratch.join(format!("{}.log", tool.name)),
-        cpus: subject.generator,
-        environment: &[],
-    })?;
-    running.await_with(PATIENCE, "attaching to the server", |running| {
-        (tool.holds)(&running.log(), &tree::open_files(running.pid()), pids.len(), threads).then_some(())
-    })?;
-    Ok(running)
+    Ok((load, tool.count(subject, attached)))
 }

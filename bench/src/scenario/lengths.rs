@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Scenario, bodies, calls, capacity, compute, curve, file, idle, isolation, memory, mixed, small, spawn, steady,
-    step, threads,
+    Scenario, bodies, calls, capacity, compute, counters, curve, file, idle, isolation, memory, mixed, rest, small,
+    spawn, steady, step, threads,
 };
 
 /// Lengths and loads of a session, all in the results.
@@ -25,6 +25,9 @@ pub(crate) struct Lengths {
     /// The same.
     #[serde(default)]
     pub(crate) offered_load: OfferedLoad,
+    /// The same.
+    #[serde(default)]
+    pub(crate) evidence: Evidence,
 }
 
 /// Those of the request path.
@@ -107,10 +110,29 @@ impl OfferedLoad {
     }
 }
 
+/// Those of the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Evidence {
+    pub(crate) counters: counters::Settings,
+    pub(crate) rest: rest::Settings,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
+impl Evidence {
+    fn of(quick: bool) -> Self {
+        Self { counters: counters::Settings::of(quick), rest: rest::Settings::of(quick) }
+    }
+}
+
 impl Lengths {
     /// Those of a full session (the comparison: at most four minutes for four contenders; the request path: at most a
-    /// quarter of an hour; the process manager: twelve minutes; the offered load: half an hour) or of a quick one (at most
-    /// one minute; two and a half; one and a half; two).
+    /// quarter of an hour; the process manager: twelve minutes; the offered load: half an hour; the evidence: five minutes)
+    /// or of a quick one (at most one minute; two and a half; one and a half; two; half a minute).
     pub(crate) fn of(quick: bool) -> Self {
         Self {
             timeout_s: if quick { 2.0 } else { 6.0 },
@@ -119,6 +141,7 @@ impl Lengths {
             request_path: RequestPath::of(quick),
             process_manager: ProcessManager::of(quick),
             offered_load: OfferedLoad::of(quick),
+            evidence: Evidence::of(quick),
         }
     }
 
@@ -145,6 +168,8 @@ impl Lengths {
             Scenario::Memory => manager.memory.replicates,
             Scenario::Curve => self.offered_load.curve.replicates,
             Scenario::Capacity => self.offered_load.capacity.replicates,
+            Scenario::Counters => self.evidence.counters.replicates,
+            Scenario::Rest => self.evidence.rest.replicates,
         }
     }
 
@@ -169,6 +194,8 @@ impl Lengths {
             &mut manager.memory.replicates,
             &mut self.offered_load.curve.replicates,
             &mut self.offered_load.capacity.replicates,
+            &mut self.evidence.counters.replicates,
+            &mut self.evidence.rest.replicates,
         ] {
             *replicates = starts;
         }
@@ -196,6 +223,8 @@ impl Lengths {
             Scenario::Memory => manager.memory.seconds(),
             Scenario::Curve => self.offered_load.curve.seconds(),
             Scenario::Capacity => self.offered_load.capacity.seconds(),
+            Scenario::Counters => self.evidence.counters.seconds(),
+            Scenario::Rest => self.evidence.rest.seconds(),
         }
     }
 }
@@ -231,15 +260,17 @@ mod tests {
     #[test]
     fn sessions_keep_their_promised_lengths() {
         // The rest is for answers that are still awaited when a stage ends.
-        let rows = [
-            (&Scenario::ALL[..2], true, 54.0),
-            (&Scenario::ALL[..2], false, 212.0),
+        let rows: [(&[Scenario], bool, f64); 10] = [
+            (&Scenario::unnamed(), true, 59.0),
+            (&Scenario::unnamed(), false, 234.0),
             (&Scenario::ALL[2..10], true, 140.0),
             (&Scenario::ALL[2..10], false, 820.0),
             (&Scenario::ALL[10..16], true, 90.0),
             (&Scenario::ALL[10..16], false, 720.0),
-            (&Scenario::ALL[16..], true, 120.0),
-            (&Scenario::ALL[16..], false, 1800.0),
+            (&Scenario::ALL[16..18], true, 120.0),
+            (&Scenario::ALL[16..18], false, 1800.0),
+            (&Scenario::ALL[19..], true, 20.0),
+            (&Scenario::ALL[19..], false, 280.0),
         ];
         for (scenarios, quick, most) in rows {
             let total = total(scenarios, quick);
@@ -261,6 +292,7 @@ mod tests {
         json.as_object_mut().unwrap().remove("request_path");
         json.as_object_mut().unwrap().remove("process_manager");
         json.as_object_mut().unwrap().remove("offered_load");
+        json.as_object_mut().unwrap().remove("evidence");
         assert!(serde_json::from_value::<Lengths>(json).is_ok());
     }
 }

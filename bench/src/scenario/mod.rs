@@ -3,12 +3,14 @@
 //! A scenario knows the server's address and its tree's root, never which server it is. Two of them are the default
 //! comparison; the others are run on request: the *request path* looks at one worker from several sides, the *process
 //! manager* at how many processes and threads there are, *offered load* at how much a server bears and how it fares then.
+//! The *evidence* is what the comparison's claims need beside it: it counts in runs of its own.
 
 mod account;
 pub(crate) mod bodies;
 pub(crate) mod calls;
 pub(crate) mod capacity;
 pub(crate) mod compute;
+pub(crate) mod counters;
 mod crowd;
 pub(crate) mod curve;
 pub(crate) mod file;
@@ -17,6 +19,8 @@ pub(crate) mod isolation;
 pub(crate) mod lengths;
 pub(crate) mod memory;
 pub(crate) mod mixed;
+pub(crate) mod onlooker;
+pub(crate) mod rest;
 pub(crate) mod small;
 pub(crate) mod spawn;
 pub(crate) mod steady;
@@ -56,6 +60,8 @@ pub(crate) enum Scenario {
     Memory,
     Curve,
     Capacity,
+    Counters,
+    Rest,
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -82,6 +88,7 @@ pub(crate) enum Group {
     RequestPath,
     ProcessManager,
     OfferedLoad,
+    Evidence,
 }
 
 impl Group {
@@ -92,12 +99,13 @@ impl Group {
             Self::RequestPath => Some("request-path"),
             Self::ProcessManager => Some("process-manager"),
             Self::OfferedLoad => Some("offered-load"),
+            Self::Evidence => Some("evidence"),
         }
     }
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Steady,
         Self::Step,
         Self::Hello,
@@ -116,6 +124,8 @@ impl Scenario {
         Self::Memory,
         Self::Curve,
         Self::Capacity,
+        Self::Counters,
+        Self::Rest,
     ];
 
     /// What the command line calls it.
@@ -139,6 +149,8 @@ impl Scenario {
             Self::Memory => "memory",
             Self::Curve => "curve",
             Self::Capacity => "capacity",
+            Self::Counters => "counters",
+            Self::Rest => "rest",
         }
     }
 
@@ -169,6 +181,8 @@ impl Scenario {
             Self::Memory => "what one more idle worker costs, before and after its first request",
             Self::Curve => "latency, CPU and memory over offered load, up to and past the knee",
             Self::Capacity => "the highest rate at which p99 and errors stay within an objective, by search",
+            Self::Counters => "system calls, waits, signals and context switches, counted in runs of their own",
+            Self::Rest => "an idle server: how often it wakes up, and the CPU time that takes",
         }
     }
 
@@ -188,6 +202,7 @@ impl Scenario {
                 Group::ProcessManager
             }
             Self::Curve | Self::Capacity => Group::OfferedLoad,
+            Self::Counters | Self::Rest => Group::Evidence,
         }
     }
 
@@ -206,6 +221,11 @@ impl Scenario {
         Self::ALL.into_iter().filter(|scenario| scenario.is_comparison()).collect()
     }
 
+    /// The scenarios that run when nobody names one: the comparison, and what its claims need beside it.
+    pub(crate) fn unnamed() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|scenario| scenario.is_comparison() || *scenario == Self::Counters).collect()
+    }
+
     /// What has to be served.
     pub(crate) fn application(self) -> Application {
         match self {
@@ -216,7 +236,9 @@ impl Scenario {
             | Self::Spawn
             | Self::Memory
             | Self::Curve
-            | Self::Capacity => Application::Flask,
+            | Self::Capacity
+            | Self::Counters
+            | Self::Rest => Application::Flask,
             Self::Hello
             | Self::Bodies
             | Self::File
@@ -240,12 +262,13 @@ impl Scenario {
         if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
             let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
             return Err(Failure::Usage(format!(
-                "unknown scenario {unknown:?}; known are {}, and the groups request-path, process-manager and offered-load",
+                "unknown scenario {unknown:?}; known are {}, and the groups request-path, process-manager, offered-load and \
+                 evidence",
                 known.join(", ")
             )));
         }
         if names.is_empty() {
-            return Ok(Self::comparison());
+            return Ok(Self::unnamed());
         }
         let asked = |scenario: Self| names.iter().any(|name| named(scenario, name));
         let needed = |scenario: Self| scenario == Self::Search && asked(Self::Mixed);
@@ -279,6 +302,8 @@ impl Scenario {
             Self::Memory => Observation::Memory(Box::new(memory::run(subject, &manager.memory)?)),
             Self::Curve => Observation::Curve(Box::new(curve::run(subject, &offered.curve)?)),
             Self::Capacity => Observation::Capacity(Box::new(capacity::run(subject, &offered.capacity)?)),
+            Self::Counters => Observation::Counters(Box::new(counters::run(subject, &lengths.evidence.counters)?)),
+            Self::Rest => Observation::Rest(Box::new(rest::run(subject, &lengths.evidence.rest)?)),
         })
     }
 }
@@ -305,6 +330,8 @@ pub(crate) enum Observation {
     Memory(Box<memory::Observation>),
     Curve(Box<curve::Observation>),
     Capacity(Box<capacity::Observation>),
+    Counters(Box<counters::Observation>),
+    Rest(Box<rest::Observation>),
 }
 
 impl Observation {
@@ -346,8 +373,13 @@ impl Observation {
             }
             // The search judges its own trials.
             Self::Capacity(_) => Vec::new(),
+            Self::Counters(counters) => vec![
+                ("equal load, counted", &counters.paced.load),
+                ("step, counted", &counters.step.load),
+                ("traced", &counters.traced),
+            ],
             // No load: the server's own doings.
-            Self::Spawn(_) | Self::Memory(_) => Vec::new(),
+            Self::Spawn(_) | Self::Memory(_) | Self::Rest(_) => Vec::new(),
         }
     }
 }
@@ -449,17 +481,18 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             Scenario::chosen(&names)
         };
-        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step]);
+        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step, Scenario::Counters]);
         // The order is ours, whatever was asked first.
         assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
         assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..10]);
         assert_eq!(chosen(&["process-manager"]).unwrap(), Scenario::ALL[10..16]);
         assert_eq!(chosen(&["offered-load"]).unwrap(), [Scenario::Curve, Scenario::Capacity]);
+        assert_eq!(chosen(&["evidence"]).unwrap(), Scenario::ALL[18..]);
         // A member of a group that was asked for is in it once.
         assert_eq!(chosen(&["hello", "request-path", "step"]).unwrap(), Scenario::ALL[1..10]);
         assert_eq!(chosen(&["mixed"]).unwrap(), [Scenario::Search, Scenario::Mixed]);
         let error = chosen(&["spike"]).unwrap_err().to_string();
         assert!(error.starts_with("unknown scenario \"spike\"; known are steady, step, hello, "), "{error}");
-        assert!(error.ends_with("and the groups request-path, process-manager and offered-load"), "{error}");
+        assert!(error.ends_with("request-path, process-manager, offered-load and evidence"), "{error}");
     }
 }

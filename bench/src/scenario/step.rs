@@ -20,7 +20,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let lengths = if quick { [1.0, 3.0, 2.0] } else { [2.0, 11.0, 5.0] };
+        let lengths = if quick { [1.0, 3.0, 1.0] } else { [2.0, 9.0, 4.0] };
         let rates = [20.0, 400.0, 20.0];
         Self {
             path: "/sleep50".into(),

@@ -89,14 +89,7 @@ pub(super) struct Slot {
 impl Slot {
     /// A slot that has never been used.
     pub(super) fn vacant() -> Self {
-        Self {
-            phase: Phase::Vacant,
-            connection: None,
-            job: None,
-            behind: VecDeque::new(),
-            established: false,
-            sent: 0,
-        }
+        Self { phase: Phase::Vacant, connection: None, job: None, behind: VecDeque::new(), established: false, sent: 0 }
     }
 
     /// Another request can be taken up now. A connection takes none while earlier ones are still

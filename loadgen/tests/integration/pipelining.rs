@@ -99,7 +99,10 @@ fn each_answer_goes_to_its_request_whatever_the_pieces() {
     let report: Report = serde_json::from_slice(&output.stdout).unwrap();
     check(&report);
     assert_eq!((report.answered, report.connects), (500, 2), "{:?}", report.error_examples);
-    assert_eq!(report.statuses.iter().map(|(code, count)| (*code, *count)).collect::<Vec<_>>(), [(200, 400), (404, 100)]);
+    assert_eq!(
+        report.statuses.iter().map(|(code, count)| (*code, *count)).collect::<Vec<_>>(),
+        [(200, 400), (404, 100)]
+    );
     assert!(report.targets.iter().all(|one| one.answered == 100), "{:?}", report.targets);
 }
 
@@ -171,9 +174,7 @@ fn an_answer_that_closes_is_the_last_of_its_connection() {
 
 #[test]
 fn a_timeout_fails_what_is_behind_it_too() {
-    let server = Server::start(|client| {
-        while client.request().is_some() {}
-    });
+    let server = Server::start(|client| while client.request().is_some() {});
     let plan = Plan { timeout: Duration::from_millis(200), ..deep(&server, 3, 3) };
     let report = run(&plan);
     assert_eq!(failed(&report, ErrorKind::Timeout), (0, 3), "{:?}", report.errors);

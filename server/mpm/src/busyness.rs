@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::complement::Complement;
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
@@ -22,7 +24,7 @@ pub(crate) const FORKBOMB_DELAY: Duration = Duration::from_secs(2);
 const TOLERANCE: u32 = 3;
 
 /// The thresholds, named as in uWSGI's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BusynessConfig {
     /// `workers`: never more.
     pub workers: u32,

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::complement::Complement;
 use crate::spawn_pause::SpawnPause;
 use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
@@ -18,7 +20,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 const MAX_SPAWN_RATE: u32 = 32;
 
 /// The thresholds, named as in FPM's pool configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DynamicConfig {
     /// `pm.max_children`: never more.
     pub max_children: u32,

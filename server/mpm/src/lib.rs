@@ -20,6 +20,7 @@
 //! | `least_used` | who leaves when some must |
 //! | `spawn_pause` | how long nothing is started after a failed start |
 //! | [`sizing`] | how many calls one worker runs at once |
+//! | [`record`] | what a policy was told and answered, and the same again |
 //! | `scatter` | numbers that differ from worker to worker |
 //!
 //! It must not know: signals, descriptors, Python, HTTP. Its callers are the server's supervisor (policies), the
@@ -38,6 +39,7 @@ mod least_used;
 mod ondemand;
 mod per_worker;
 mod prefork;
+pub mod record;
 #[cfg(test)]
 mod sample;
 mod scatter;

@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::complement::Complement;
 use crate::dynamic::HEARTBEAT;
 use crate::per_worker::PerWorker;
@@ -21,7 +23,7 @@ use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The bounds, named as in FPM's pool configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnDemandConfig {
     /// `pm.max_children`: never more.
     pub max_children: u32,

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::spawn_pause::SpawnPause;
 use crate::{Cause, Decision, Phase, Policy, Snapshot, WorkerView, inputs};
 
@@ -18,7 +20,7 @@ const PASS: Duration = Duration::from_secs(1);
 const FORK_PAUSE: Duration = Duration::from_secs(10);
 
 /// The thresholds, named as in Apache's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreforkConfig {
     /// `StartServers`.
     pub start_servers: u32,

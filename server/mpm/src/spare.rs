@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::busyness::{CYCLE, FORKBOMB_DELAY};
 use crate::complement::Complement;
 use crate::spawn_pause::SpawnPause;
 use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
 
 /// The thresholds, named as in uWSGI's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpareConfig {
     /// `workers`: never more.
     pub workers: u32,

@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
 use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
@@ -19,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The bounds, named as in Unit's `processes` object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitConfig {
     /// `max`: never more.
     pub max: u32,

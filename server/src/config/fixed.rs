@@ -15,6 +15,7 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         log_format,
         control,
         control_off,
+        decision_log,
         watch,
         watch_extra,
         // Each generation of processes has its own.
@@ -49,6 +50,8 @@ pub(crate) fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
         // The supervisor's own log was set up once.
         ("log-level", *error_log != old.error_log),
         ("log-format", *log_format != old.log_format),
+        // It is opened once, for a recording without a gap.
+        ("decision-log", *decision_log != old.decision_log),
         ("control-socket", *control != old.control || *control_off != old.control_off),
     ];
     differences.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

@@ -103,6 +103,8 @@ pub(crate) struct Config {
     pub(crate) control: Option<PathBuf>,
     /// No control socket at all.
     pub(crate) control_off: bool,
+    /// Where it is written down what the process manager is told and decides; `None`: nowhere.
+    pub(crate) decision_log: Option<PathBuf>,
     /// A worker is replaced after this many requests; `None`: never.
     pub(crate) max_requests: Option<u64>,
     /// Each worker adds a random number from 0 to this one to `max_requests`, so that they don't all leave at once.

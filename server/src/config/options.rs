@@ -219,6 +219,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) control_socket: Option<Switch<String>>,
+    /// Write down everything that the process manager is told and decides, as lines of JSON, from which each decision can
+    /// be recomputed; some 10 kB a second, or off [default: off]
+    #[arg(long, value_name = "PATH", help_heading = PROCESSES)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decision_log: Option<Switch<String>>,
 
     /// Background tasks that each worker runs at once, beside requests; off (or 0) takes none [default: 1]
     #[arg(long, value_name = "N", help_heading = TASKS)]

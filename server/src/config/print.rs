@@ -50,6 +50,9 @@ fn options(config: &Config) -> Options {
             _ if config.control_off => Some(Switch::Off),
             control => control.as_ref().map(|path| Switch::On(path.display().to_string())),
         },
+        decision_log: Some(
+            config.decision_log.as_ref().map_or(Switch::Off, |path| Switch::On(path.display().to_string())),
+        ),
         limit_request_line: Some(Size(config.limits.request_line as u64)),
         limit_header_count: Some(Count::nearest(u32::try_from(config.limits.header_count).unwrap_or(u32::MAX))),
         limit_header_size: Some(Size(config.limits.header_bytes as u64)),

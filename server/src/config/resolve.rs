@@ -94,6 +94,10 @@ pub(super) fn resolve(
         admin: admin(settings, &options)?,
         control,
         control_off,
+        decision_log: match &options.decision_log {
+            None | Some(Switch::Off) => None,
+            Some(Switch::On(path)) => Some(absolute(Path::new(path))),
+        },
         max_requests: match options.max_requests {
             None | Some(Switch::Off | Switch::On(0)) => None,
             Some(Switch::On(requests)) => Some(requests),

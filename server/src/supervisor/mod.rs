@@ -7,6 +7,7 @@
 mod backoff;
 mod control;
 mod deciding;
+mod decision_log;
 mod events;
 mod lives;
 mod logs;
@@ -36,6 +37,7 @@ use nix::sys::signalfd::SignalFd;
 
 use self::backoff::Backoff;
 use self::control::{Control, Ticket};
+use self::decision_log::DecisionLog;
 use self::events::Event;
 use self::logs::Reopening;
 use self::nursery::Template;
@@ -92,6 +94,8 @@ struct Supervisor {
     /// What was asked for in its place.
     admin_wanted: Option<config::Admin>,
     policy: Box<dyn Policy>,
+    /// Where it is written down what the policy is told.
+    decision_log: Option<DecisionLog>,
     /// The bounds that `ctl scale` has set.
     scaled: Option<(u32, u32)>,
     renewal: Renewal,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mpm::Policy;
+use mpm::record::Setup;
 
 use crate::config::Mpm;
 use crate::config::machine::Machine;
@@ -14,29 +14,29 @@ const WORKER_BYTES: u64 = 16 << 20;
 const LEAST_CEILING: u32 = 64;
 
 /// The policy for these options.
-pub(super) fn policy(mpm: &Mpm) -> Box<dyn Policy> {
+pub(super) fn setup(mpm: &Mpm) -> Setup {
     match *mpm {
         Mpm::Adaptive { min_workers, max_workers, min_threads, max_threads } => {
             let machine = Machine::read();
-            Box::new(mpm::Adaptive::new(mpm::Limits {
+            Setup::Adaptive(mpm::Limits {
                 min_workers,
                 max_workers,
                 min_threads,
                 max_threads,
                 cpus: machine.cpus,
                 memory_workers: u32::try_from(machine.memory / WORKER_BYTES).unwrap_or(u32::MAX).max(1),
-            }))
+            })
         }
         Mpm::Prefork { start_servers, min_spare_servers, max_spare_servers, max_request_workers, .. } => {
-            Box::new(mpm::Prefork::new(mpm::PreforkConfig {
+            Setup::Prefork(mpm::PreforkConfig {
                 start_servers,
                 min_spare: min_spare_servers,
                 max_spare: max_spare_servers,
                 max_request_workers,
-            }))
+            })
         }
-        Mpm::Static { workers, .. } => Box::new(mpm::Static::new(workers)),
-        Mpm::Busyness { cheaper, busyness_min, busyness_max } => Box::new(mpm::Busyness::new(mpm::BusynessConfig {
+        Mpm::Static { workers, .. } => Setup::Static(workers),
+        Mpm::Busyness { cheaper, busyness_min, busyness_max } => Setup::Busyness(mpm::BusynessConfig {
             workers: cheaper.max_workers,
             cheaper: cheaper.min_workers,
             cheaper_initial: cheaper.start_servers,
@@ -45,28 +45,27 @@ pub(super) fn policy(mpm: &Mpm) -> Box<dyn Policy> {
             busyness_min,
             busyness_max,
             ..mpm::BusynessConfig::default()
-        })),
-        Mpm::Spare { cheaper } => Box::new(mpm::Spare::new(mpm::SpareConfig {
+        }),
+        Mpm::Spare { cheaper } => Setup::Spare(mpm::SpareConfig {
             workers: cheaper.max_workers,
             cheaper: cheaper.min_workers,
             cheaper_initial: cheaper.start_servers,
             cheaper_step: cheaper.step,
             cheaper_overload: cheaper.overload,
-        })),
+        }),
         Mpm::Dynamic { max_workers, start_servers, min_spare_servers, max_spare_servers } => {
-            Box::new(mpm::Dynamic::new(mpm::DynamicConfig {
+            Setup::Dynamic(mpm::DynamicConfig {
                 max_children: max_workers,
                 start_servers,
                 min_spare_servers,
                 max_spare_servers,
-            }))
+            })
         }
-        Mpm::Ondemand { max_workers, idle_timeout } => Box::new(mpm::OnDemand::new(mpm::OnDemandConfig {
-            max_children: max_workers,
-            process_idle_timeout: idle_timeout,
-        })),
+        Mpm::Ondemand { max_workers, idle_timeout } => {
+            Setup::Ondemand(mpm::OnDemandConfig { max_children: max_workers, process_idle_timeout: idle_timeout })
+        }
         Mpm::Unit { max_workers, spare_processes, idle_timeout } => {
-            Box::new(mpm::Unit::new(mpm::UnitConfig { max: max_workers, spare: spare_processes, idle_timeout }))
+            Setup::Unit(mpm::UnitConfig { max: max_workers, spare: spare_processes, idle_timeout })
         }
     }
 }

@@ -14,7 +14,7 @@ use super::control::Ticket;
 use super::lives::spawn_from;
 use super::nursery::Template;
 use super::renewal::{Renewal, Wear};
-use super::{Phase, Supervisor, TEMPLATE_PATIENCE, policy, recycling};
+use super::{Phase, Supervisor, TEMPLATE_PATIENCE, decision_log, policy, recycling};
 use crate::config::{self, Command, Config, Mpm, fixed};
 use crate::ctl::protocol::{Answer, Reloaded, Reply};
 use crate::scoreboard::Phase as Published;
@@ -167,7 +167,7 @@ impl Supervisor {
         if let Some(old) = self.template.replace(template) {
             self.leaving.push((old, now));
         }
-        self.policy = policy::policy(&config.mpm);
+        self.policy = decision_log::policy(policy::setup(&config.mpm), self.decision_log.as_ref());
         self.policy.graceful_restart();
         self.scaled = None;
         self.renewal = Renewal::new(Wear::of(&config));

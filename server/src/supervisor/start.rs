@@ -12,6 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::backoff::Backoff;
 use super::control::Control;
+use super::decision_log::DecisionLog;
 use super::events::{ADMIN, CONTROL, FILES, FIRST_CLIENT, FIRST_WATCHER, SIGNALS, WAKE};
 use super::obituary::Coroner;
 use super::renewal::{Renewal, Wear};
@@ -19,7 +20,7 @@ use super::roster::Roster;
 use super::status::Decided;
 use super::terminal::Terminal;
 use super::watch::Watch;
-use super::{Phase, Supervisor, policy, recycling};
+use super::{Phase, Supervisor, decision_log, policy, recycling};
 use crate::admin::{self, Admin};
 use crate::config::{Config, Exit, passed};
 use crate::ctl;
@@ -105,12 +106,23 @@ impl Supervisor {
                 StartError::System(format!("the control socket {path} (choose another with --control-socket)"), error)
             })?),
         };
+        let decision_log = config.decision_log.as_deref().map(|path| {
+            DecisionLog::create(path).map_err(|error| {
+                let what = format!(
+                    "the decision log {} (--decision-log; name a file in a folder that is there)",
+                    path.display()
+                );
+                StartError::System(what, error)
+            })
+        });
+        let decision_log = decision_log.transpose()?;
         // The configuration goes on to the processes that run the application, which has no business with the token.
         let admin_wanted = config.admin.take();
         let open = |wanted| Admin::open(wanted, poll.registry(), ADMIN, FIRST_WATCHER);
         let admin = admin_wanted.as_ref().map(open).transpose()?;
         Ok(Supervisor {
-            policy: policy::policy(&config.mpm),
+            policy: decision_log::policy(policy::setup(&config.mpm), decision_log.as_ref()),
+            decision_log,
             scaled: None,
             renewal: Renewal::new(Wear::of(&config)),
             recycles: recycling::is_wanted(&config),

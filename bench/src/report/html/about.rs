@@ -49,6 +49,31 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
                 path.calls.connections, path.calls.traced_s
             ),
         ),
+        Scenario::Counters => {
+            let s = &lengths.evidence.counters;
+            (
+                "Counters",
+                format!(
+                    "Runs of their own, in which nothing is timed. perf counts tracepoints over the whole tree, strace where perf may not: first {} s at {} requests/s over keep-alive connections, then a step of {} over a new connection per request, during which the process manager works. Then strace tells the names of the calls, in a closed loop of {} s.",
+                    number(s.paced.seconds),
+                    number(s.paced.rate),
+                    s.stages.iter().map(pace).collect::<Vec<_>>().join(", then "),
+                    number(s.traced_s)
+                ),
+            )
+        }
+        Scenario::Rest => {
+            let s = &lengths.evidence.rest;
+            (
+                "At rest",
+                format!(
+                    "After {} s of requests over one connection and {} s to settle, {} s in which nobody asks for anything.",
+                    number(s.warmup_s),
+                    number(s.settle_s),
+                    number(s.rest_s)
+                ),
+            )
+        }
         Scenario::Isolation => (
             "Isolation",
             format!(

@@ -14,7 +14,10 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
         return offered_load(summary);
     }
     if !table.scenario.is_comparison() {
-        return vec![targets(summary)];
+        return match summary.targets.is_empty() {
+            true => vec!["Counted and measured without a comparison to judge: the figures stand below.".into()],
+            false => vec![targets(summary)],
+        };
     }
     let Some((ours, rival)) = opponents(table) else {
         return vec!["One contender was measured; there is nothing to compare it with.".into()];

@@ -2,18 +2,21 @@
 
 mod comparison;
 mod cost;
+mod evidence;
 pub(crate) mod offered_load;
 mod process_manager;
 mod request_path;
 pub(crate) mod stages;
 
+pub(crate) use self::evidence::linux_only;
 pub(crate) use self::stages::burst_latency;
 use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::sampler::{Sample, Watch};
 use crate::scenario::{
-    Lengths, Observation, Scenario, Watched, calls, capacity, compute, curve, idle, memory, mixed, spawn, step, threads,
+    Lengths, Observation, Scenario, Watched, calls, capacity, compute, counters, curve, idle, memory, mixed, rest,
+    spawn, step, threads,
 };
 
 /// One figure of one run.
@@ -68,12 +71,14 @@ enum Of {
     Memory(fn(&memory::Observation) -> Result<Reading, String>),
     Curve(fn(&curve::Observation) -> Result<Reading, String>),
     Capacity(fn(&capacity::Observation) -> Result<Reading, String>),
+    Counters(fn(&counters::Observation) -> Result<Reading, String>),
+    Rest(fn(&rest::Observation) -> Result<Reading, String>),
 }
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
     let own = comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS);
-    own.chain(offered_load::METRICS).chain(cost::METRICS)
+    own.chain(offered_load::METRICS).chain(cost::METRICS).chain(evidence::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -112,6 +117,13 @@ pub(crate) enum Part {
     Memory,
     Curve,
     Capacity,
+    /// The equal load while perf counted.
+    PacedCounted,
+    /// The step while perf counted.
+    StepCounted,
+    /// The load during which strace told names.
+    TracedNames,
+    Rest,
 }
 
 impl Part {
@@ -136,6 +148,8 @@ impl Part {
             Self::Memory => Scenario::Memory,
             Self::Curve => Scenario::Curve,
             Self::Capacity => Scenario::Capacity,
+            Self::PacedCounted | Self::StepCounted | Self::TracedNames => Scenario::Counters,
+            Self::Rest => Scenario::Rest,
         }
     }
 
@@ -168,6 +182,9 @@ impl Part {
             (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
             (Self::Burst, Observation::Burst(step)) => Some(&step.step),
             (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
+            (Self::PacedCounted, Observation::Counters(counters)) => Some(&counters.paced.load),
+            (Self::StepCounted, Observation::Counters(counters)) => Some(&counters.step.load),
+            (Self::TracedNames, Observation::Counters(counters)) => Some(&counters.traced),
             _ => None,
         }
     }
@@ -196,6 +213,8 @@ impl Metric {
             (Of::Memory(of), Observation::Memory(memory)) => of(memory),
             (Of::Curve(of), Observation::Curve(curve)) => of(curve),
             (Of::Capacity(of), Observation::Capacity(capacity)) => of(capacity),
+            (Of::Counters(of), Observation::Counters(counters)) => of(counters),
+            (Of::Rest(of), Observation::Rest(rest)) => of(rest),
             (
                 Of::Calls(_)
                 | Of::Threads(_)
@@ -206,7 +225,9 @@ impl Metric {
                 | Of::Spawn(_)
                 | Of::Memory(_)
                 | Of::Curve(_)
-                | Of::Capacity(_),
+                | Of::Capacity(_)
+                | Of::Counters(_)
+                | Of::Rest(_),
                 _,
             ) => Err("the run is of another scenario".into()),
         }

@@ -4,7 +4,8 @@ use loadgen::Distribution;
 
 use super::{Better, Metric, Of, Part, Reading, Terms, per_answer, quantile_ms};
 use crate::observe::sampler::Sample;
-use crate::scenario::calls::{self, Count};
+use crate::scenario::calls;
+use crate::scenario::onlooker::Count;
 use crate::scenario::{Watched, idle, threads};
 
 const CPU: &str = "Σ utime+stime (+ reaped children) of /proc/PID/stat over the tree ÷ answers, closed loop";

@@ -99,6 +99,7 @@ fn the_defaults_need_no_tuning() {
         admin: None,
         control: None,
         control_off: false,
+        decision_log: None,
         max_requests: None,
         max_requests_jitter: 0,
         tasks: Some(Tasks { concurrency: 1, queue: 1000 }),

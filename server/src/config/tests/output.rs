@@ -45,7 +45,7 @@ fn the_printed_configuration_is_read_back() {
         &["a", "--mpm=ondemand", "--idle-timeout=1500ms", "--max-workers=9"],
         &["a", "--mpm=unit"],
         &["a", "--mpm=unit", "--spare-processes=2", "--idle-timeout=3s"],
-        &["a", "--max-worker-rss=200m", "--max-worker-lifetime=90m", "--request-timeout=2.5"],
+        &["a", "--max-worker-rss=200m", "--max-worker-lifetime=90m", "--request-timeout=2.5", "--decision-log=/l"],
     ];
     for arguments in table {
         let asked = config(arguments, &[]);
