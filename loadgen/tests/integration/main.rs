@@ -15,3 +15,4 @@ mod results;
 mod sending;
 mod server;
 mod terminal;
+mod truth;
