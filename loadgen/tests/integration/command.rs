@@ -63,6 +63,13 @@ fn wrong_usage_is_refused_in_words() {
             &["--target", "http://a/", "--find-capacity", "p99<1s", "--min-rate", "5"],
             "--min-rate: a trial of 10 s at 5/s has too few requests",
         ),
+        // An option that would have no effect alone names its partner.
+        (&["--target", "http://a/", "--rate", "5", "--min-rate", "5"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--rate", "5", "--max-rate", "5"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--rate", "5", "--precision", "5%"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--order", "random"], "--targets <FILE>"),
+        (&["--target", "http://a/", "--rate", "5", "--find-capacity", "p99<1s"], "cannot be used with"),
+        (&["--target", "http://a/", "--assert", "p99<1s", "--find-capacity", "p99<1s"], "cannot be used with"),
     ];
     for (words, message) in rows {
         let output = loadgen(words);

@@ -30,10 +30,12 @@ pub(crate) struct JudgementOptions {
 
     /// Search: try no higher rate.
     #[arg(long, value_name = "RATE", default_value = "1000000/s", value_parser = parse_rate)]
+    #[arg(requires = "find_capacity")]
     max_rate: f64,
 
     /// Search: end when the rate found and the one that failed differ by no more than this.
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = parse_share)]
+    #[arg(requires = "find_capacity")]
     precision: f64,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct RequestOptions {
     targets: Option<PathBuf>,
 
     /// The order of --targets.
-    #[arg(long, value_enum, default_value_t = Sequence::Sequential)]
+    #[arg(long, value_enum, default_value_t = Sequence::Sequential, requires = "targets")]
     order: Sequence,
 
     /// Request method [default: GET, or POST with --form].
