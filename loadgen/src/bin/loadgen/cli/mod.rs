@@ -318,6 +318,9 @@ mod tests {
             "--find-capacity p99<5s --stages 1s@5",
             "--find-capacity p99<5s --assert p99<5s",
             "--min-rate 5",
+            "--max-rate 5",
+            "--precision 5%",
+            "--order random",
             "--precision 5 --find-capacity p99<5s",
         ] {
             assert!(parse(words).is_err(), "{words}");
