@@ -115,6 +115,7 @@ impl Collector {
             reconnects: tally.reconnects,
             latency: tally.latency.summarise(),
             service: tally.service.summarise(),
+            first_byte: tally.first_byte.summarise(),
             send_lag: tally.send_lag.summarise(),
             thread_cpu: merged.cpu.iter().map(|cpu| seconds(*cpu) / duration_s).collect(),
         }

@@ -46,7 +46,7 @@ macro_rules! measure {
 pub const MEASURES: &[Measure] = &[
     measure!(latency, "latency", intervals, answers),
     measure!(service, "service time", intervals, answers),
-    measure!(first_byte, "first byte"),
+    measure!(first_byte, "first byte", intervals, answers),
     measure!(send_lag, "send lag", intervals),
     measure!(queue_wait, "queue wait"),
     measure!(connect, "connect"),

@@ -290,6 +290,9 @@ pub struct Interval {
     pub latency: Distribution,
     /// Their service time.
     pub service: Distribution,
+    /// Their time to the first byte. Empty in reports of versions that did not keep it by interval.
+    #[serde(default)]
+    pub first_byte: Distribution,
     /// Send lag of the requests acted upon in this interval.
     pub send_lag: Distribution,
     /// CPU time per generator thread, as a share of the interval (1.0 is one CPU).
@@ -442,6 +445,7 @@ pub(crate) mod tests {
             connects: 0,
             reconnects: 0,
             service: latency.clone(),
+            first_byte: latency.clone(),
             send_lag: Distribution::default(),
             latency,
             thread_cpu: vec![0.1],
@@ -459,9 +463,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_report_of_a_version_that_measured_less_can_still_be_read() {
-        let report = report();
+        let mut report = report();
+        report.intervals = vec![Interval { first_byte: Distribution::default(), ..interval(0.0, &[1_000]) }];
         let mut json = serde_json::to_value(&report).unwrap();
         json.as_object_mut().unwrap().remove("first_byte");
+        json["intervals"][0].as_object_mut().unwrap().remove("first_byte");
         let setup = json["setup"].as_object_mut().unwrap();
         for field in ["max_outstanding", "requests_per_connection", "deadline_s", "think_time_s", "pipeline"] {
             assert!(setup.remove(field).is_some(), "{field}");

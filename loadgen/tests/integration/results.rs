@@ -119,6 +119,13 @@ fn every_file_of_a_run_can_be_made_again_from_its_json() {
     assert!(text(&loadgen(&["report", &json]).stdout).contains("300 answered, 0 failed"));
     let output = loadgen(&["report", &json, "--csv", "-"]);
     assert_eq!(text(&output.stdout), folder.read("r.csv"));
+    // Every answer has a first byte, and each form shows it.
+    let table = folder.read("r.csv");
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    let column = rows[0].iter().position(|heading| *heading == "first_byte_count").unwrap();
+    assert_eq!(rows[1..].iter().map(|row| row[column].parse::<u64>().unwrap()).sum::<u64>(), 300);
+    assert!(folder.read("r.hlog").contains("\nTag=first_byte,"));
+    assert!(folder.read("r.svg").contains("first byte") && folder.read("r.html").matches("first byte").count() >= 2);
 }
 
 #[test]
@@ -298,6 +305,7 @@ fn shards_are_merged_into_a_report_and_a_log_that_add_up() {
     check(&report);
     assert_eq!(report.requests, 3 * parts[0].requests);
     assert_eq!(report.latency, loadgen::Distribution::merged(parts.iter().map(|part| &part.latency)).unwrap());
+    assert_eq!(report.first_byte.count, report.answered);
 
     let logs: Vec<String> = (0..3).map(|index| folder.name(&format!("{index}.hlog"))).collect();
     let output = loadgen(&["merge", &logs[0], &logs[1], &logs[2], "-o", &folder.name("whole.hlog")]);

@@ -207,4 +207,6 @@ pub(crate) fn check(report: &Report) {
     assert_eq!(report.errors_total(), sum(loadgen::Interval::errors_total));
     let latencies = loadgen::Distribution::merged(report.intervals.iter().map(|i| &i.latency));
     assert_eq!(latencies.unwrap(), report.latency);
+    let first_bytes = loadgen::Distribution::merged(report.intervals.iter().map(|i| &i.first_byte));
+    assert_eq!(first_bytes.unwrap(), report.first_byte);
 }

@@ -38,6 +38,7 @@ fn second(number: u32, answered: u64) -> Interval {
         connects: 0,
         reconnects: 0,
         service: latency.clone(),
+        first_byte: Distribution::default(),
         send_lag: Distribution::default(),
         latency,
         thread_cpu: vec![0.1],
