@@ -1,6 +1,7 @@
 //! Every way to fail lands in its own class and in no other.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -94,6 +95,83 @@ fn reset() {
     all_fail(ErrorKind::Read, Client::peek);
 }
 
+/// What had come before a reset does not make it something else.
+#[test]
+fn reset_inside_an_answer() {
+    for begun in [&b"HTTP/1.1 200 OK\r\nContent-Le"[..], b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"] {
+        all_fail(ErrorKind::Read, move |client| {
+            client.peek();
+            client.send(begun);
+        });
+    }
+}
+
+#[test]
+fn closed_after_an_interim_answer() {
+    all_fail(ErrorKind::Truncated, once(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"));
+}
+
+#[test]
+fn protocols_are_not_switched_unasked() {
+    all_fail(ErrorKind::Protocol, once(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"));
+}
+
+/// A head that comes byte by byte and not whole in time is a timeout, however lively the target is.
+#[test]
+fn a_slow_head() {
+    all_fail(ErrorKind::Timeout, |client| {
+        if client.request().is_some() {
+            client.send(b"HTTP/1.1 200 OK\r\nX: ");
+            for _ in 0..60 {
+                client.send(b"x");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            client.hold();
+        }
+    });
+}
+
+/// The target has closed its side only and would go on reading: what counts is what it has sent.
+#[test]
+fn half_closed_by_the_target() {
+    fn half(answer: &'static [u8]) -> impl Fn(&mut Client) + Send + Sync + 'static {
+        move |client| {
+            if client.request().is_some() {
+                client.send(answer);
+                let _ = client.stream.shutdown(Shutdown::Write);
+                client.hold();
+            }
+        }
+    }
+    all_fail(ErrorKind::ClosedBeforeResponse, half(b""));
+    all_fail(ErrorKind::Truncated, half(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"));
+}
+
+/// A target that closes after two answers, without saying so, when a third request is on its way.
+fn third_request(lost_as: ErrorKind, close: impl Fn(&mut Client) + Send + Sync + 'static) {
+    let server = Server::start(move |client| {
+        for _ in 0..2 {
+            if client.request().is_none() {
+                return;
+            }
+            client.send(OK);
+        }
+        close(client);
+    });
+    let report = run(&requests(server.target(), 30, 1));
+    assert_eq!(report.errors.clone().into_iter().collect::<Vec<_>>(), [(lost_as, 10)]);
+    assert_eq!((report.answered, report.status_class(2)), (20, 20));
+    // Each lost connection is replaced; the last request was one of the lost.
+    assert_eq!((report.connects, report.reconnects), (10, 9));
+}
+
+#[test]
+fn a_keep_alive_limit_that_meets_the_next_request() {
+    // Read and not answered, or not even read, which resets the connection (RFC 2525 §2.17).
+    third_request(ErrorKind::ClosedBeforeResponse, |client| drop(client.head()));
+    third_request(ErrorKind::Read, Client::peek);
+}
+
 #[test]
 fn no_answer_in_time() {
     all_fail(ErrorKind::Timeout, Client::hold);
@@ -176,14 +254,37 @@ fn a_target_that_goes_down_is_counted() {
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 1024];
-        std::io::Read::read(&mut stream, &mut request).unwrap();
+        assert_ne!(stream.read(&mut request).unwrap(), 0);
         drop(listener);
-        std::io::Write::write_all(&mut stream, b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
     let report = run(&requests(Target::tcp("127.0.0.1", port, "/").unwrap(), 5, 1));
     server.join().unwrap();
     assert_eq!(report.answered, 1);
     assert_eq!(report.errors.into_iter().collect::<Vec<_>>(), [(ErrorKind::ConnectRefused, 4)]);
+}
+
+/// The target answers once and then lets connections be made no more: what it does not accept, with
+/// nothing left in its queue, is never refused either.
+#[test]
+fn a_target_that_becomes_a_black_hole_is_counted() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        assert_ne!(stream.read(&mut request).unwrap(), 0);
+        // The only place in the queue.
+        let filler = TcpStream::connect(address).unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        (listener, filler)
+    });
+    let target = Target::tcp("127.0.0.1", address.port(), "/").unwrap();
+    let report = run(&Plan { connect_timeout: Duration::from_millis(150), ..requests(target, 5, 1) });
+    drop(server.join().unwrap());
+    assert_eq!(report.answered, 1);
+    assert_eq!(report.errors.into_iter().collect::<Vec<_>>(), [(ErrorKind::ConnectTimeout, 4)]);
 }
 
 /// Four connections to a listener that accepts none and queues one.

@@ -17,3 +17,4 @@ mod schedule;
 mod sending;
 mod server;
 mod terminal;
+mod truth;

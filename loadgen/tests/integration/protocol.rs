@@ -1,5 +1,6 @@
 //! What goes over the wire, and what connections do.
 
+use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,7 +92,59 @@ fn an_idle_connection_that_the_target_closes_is_no_error() {
     });
     // Between two requests the generator learns that the connection is gone.
     let report = all_well(&stages(server.target(), "1s@10"));
+    assert_eq!(report.connects, 10);
+    // On a busy machine two requests may be under way at a time, which takes another connection.
+    assert!((1..=9).contains(&report.reconnects), "{}", report.reconnects);
+}
+
+#[test]
+fn a_keep_alive_limit_that_the_target_announces_costs_nothing() {
+    let server = Server::start(|client| {
+        for last in [false, false, true] {
+            if client.request().is_none() {
+                return;
+            }
+            let close = if last { "Connection: close\r\n" } else { "" };
+            client.send(format!("HTTP/1.1 200 OK\r\n{close}Content-Length: 5\r\n\r\nhello").as_bytes());
+        }
+        // The generator must close, without waiting for the server to do it.
+        client.hold();
+    });
+    let report = all_well(&requests(server.target(), 30, 1));
     assert_eq!((report.connects, report.reconnects), (10, 9));
+}
+
+#[test]
+fn a_target_that_half_closes_after_its_answer_has_answered() {
+    let server = Server::start(|client| {
+        if client.request().is_some() {
+            client.send(OK);
+            let _ = client.stream.shutdown(Shutdown::Write);
+            client.hold();
+        }
+    });
+    // Between two requests the generator learns that nothing more can come.
+    let report = all_well(&stages(server.target(), "1s@10"));
+    assert_eq!(report.connects, 10);
+    // On a busy machine two requests may be under way at a time, which takes another connection.
+    assert!((1..=9).contains(&report.reconnects), "{}", report.reconnects);
+}
+
+#[test]
+fn a_slow_head_is_waited_for_and_its_first_byte_is_early() {
+    let server = Server::start(|client| {
+        while client.request().is_some() {
+            for part in OK.chunks(OK.len() / 4) {
+                client.send(part);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    let report = all_well(&requests(server.target(), 10, 2));
+    assert_eq!(report.connects, 2);
+    // Five parts are four pauses, and the first byte stands before them all.
+    assert!(report.service.min_ns >= 79_900_000, "{}", report.summary());
+    assert!(report.service.p50_ns - report.first_byte.p50_ns >= 60_000_000, "{}", report.summary());
 }
 
 #[test]
