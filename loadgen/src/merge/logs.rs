@@ -77,6 +77,7 @@ mod tests {
         let merged = merge_logs(&parts, Tolerance::default()).unwrap();
         assert_eq!(merged.total("latency").unwrap().count, 100);
         let read = hlog::read(&merged.hlog()).unwrap();
+        // Two shards, ten seconds, three distributions of answers.
         assert_eq!((read.shard, read.entries.len()), (None, 60));
         assert!(read.entries.windows(2).all(|pair| pair[0].start_s <= pair[1].start_s));
         assert_eq!(read.entries[0].start_s, 1000.0);

@@ -64,10 +64,15 @@ fn wrong_usage_is_refused_in_words() {
             "--min-rate: a trial of 10 s at 5/s has too few requests",
         ),
         // An option that would have no effect alone names its partner.
-        (&["--target", "http://a/", "--rate", "5", "--min-rate", "5"], "--find-capacity <OBJECTIVES>"),
-        (&["--target", "http://a/", "--rate", "5", "--max-rate", "5"], "--find-capacity <OBJECTIVES>"),
-        (&["--target", "http://a/", "--rate", "5", "--precision", "5%"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--min-rate", "5"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--max-rate", "5"], "--find-capacity <OBJECTIVES>"),
+        (&["--target", "http://a/", "--precision", "5%"], "--find-capacity <OBJECTIVES>"),
         (&["--target", "http://a/", "--order", "random"], "--targets <FILE>"),
+        // Nor does what excludes the partner make it needless.
+        (&["--target", "http://a/", "--min-rate", "5", "--rate", "5"], "cannot be used with"),
+        (&["--target", "http://a/", "--max-rate", "5", "-n", "5"], "cannot be used with"),
+        (&["--target", "http://a/", "--precision", "5%", "--assert", "p99<1s"], "cannot be used with"),
+        (&["--target", "http://a/", "--order", "random", "-X", "PUT"], "cannot be used with"),
         (&["--target", "http://a/", "--rate", "5", "--find-capacity", "p99<1s"], "cannot be used with"),
         (&["--target", "http://a/", "--assert", "p99<1s", "--find-capacity", "p99<1s"], "cannot be used with"),
     ];

@@ -5,6 +5,10 @@ use loadgen::{Objective, ObjectiveError, Plan, Question, parse_objectives, parse
 
 use super::load::LoadOptions;
 
+/// What a search decides itself, or cannot be held to. Its own options exclude it as well: the parser
+/// does not ask for a partner that is excluded already.
+const NOT_IN_A_SEARCH: [&str; 5] = ["rate", "stages", "requests", "hdr", "assertions"];
+
 /// What is decided with the figures.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Judgement")]
@@ -14,28 +18,28 @@ pub(crate) struct JudgementOptions {
     /// the latency (also service.p99, ttfb.p99, connect.p99, lag.p99, queue.p99), errors, rate (achieved over
     /// offered), rps (answers per second); compared with <, <=, > or >=.
     #[arg(long = "assert", value_name = "OBJECTIVE", value_parser = parse_list)]
-    #[arg(conflicts_with = "find_capacity")]
     assertions: Vec<ObjectiveList>,
 
     /// Search for the highest rate at which this holds: OBJECTIVE,… as for --assert, for instance
     /// 'p99<50ms,errors<0.1%'. Each rate is a run of --duration; rates are doubled, then bisected,
     /// and the result is confirmed.
     #[arg(long, value_name = "OBJECTIVES", value_parser = parse_list)]
-    #[arg(conflicts_with_all = ["rate", "stages", "requests", "hdr"])]
+    #[arg(conflicts_with_all = NOT_IN_A_SEARCH)]
     find_capacity: Option<ObjectiveList>,
 
     /// Search: the first rate [default: the lowest that has enough requests for the objectives].
     #[arg(long, value_name = "RATE", value_parser = parse_rate, requires = "find_capacity")]
+    #[arg(conflicts_with_all = NOT_IN_A_SEARCH)]
     min_rate: Option<f64>,
 
     /// Search: try no higher rate.
     #[arg(long, value_name = "RATE", default_value = "1000000/s", value_parser = parse_rate)]
-    #[arg(requires = "find_capacity")]
+    #[arg(requires = "find_capacity", conflicts_with_all = NOT_IN_A_SEARCH)]
     max_rate: f64,
 
     /// Search: end when the rate found and the one that failed differ by no more than this.
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = parse_share)]
-    #[arg(requires = "find_capacity")]
+    #[arg(requires = "find_capacity", conflicts_with_all = NOT_IN_A_SEARCH)]
     precision: f64,
 }
 

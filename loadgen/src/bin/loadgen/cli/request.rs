@@ -12,6 +12,10 @@ use super::UsageError;
 /// Header fields.
 type Headers = Vec<(String, String)>;
 
+/// What a list of requests says itself. The list's own options exclude it as well: the parser does not
+/// ask for a partner that is excluded already.
+const NOT_IN_A_LIST: [&str; 4] = ["method", "body", "body_file", "form"];
+
 /// What is sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Request")]
@@ -19,11 +23,12 @@ pub(super) struct RequestOptions {
     /// Send the requests of FILE: METHOD URL, header fields, @BODYFILE, and an empty line between
     /// them; '# weight: 3' before one sends it three times as often.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["method", "body", "body_file", "form"])]
+    #[arg(conflicts_with_all = NOT_IN_A_LIST)]
     targets: Option<PathBuf>,
 
     /// The order of --targets.
-    #[arg(long, value_enum, default_value_t = Sequence::Sequential, requires = "targets")]
+    #[arg(long, value_enum, default_value_t = Sequence::Sequential)]
+    #[arg(requires = "targets", conflicts_with_all = NOT_IN_A_LIST)]
     order: Sequence,
 
     /// Request method [default: GET, or POST with --form].
