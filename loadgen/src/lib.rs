@@ -46,6 +46,7 @@ mod csv;
 mod deadline;
 mod distribution;
 mod driver;
+mod engine;
 mod error;
 mod form;
 mod hgrm;
@@ -62,6 +63,8 @@ mod quantity;
 mod random;
 mod report;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod resolution;
 mod response;
 mod rest;
@@ -82,6 +85,7 @@ mod validity;
 
 pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, Trial, find_capacity};
 pub use distribution::{DecodeError, Distribution, supports};
+pub use engine::{Engine, Transport, Trust, Version};
 pub use error::{ErrorKind, PlanError, RunError};
 pub use form::{EncodedForm, Field, FieldValue, encode_form};
 pub use hlog::HlogError;

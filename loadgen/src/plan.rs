@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Engine;
 use crate::error::PlanError;
 use crate::message::{Message, Parts};
 use crate::resolution::Resolution;
@@ -96,6 +97,8 @@ pub struct Shard {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// What sends them.
+    pub engine: Engine,
     /// Addresses to connect to in place of the resolver's.
     pub resolve: Vec<Resolution>,
     /// Request method, for instance `GET`.
@@ -115,7 +118,8 @@ pub struct Plan {
     /// Connections send back the cookies that responses on them have set.
     pub cookies: bool,
     /// Closed loop: exactly this many connections. Open loop: at most this many; requests due
-    /// meanwhile wait in the generator's queue, and that wait is latency.
+    /// meanwhile wait in the generator's queue, and that wait is latency. (HTTP/2 may have several
+    /// requests outstanding on each, see [`Transport::streams`](crate::Transport::streams).)
     pub connections: usize,
     /// Generator threads; capped at `connections`.
     pub threads: usize,
@@ -160,8 +164,9 @@ impl Plan {
     /// Most requests outstanding in an open loop when nothing else is asked for.
     pub const OPEN_CONNECTIONS: usize = 4096;
 
-    /// A GET of `target` under `load`: keep-alive, one thread, no warm-up, 1 s intervals, 10 s
-    /// timeout, 5 s connect timeout, and the connections that suit the load.
+    /// A GET of `target` under `load`: the engine that the target needs, keep-alive, one thread, no
+    /// warm-up, 1 s intervals, 10 s timeout, 5 s connect timeout, and the connections that suit the
+    /// load.
     #[must_use]
     pub fn new(target: Target, load: Load) -> Self {
         let connections = match load {
@@ -169,6 +174,7 @@ impl Plan {
             Load::Open { .. } => Self::OPEN_CONNECTIONS,
         };
         Self {
+            engine: Engine::for_target(&target),
             target,
             resolve: Vec::new(),
             method: "GET".to_owned(),
@@ -232,6 +238,7 @@ impl Plan {
             return wrong("cpus", "must name at least one CPU");
         }
         self.check_limits()?;
+        self.check_engine()?;
         self.check_load()
     }
 
@@ -272,6 +279,22 @@ impl Plan {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the engine has no way of doing.
+    fn check_engine(&self) -> Result<(), PlanError> {
+        let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
+        self.engine.check(&self.target)?;
+        if self.engine.proxy().is_some() && !self.resolve.is_empty() {
+            return wrong("resolve", "a proxy looks the target's name up itself; leave one of the two out");
+        }
+        if self.engine != Engine::Fast && self.pipeline > 1 {
+            return wrong("pipeline", "only the fast engine pipelines; leave out what needs reqwest, or --pipeline");
+        }
+        if self.engine.streams() > 1 && self.requests_per_connection.is_some() {
+            return wrong("requests-per-connection", "counts requests one after the other; leave --streams out");
+        }
+        Ok(())
     }
 
     fn check_load(&self) -> Result<(), PlanError> {
@@ -381,6 +404,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Transport, Version};
     use crate::targets::Order;
 
     fn plan() -> Plan {
@@ -398,6 +422,9 @@ mod tests {
             let entries = vec![Entry { method, path, headers: vec![], body: vec![], weight }];
             Plan { list: Some(RequestList { entries, order: Order::Random }), ..plan() }
         };
+        let through = |transport| Engine::Reqwest(transport);
+        let proxied = || through(Transport { proxy: Some("http://p:1".into()), ..Transport::default() });
+        let streams = || through(Transport { http: Version::Http2, streams: 2, ..Transport::default() });
         let rows: Vec<(Plan, Option<&str>)> = vec![
             (plan(), None),
             (Plan { method: "G T".into(), ..plan() }, Some("method")),
@@ -431,6 +458,11 @@ mod tests {
             (Plan { think_time: Duration::from_secs(1), load: open(5.0), ..plan() }, Some("think-time")),
             (Plan { load: Load::closed_for(Duration::ZERO), ..plan() }, Some("duration")),
             (Plan { load: Load::Closed { stop: Stop::Requests(0) }, ..plan() }, Some("requests")),
+            (Plan { target: "https://a/".parse().unwrap(), ..plan() }, Some("engine")),
+            (Plan { pipeline: 2, engine: through(Transport::default()), ..plan() }, Some("pipeline")),
+            (Plan { resolve: vec!["a:81:::1".parse().unwrap()], engine: proxied(), ..plan() }, Some("resolve")),
+            (Plan { requests_per_connection: Some(2), engine: streams(), ..plan() }, Some("requests-per-connection")),
+            (Plan { requests_per_connection: Some(2), engine: through(Transport::default()), ..plan() }, None),
             (Plan { load: open(0.0), ..plan() }, Some("stages")),
             (Plan { load: open(f64::NAN), ..plan() }, Some("stages")),
             (Plan { load: open(5.0), ..plan() }, None),

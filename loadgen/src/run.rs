@@ -21,10 +21,13 @@ use crate::collect::Collector;
 use crate::connection::Endpoint;
 use crate::distribution::Recorder;
 use crate::driver;
+use crate::engine::Engine;
 use crate::error::RunError;
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stop};
 use crate::report::{Interval, Report, RequestReport, Setup};
+#[cfg(feature = "reqwest")]
+use crate::reqwest_engine::{self, Outlet};
 use crate::resolution::Resolution;
 use crate::script::{Cursor, Script};
 use crate::tally::EntryTally;
@@ -39,6 +42,27 @@ const STOP_CHECK: Duration = Duration::from_millis(50);
 const HEAD_START: Duration = Duration::from_millis(2);
 /// Descriptors that a run needs besides its connections, generously.
 const OTHER_FILES: u64 = 64;
+
+/// The plan's engine, ready for every thread.
+enum Prepared {
+    Fast,
+    #[cfg(feature = "reqwest")]
+    Reqwest(Box<Outlet>),
+}
+
+impl Prepared {
+    // The fast engine is told the endpoint with each task.
+    #[cfg_attr(not(feature = "reqwest"), allow(unused_variables))]
+    fn of(plan: &Plan, endpoint: &Endpoint) -> Result<Self, RunError> {
+        match &plan.engine {
+            Engine::Fast => Ok(Self::Fast),
+            #[cfg(feature = "reqwest")]
+            Engine::Reqwest(transport) => Ok(Self::Reqwest(Box::new(Outlet::new(plan, transport, endpoint)?))),
+            #[cfg(not(feature = "reqwest"))]
+            Engine::Reqwest(_) => unreachable!("the plan's check refuses it"),
+        }
+    }
+}
 
 /// Carries out `plan` and blocks until it is over: until its last request is answered or timed
 /// out, at most about twice the timeout after the measured time. Calls `progress` on the calling
@@ -56,6 +80,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
     plan.check()?;
     ensure_files(plan.connections)?;
     let endpoint = resolve(plan)?;
+    let engine = Prepared::of(plan, &endpoint)?;
     let script = Script::new(plan.messages()?, plan.choice()?);
     let script = script.map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
@@ -83,10 +108,11 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 flags: &flags,
                 out: out.clone(),
             };
+            let engine = &engine;
             let cpu = plan.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
             thread::Builder::new()
                 .name(format!("load-{thread}"))
-                .spawn_scoped(scope, move || start(task, cpu, &wait))
+                .spawn_scoped(scope, move || start(task, engine, cpu, &wait))
                 .map_err(|source| set_up("start a generator thread", source))?;
             begins.push(begin);
         }
@@ -97,7 +123,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
 }
 
 /// The first thing a generator thread does: go to its CPU. Memory it touches later is then local.
-fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
+fn start(task: Task<'_>, engine: &Prepared, cpu: Option<usize>, begin: &Receiver<Timeline>) {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
         let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
@@ -107,7 +133,11 @@ fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
             return;
         }
     }
-    driver::drive(task, begin);
+    match engine {
+        Prepared::Fast => driver::drive(task, begin),
+        #[cfg(feature = "reqwest")]
+        Prepared::Reqwest(outlet) => reqwest_engine::drive(task, outlet, begin),
+    }
 }
 
 /// The generator threads, as the coordinator sees them.
@@ -155,7 +185,11 @@ impl Threads<'_> {
                 Ok(Message::Entries(more)) => entries.iter_mut().zip(&more).for_each(|(sum, one)| sum.add(one)),
                 Ok(Message::Down(source)) => {
                     self.halt();
-                    return Err(RunError::TargetDown { target: plan.target.to_string(), source });
+                    return Err(RunError::TargetDown { target: way(plan), source });
+                }
+                Ok(Message::NoTls(source)) => {
+                    self.halt();
+                    return Err(RunError::Tls { target: way(plan), source });
                 }
                 Ok(Message::Broken { what, source }) => {
                     self.halt();
@@ -184,7 +218,7 @@ impl Threads<'_> {
                 Ok(Message::Broken { what, source }) => {
                     return Err(RunError::Setup { what, source });
                 }
-                Ok(Message::Down(_) | Message::Entries(_) | Message::Interval { .. }) => {}
+                Ok(Message::Down(_) | Message::NoTls(_) | Message::Entries(_) | Message::Interval { .. }) => {}
                 Err(mpsc::RecvError) => break,
             }
         }
@@ -238,10 +272,27 @@ fn share(total: u64, part: usize, parts: usize) -> u64 {
     total / parts + u64::from(part < total % parts)
 }
 
+/// Whom the plan's connections are made to.
+fn peer(plan: &Plan) -> Result<Address, RunError> {
+    match plan.engine.proxy() {
+        #[cfg(feature = "reqwest")]
+        Some(proxy) => Ok(reqwest_engine::proxy_address(proxy)?),
+        _ => Ok(plan.target.address().clone()),
+    }
+}
+
+/// The target, and what is in between, for messages.
+fn way(plan: &Plan) -> String {
+    match plan.engine.for_report().proxy() {
+        Some(proxy) => format!("{} through {proxy}", plan.target),
+        None => plan.target.to_string(),
+    }
+}
+
 fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
-    let (host, port) = match plan.target.address() {
-        Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
-        Address::Tcp { host, port } => (host, *port),
+    let (host, port) = match peer(plan)? {
+        Address::Unix(path) => return Ok(Endpoint::Unix(path)),
+        Address::Tcp { host, port } => (host, port),
     };
     let given = |entry: &&Resolution| plan.target.is_at(&entry.host, entry.port);
     if let Some(entry) = plan.resolve.iter().find(given) {
@@ -265,7 +316,7 @@ fn first_reachable(addresses: &[SocketAddr], plan: &Plan) -> Result<Endpoint, Ru
             Err(e) => refusal = e,
         }
     }
-    Err(RunError::TargetDown { target: plan.target.to_string(), source: refusal })
+    Err(RunError::TargetDown { target: way(plan), source: refusal })
 }
 
 /// Makes sure that so many connections can be open, raising the soft limit if need be.
@@ -290,6 +341,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
     Setup {
         target: plan.target.to_string(),
         address: endpoint.to_string(),
+        engine: plan.engine.for_report(),
         method: plan.method.clone(),
         headers: plan.headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect(),
         body_bytes: plan.body.len(),

@@ -12,6 +12,8 @@ mod live;
 mod node;
 mod pipelining;
 mod protocol;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod results;
 mod schedule;
 mod sending;

@@ -4,6 +4,7 @@
 //! options mean. Runs nothing; `main` does.
 
 mod connections;
+mod engine;
 mod generator;
 mod judgement;
 mod load;
@@ -17,6 +18,7 @@ use clap::{Parser, ValueHint};
 use loadgen::{Plan, Question, Target};
 
 use connections::ConnectionOptions;
+use engine::EngineOptions;
 use generator::GeneratorOptions;
 use judgement::JudgementOptions;
 use load::LoadOptions;
@@ -71,7 +73,7 @@ Exit codes:
   130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
 ";
 
-/// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
+/// Sends HTTP requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 100)]
 #[command(override_usage = USAGE, after_help = AFTER_HELP)]
@@ -81,7 +83,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
+    /// Where to send requests: http://HOST:PORT/PATH, https://… or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present_any = ["completions", "targets"])]
     target: Option<Target>,
@@ -91,6 +93,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     connections: ConnectionOptions,
+
+    #[command(flatten)]
+    engine: EngineOptions,
 
     #[command(flatten)]
     request: RequestOptions,
@@ -110,6 +115,8 @@ pub(crate) struct Arguments {
 pub(crate) enum UsageError {
     #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
     Target,
+    #[error("--engine fast has no {0}; leave --engine out or write --engine reqwest")]
+    BeyondFast(&'static str),
     #[error("cannot read --{option} {}: {source}", path.display())]
     File { option: &'static str, path: PathBuf, source: std::io::Error },
     #[error("--targets {}, {source}", path.display())]
@@ -130,7 +137,7 @@ impl Arguments {
     /// The plan that these arguments mean. Reads the files of bodies and forms.
     ///
     /// # Errors
-    /// A file that cannot be read. Values that only make no sense together are left to
+    /// A file that cannot be read, or an engine that cannot do what is asked of it. Values that only make no sense together are left to
     /// [`Plan::check`].
     pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
         let (target, list) = self.request.list(self.target.as_ref())?.unzip();
@@ -138,8 +145,10 @@ impl Arguments {
         let target = self.connections.reach(target);
         let (headers, body) = self.request.content()?;
         let load = if self.judgement.is_search() { self.load.trial() } else { self.load.load() };
+        let engine = self.engine.engine(&target)?;
         let defaults = Plan::new(target, load);
         Ok(Plan {
+            engine,
             resolve: self.connections.resolve.clone(),
             method: self.request.method(),
             headers,
