@@ -22,6 +22,10 @@
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
+//! `engine` says what sends the requests: the driver above, or `reqwest_engine` in its place, which
+//! takes the same tasks and hands in the same tallies. `shard` is the part of a plan that one of
+//! several processes has.
+//!
 //! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
 //! highest rate at which they hold, one run after the other.
 //! What shows, writes or joins distributions finds them through the table of `measures`.
@@ -72,6 +76,7 @@ mod run;
 #[cfg(test)]
 mod schema_tests;
 mod script;
+mod shard;
 mod stage;
 mod summary;
 mod tally;
@@ -96,6 +101,7 @@ pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse
 pub use report::{Interval, Report, RequestReport, Setup, ThreadReport};
 pub use resolution::{Resolution, ResolutionError};
 pub use run::run;
+pub use shard::ShardError;
 pub use stage::Stage;
 pub use target::{Address, Target, TargetError};
 pub use targets::{Entry, ListError, Order, RequestList, parse_list};

@@ -38,15 +38,17 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
+    let part = setup.shard.map(|shard| format!(" · shard {shard} of that load")).unwrap_or_default();
     match setup.order {
         Some(order) => {
             let order = match order {
                 Order::Sequential => "in turn".to_owned(),
                 Order::Random => format!("at random (seed {})", setup.seed),
             };
-            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(setup))?;
+            let count = report.targets.len();
+            writeln!(text, "{count} requests {order} on {} · {}{part}", setup.address, load(setup))?;
         }
-        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(setup))?,
+        None => writeln!(text, "{} {} · {}{part}", setup.method, setup.target, load(setup))?,
     }
     writeln!(text)?;
     let failed = report.failed();

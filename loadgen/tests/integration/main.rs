@@ -18,4 +18,5 @@ mod results;
 mod schedule;
 mod sending;
 mod server;
+mod shards;
 mod terminal;

@@ -10,6 +10,7 @@ mod judgement;
 mod load;
 mod output;
 mod request;
+mod shard;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use judgement::JudgementOptions;
 use load::LoadOptions;
 pub(crate) use output::OutputOptions;
 use request::RequestOptions;
+use shard::ShardOptions;
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -104,6 +106,9 @@ pub(crate) struct Arguments {
     generator: GeneratorOptions,
 
     #[command(flatten)]
+    shard: ShardOptions,
+
+    #[command(flatten)]
     pub(crate) judgement: JudgementOptions,
 
     #[command(flatten)]
@@ -164,6 +169,8 @@ impl Arguments {
             warmup: self.load.warmup,
             cpus: self.generator.cpus.clone(),
             interval: self.generator.interval,
+            shard: self.shard.shard,
+            start_at: self.shard.start_at,
             max_outstanding: self.load.max_outstanding,
             requests_per_connection: self.connections.requests_per_connection,
             deadline: self.load.deadline,
@@ -176,10 +183,10 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use clap::CommandFactory as _;
-    use loadgen::{Arrivals, Load, Reuse, Stage, Stop, parse_stages};
+    use loadgen::{Arrivals, Load, Reuse, Shard, Stage, Stop, parse_stages};
 
     use super::*;
 
@@ -228,7 +235,7 @@ mod tests {
             "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
              --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
              --interval 500ms --max-outstanding 7 --requests-per-connection 8 --deadline 1m \
-             --think-time 5ms --pipeline 6",
+             --think-time 5ms --shard 1/3 --start-at 4102444800 --pipeline 6",
         )
         .unwrap();
         let expected = Plan {
@@ -248,6 +255,8 @@ mod tests {
             think_time: Duration::from_millis(5),
             pipeline: 6,
             seed: 9,
+            shard: Some(Shard { index: 1, count: 3 }),
+            start_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800)),
             ..Plan::new(
                 "http://a/".parse().unwrap(),
                 Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },
@@ -324,6 +333,9 @@ mod tests {
             "--assert p99<5",
             "--find-capacity p99<5s --rate 5",
             "--find-capacity p99<5s --requests 5",
+            "--find-capacity p99<5s --shard 0/2",
+            "--find-capacity p99<5s --start-at +5s",
+            "--shard 2/2",
             "--find-capacity p99<5s --stages 1s@5",
             "--find-capacity p99<5s --assert p99<5s",
             "--min-rate 5",
