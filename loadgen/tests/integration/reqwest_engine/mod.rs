@@ -5,6 +5,7 @@ mod http2;
 mod load;
 mod proxy;
 mod redirects;
+mod sending;
 mod tls;
 
 use loadgen::{Engine, Plan, Report, Transport};
