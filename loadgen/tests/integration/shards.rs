@@ -10,6 +10,8 @@ use loadgen::{Arrivals, Load, Plan, Report, Shard, parse_stages};
 use crate::server::{OK, Server, check, run};
 
 const COUNT: u32 = 3;
+/// A load for the scripts in deploy/.
+const SHORT: [&str; 6] = ["--rate", "100/s", "--duration", "1s", "--warmup", "100ms"];
 
 /// A server that counts requests.
 fn counting() -> (Server, Arc<AtomicU64>) {
@@ -168,4 +170,72 @@ fn a_beginning_that_is_over_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{shown}");
     assert!(shown.contains("--start-at: that time was") && shown.lines().count() == 1, "{shown}");
     assert_eq!(server.accepted(), 0);
+}
+
+/// The script in deploy/, run as Slurm runs the tasks of an array.
+#[test]
+fn the_slurm_script_runs_a_shard_per_task() {
+    let (server, seen) = counting();
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/slurm.sbatch");
+    let start = in_three_seconds();
+    let tasks: Vec<Child> = (0..COUNT)
+        .map(|index| {
+            Command::new("bash")
+                .arg(script)
+                .args(SHORT)
+                .current_dir(folder.path())
+                .env("LOADGEN", env!("CARGO_BIN_EXE_loadgen"))
+                .env("TARGET", server.target().to_string())
+                .env("START_AT", &start)
+                .env("SLURM_ARRAY_TASK_ID", index.to_string())
+                .env("SLURM_ARRAY_TASK_MIN", "0")
+                .env("SLURM_ARRAY_TASK_STEP", "1")
+                .env("SLURM_ARRAY_TASK_COUNT", COUNT.to_string())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let reports: Vec<Report> = (0..COUNT)
+        .zip(tasks)
+        .map(|(index, task)| {
+            let output = task.wait_with_output().unwrap();
+            assert!(matches!(output.status.code(), Some(0 | 5)), "{output:?}");
+            let text = std::fs::read(folder.path().join(format!("shard-{index}.json"))).unwrap();
+            serde_json::from_slice(&text).unwrap()
+        })
+        .collect();
+    assert_eq!(sum(&reports, |r| r.requests), 100);
+    assert_eq!(seen.load(Ordering::SeqCst), 110, "and the warm-up");
+}
+
+/// The command in deploy/kubernetes.yaml, run as a pod runs it.
+#[test]
+fn the_manifest_s_command_prints_a_report_and_nothing_else() {
+    let (server, _) = counting();
+    let manifest = include_str!("../../deploy/kubernetes.yaml");
+    // A folded scalar, whose lines are one (YAML 1.2 §8.1.3), up to the list's next entry.
+    let (_, folded) = manifest.split_once(">-\n").unwrap();
+    let (folded, _) = folded.split_once("- loadgen\n").unwrap();
+    let command = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(manifest.contains("completions: 3") && command.contains("--shard auto/3"), "{command}");
+    let folder = tempfile::tempdir().unwrap();
+    let message = folder.path().join("message");
+    let command = command.replacen("exec loadgen", &format!("exec {}", env!("CARGO_BIN_EXE_loadgen")), 1);
+    let command = command.replacen("/dev/termination-log", &message.display().to_string(), 1);
+    let pod = Command::new("sh")
+        .args(["-c", &command, "loadgen"])
+        .args(SHORT)
+        .env("TARGET", server.target().to_string())
+        .env("START_AT", in_three_seconds())
+        .env("JOB_COMPLETION_INDEX", "1")
+        .output()
+        .unwrap();
+    let message = std::fs::read_to_string(message).unwrap();
+    assert!(matches!(pod.status.code(), Some(0 | 5)), "{message}");
+    let report: Report = serde_json::from_slice(&pod.stdout).unwrap();
+    assert_eq!(report.setup.shard, Some(Shard { index: 1, count: 3 }));
+    assert!(message.contains("shard 1/3"), "{message}");
 }
