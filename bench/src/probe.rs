@@ -19,6 +19,8 @@ impl Probe {
     /// # Errors
     /// When the client cannot be set up.
     pub(crate) fn new() -> Result<Self, String> {
+        // What TLS asks for once per process; whoever comes second finds the same one installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::blocking::Client::builder()
             .timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(0)

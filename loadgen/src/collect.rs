@@ -157,6 +157,9 @@ impl Collector {
             queue_wait: total.queue_wait.summarise(),
             connect: total.connect.summarise(),
             first_byte: total.first_byte.summarise(),
+            tls: total.tls.summarise(),
+            cpu_per_request_ns: (total.answered > 0)
+                .then(|| self.cpu_total.iter().sum::<u64>() as f64 / total.answered as f64),
             threads: threads
                 .map(|(thread, (whole, measured))| ThreadReport {
                     cpu_s: seconds(*whole),

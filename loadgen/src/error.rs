@@ -23,6 +23,8 @@ pub enum ErrorKind {
     ConnectTimeout,
     /// The connection could not be made for another reason (no route, no free port, no descriptor).
     ConnectFailed,
+    /// The connection was made, TLS on it was not: a certificate that is not trusted, no common version, no TLS at all.
+    Tls,
     /// The request could not be written whole, and no answer came back either.
     Write,
     /// Reading failed before the answer was whole, as a rule because the target reset the connection.
@@ -33,8 +35,10 @@ pub enum ErrorKind {
     Truncated,
     /// No whole answer within the timeout, counted from the write.
     Timeout,
-    /// The bytes are no HTTP/1 response, or frame it ambiguously.
+    /// The bytes are no HTTP response, or frame it ambiguously.
     Protocol,
+    /// The target redirected more often than was to be followed, or to where nothing can be sent.
+    Redirect,
     /// A whole answer with a 4xx status.
     #[serde(rename = "status_4xx")]
     Status4xx,
@@ -48,16 +52,18 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of a request's life.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
+        Self::Tls,
         Self::Write,
         Self::Read,
         Self::ClosedBeforeResponse,
         Self::Truncated,
         Self::Timeout,
         Self::Protocol,
+        Self::Redirect,
         Self::Status4xx,
         Self::Status5xx,
         Self::Unsent,
@@ -76,12 +82,14 @@ impl ErrorKind {
             Self::ConnectRefused => "connection refused",
             Self::ConnectTimeout => "connect timeout",
             Self::ConnectFailed => "connect failed",
+            Self::Tls => "TLS failed",
             Self::Write => "write failed",
             Self::Read => "read failed (reset)",
             Self::ClosedBeforeResponse => "closed before a response",
             Self::Truncated => "truncated response",
             Self::Timeout => "timeout",
-            Self::Protocol => "not valid HTTP/1",
+            Self::Protocol => "not valid HTTP",
+            Self::Redirect => "too many redirects",
             Self::Status4xx => "status 4xx",
             Self::Status5xx => "status 5xx",
             Self::Unsent => "never sent (no free connection)",
@@ -125,6 +133,17 @@ pub enum RunError {
         /// The target as the user gave it.
         target: String,
         /// Why the connection failed.
+        source: io::Error,
+    },
+    /// The first connection of the run was made, but TLS on it was not.
+    #[error(
+        "no TLS with {target}: {source}; does it speak TLS there, and who signed its certificate? \
+         --cacert FILE trusts an authority of your own, --insecure trusts anyone"
+    )]
+    Tls {
+        /// The target as the user gave it.
+        target: String,
+        /// Why there is no TLS.
         source: io::Error,
     },
     /// The process may not open as many descriptors as the plan has connections.

@@ -22,6 +22,10 @@
 //!                                          │ journal: the thread's tallies, interval by interval
 //! ```
 //!
+//! `engine` says what sends the requests: the driver above, or `reqwest_engine` in its place, which
+//! takes the same tasks and hands in the same tallies. `shard` is the part of a plan that one of
+//! several processes has.
+//!
 //! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
 //! highest rate at which they hold, one run after the other.
 //! What shows, writes or joins distributions finds them through the table of `measures`.
@@ -46,6 +50,7 @@ mod csv;
 mod deadline;
 mod distribution;
 mod driver;
+mod engine;
 mod error;
 mod form;
 mod hgrm;
@@ -62,6 +67,8 @@ mod quantity;
 mod random;
 mod report;
 mod request;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod resolution;
 mod response;
 mod rest;
@@ -69,6 +76,7 @@ mod run;
 #[cfg(test)]
 mod schema_tests;
 mod script;
+mod shard;
 mod stage;
 mod summary;
 mod tally;
@@ -82,6 +90,7 @@ mod validity;
 
 pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, Trial, find_capacity};
 pub use distribution::{DecodeError, Distribution, supports};
+pub use engine::{Engine, Transport, Trust, Version};
 pub use error::{ErrorKind, PlanError, RunError};
 pub use form::{EncodedForm, Field, FieldValue, encode_form};
 pub use hlog::HlogError;
@@ -92,6 +101,7 @@ pub use quantity::{QuantityError, parse_duration, parse_rate, parse_share, parse
 pub use report::{Interval, Report, RequestReport, Setup, ThreadReport};
 pub use resolution::{Resolution, ResolutionError};
 pub use run::run;
+pub use shard::ShardError;
 pub use stage::Stage;
 pub use target::{Address, Target, TargetError};
 pub use targets::{Entry, ListError, Order, RequestList, parse_list};

@@ -50,6 +50,7 @@ pub const MEASURES: &[Measure] = &[
     measure!(send_lag, "send lag", intervals),
     measure!(queue_wait, "queue wait"),
     measure!(connect, "connect"),
+    measure!(tls, "TLS handshake"),
 ];
 
 impl Measure {

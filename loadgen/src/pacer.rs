@@ -120,10 +120,13 @@ impl Pacer {
 
 impl Setup {
     /// When the requests of an open loop were due: nanoseconds since the load began, warm-up included, never falling. A
-    /// closed loop has no schedule: empty.
+    /// closed loop has no schedule, and a shard's depends on the threads of the others: empty.
     #[must_use]
     pub fn schedule(&self) -> Vec<u64> {
         let Load::Open { stages, arrivals, seed } = &self.load else { return Vec::new() };
+        if self.shard.is_some() {
+            return Vec::new();
+        }
         let warmup = Duration::try_from_secs_f64(self.warmup_s).unwrap_or_default();
         let pacer = |thread| Pacer::after_warmup(warmup, stages, *arrivals, *seed, thread, self.threads);
         let mut due: Vec<u64> = (0..self.threads).flat_map(pacer).collect();
@@ -159,6 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::Shard;
     use crate::quantity::parse_stages;
 
     fn due(stages: &str, arrivals: Arrivals, thread: usize, threads: usize) -> Vec<u64> {
@@ -314,6 +318,9 @@ mod tests {
         assert_eq!(setup.schedule(), due("500ms@100,10s@100", Arrivals::Poisson, 0, 1));
         (setup.warmup_s, setup.threads) = (0.0, 2);
         assert!(setup.schedule().is_sorted() && setup.schedule() != plain);
+        setup.shard = Some(Shard { index: 0, count: 2 });
+        assert!(setup.schedule().is_empty());
+        setup.shard = None;
         setup.load = Load::closed_for(Duration::from_secs(1));
         assert!(setup.schedule().is_empty());
     }

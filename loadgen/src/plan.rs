@@ -1,12 +1,14 @@
 //! What to do: the resolved plan of a run. Knows nothing of sockets; `run` carries it out.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Engine;
 use crate::error::PlanError;
 use crate::message::{Message, Parts};
 use crate::resolution::Resolution;
+use crate::shard::Part;
 use crate::stage::Stage;
 use crate::target::Target;
 use crate::targets::{Choice, Entry, RequestList};
@@ -96,6 +98,8 @@ pub struct Shard {
 pub struct Plan {
     /// Where requests go.
     pub target: Target,
+    /// What sends them.
+    pub engine: Engine,
     /// Addresses to connect to in place of the resolver's.
     pub resolve: Vec<Resolution>,
     /// Request method, for instance `GET`.
@@ -115,7 +119,8 @@ pub struct Plan {
     /// Connections send back the cookies that responses on them have set.
     pub cookies: bool,
     /// Closed loop: exactly this many connections. Open loop: at most this many; requests due
-    /// meanwhile wait in the generator's queue, and that wait is latency.
+    /// meanwhile wait in the generator's queue, and that wait is latency. (HTTP/2 may have several
+    /// requests outstanding on each, see [`Transport::streams`](crate::Transport::streams).)
     pub connections: usize,
     /// Generator threads; capped at `connections`.
     pub threads: usize,
@@ -146,6 +151,11 @@ pub struct Plan {
     pub deadline: Option<Duration>,
     /// Closed loop: a connection's time between an answer and its next request.
     pub think_time: Duration,
+    /// Only this part of everything above that is a number or a rate, but for the threads; `None` for
+    /// all of it.
+    pub shard: Option<Shard>,
+    /// When load begins, warm-up included; `None` for at once.
+    pub start_at: Option<SystemTime>,
     /// Most requests that a connection has written and unanswered at a time. 1 is the rule; with more
     /// (HTTP/1.1 pipelining, RFC 9112 §9.3.2) a request does not wait for the answer of the one
     /// before it. Closed loop: every connection always has so many. Open loop: a request is written
@@ -160,8 +170,9 @@ impl Plan {
     /// Most requests outstanding in an open loop when nothing else is asked for.
     pub const OPEN_CONNECTIONS: usize = 4096;
 
-    /// A GET of `target` under `load`: keep-alive, one thread, no warm-up, 1 s intervals, 10 s
-    /// timeout, 5 s connect timeout, and the connections that suit the load.
+    /// A GET of `target` under `load`: the engine that the target needs, keep-alive, one thread, no
+    /// warm-up, 1 s intervals, 10 s timeout, 5 s connect timeout, and the connections that suit the
+    /// load.
     #[must_use]
     pub fn new(target: Target, load: Load) -> Self {
         let connections = match load {
@@ -169,6 +180,7 @@ impl Plan {
             Load::Open { .. } => Self::OPEN_CONNECTIONS,
         };
         Self {
+            engine: Engine::for_target(&target),
             target,
             resolve: Vec::new(),
             method: "GET".to_owned(),
@@ -190,6 +202,8 @@ impl Plan {
             requests_per_connection: None,
             deadline: None,
             think_time: Duration::ZERO,
+            shard: None,
+            start_at: None,
             pipeline: 1,
         }
     }
@@ -231,8 +245,19 @@ impl Plan {
         if self.cpus.as_ref().is_some_and(Vec::is_empty) {
             return wrong("cpus", "must name at least one CPU");
         }
+        self.check_shard()?;
         self.check_limits()?;
+        self.check_engine()?;
         self.check_load()
+    }
+
+    fn check_shard(&self) -> Result<(), PlanError> {
+        if let Some(late) = self.start_at.and_then(|start| SystemTime::now().duration_since(start).ok()) {
+            let late = late.as_secs_f64();
+            let reason = format!("that time was {late:.1} s ago; choose one that leaves every shard time to begin");
+            return Err(PlanError { field: "start-at", reason });
+        }
+        self.shard.map_or(Ok(()), |shard| shard.check(self.connections))
     }
 
     fn check_limits(&self) -> Result<(), PlanError> {
@@ -241,8 +266,8 @@ impl Plan {
         if self.max_outstanding.is_some() && !open {
             return wrong("max-outstanding", "is for the open loop; a closed one has its --connections");
         }
-        if self.max_outstanding.is_some_and(|most| most < self.threads) {
-            return wrong("max-outstanding", "must be at least 1 per thread");
+        if self.max_outstanding.is_some_and(|most| most < Part::of(self).all_threads) {
+            return wrong("max-outstanding", "must be at least 1 per thread, those of all shards included");
         }
         if self.requests_per_connection == Some(0) {
             return wrong("requests-per-connection", "must be at least 1");
@@ -272,6 +297,22 @@ impl Plan {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the engine has no way of doing.
+    fn check_engine(&self) -> Result<(), PlanError> {
+        let wrong = |field, reason: &str| Err(PlanError { field, reason: reason.to_owned() });
+        self.engine.check(&self.target)?;
+        if self.engine.proxy().is_some() && !self.resolve.is_empty() {
+            return wrong("resolve", "a proxy looks the target's name up itself; leave one of the two out");
+        }
+        if self.engine != Engine::Fast && self.pipeline > 1 {
+            return wrong("pipeline", "only the fast engine pipelines; leave out what needs reqwest, or --pipeline");
+        }
+        if self.engine.streams() > 1 && self.requests_per_connection.is_some() {
+            return wrong("requests-per-connection", "counts requests one after the other; leave --streams out");
+        }
+        Ok(())
     }
 
     fn check_load(&self) -> Result<(), PlanError> {
@@ -381,6 +422,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Transport, Version};
     use crate::targets::Order;
 
     fn plan() -> Plan {
@@ -398,6 +440,10 @@ mod tests {
             let entries = vec![Entry { method, path, headers: vec![], body: vec![], weight }];
             Plan { list: Some(RequestList { entries, order: Order::Random }), ..plan() }
         };
+        let shard = |index, count| Some(Shard { index, count });
+        let through = |transport| Engine::Reqwest(transport);
+        let proxied = || through(Transport { proxy: Some("http://p:1".into()), ..Transport::default() });
+        let streams = || through(Transport { http: Version::Http2, streams: 2, ..Transport::default() });
         let rows: Vec<(Plan, Option<&str>)> = vec![
             (plan(), None),
             (Plan { method: "G T".into(), ..plan() }, Some("method")),
@@ -429,8 +475,19 @@ mod tests {
             (Plan { requests_per_connection: Some(0), ..plan() }, Some("requests-per-connection")),
             (Plan { deadline: Some(Duration::ZERO), ..plan() }, Some("deadline")),
             (Plan { think_time: Duration::from_secs(1), load: open(5.0), ..plan() }, Some("think-time")),
+            (Plan { start_at: Some(SystemTime::UNIX_EPOCH), ..plan() }, Some("start-at")),
+            (Plan { start_at: Some(SystemTime::now() + Duration::from_secs(3600)), ..plan() }, None),
+            (Plan { shard: shard(1, 2), ..plan() }, None),
+            (Plan { shard: shard(2, 2), ..plan() }, Some("shard")),
+            (Plan { shard: shard(0, 2), max_outstanding: Some(2), load: open(5.0), ..plan() }, None),
+            (Plan { shard: shard(0, 2), max_outstanding: Some(1), load: open(5.0), ..plan() }, Some("max-outstanding")),
             (Plan { load: Load::closed_for(Duration::ZERO), ..plan() }, Some("duration")),
             (Plan { load: Load::Closed { stop: Stop::Requests(0) }, ..plan() }, Some("requests")),
+            (Plan { target: "https://a/".parse().unwrap(), ..plan() }, Some("engine")),
+            (Plan { pipeline: 2, engine: through(Transport::default()), ..plan() }, Some("pipeline")),
+            (Plan { resolve: vec!["a:81:::1".parse().unwrap()], engine: proxied(), ..plan() }, Some("resolve")),
+            (Plan { requests_per_connection: Some(2), engine: streams(), ..plan() }, Some("requests-per-connection")),
+            (Plan { requests_per_connection: Some(2), engine: through(Transport::default()), ..plan() }, None),
             (Plan { load: open(0.0), ..plan() }, Some("stages")),
             (Plan { load: open(f64::NAN), ..plan() }, Some("stages")),
             (Plan { load: open(5.0), ..plan() }, None),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::distribution::Distribution;
+use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::objective::{Objective, Outcome, Verdict};
 use crate::plan::{Load, Reuse, Shard};
@@ -45,9 +46,9 @@ pub struct Report {
     pub achieved_rate: f64,
     /// Whole responses per second, within `duration_s`: the throughput.
     pub answered_rate: f64,
-    /// Bytes received, heads included.
+    /// Bytes received, heads included; of the reqwest engine, which does not show them, content only.
     pub bytes_received: u64,
-    /// Bytes sent.
+    /// Bytes sent; of the reqwest engine the content of answered requests only.
     pub bytes_sent: u64,
     /// Answers per status code.
     pub statuses: BTreeMap<u16, u64>,
@@ -69,16 +70,24 @@ pub struct Report {
     pub send_lag: Distribution,
     /// Open loop: wait in the generator's queue for a free connection; 0 for most requests.
     pub queue_wait: Distribution,
-    /// Time from starting a connection to the first write on it, of connections made.
+    /// Time from starting a connection to the first write on it, of connections made; with TLS, to
+    /// the beginning of its handshake. A proxy's own part is in it.
     pub connect: Distribution,
     /// Time to the first byte of the answered requests: from the actual write to the first byte of
-    /// the answer that was read, interim (1xx) answers included. Absent from reports of versions
-    /// that did not measure it, and empty then.
+    /// the answer that was read, interim (1xx) answers included; with the reqwest engine, to the end
+    /// of its head. Absent from reports of versions that did not measure it, and empty then.
     #[serde(default)]
     pub first_byte: Distribution,
     /// Each request of a list, in its order; empty when the plan had only one.
     #[serde(default)]
     pub targets: Vec<RequestReport>,
+    /// Time of the TLS handshake, of connections made; empty without TLS.
+    #[serde(default)]
+    pub tls: Distribution,
+    /// CPU time of the generator's threads per answered request, the drain included: what this engine cost. `None` when
+    /// nothing was answered.
+    #[serde(default)]
+    pub cpu_per_request_ns: Option<f64>,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -171,6 +180,9 @@ pub struct Setup {
     pub target: String,
     /// The address that was connected to.
     pub address: String,
+    /// What sent the requests.
+    #[serde(default)]
+    pub engine: Engine,
     /// Request method.
     pub method: String,
     /// Extra header fields; the values of `Authorization`, `Proxy-Authorization` and `Cookie` are
@@ -187,11 +199,11 @@ pub struct Setup {
     /// Connections sent back the cookies they were given.
     #[serde(default)]
     pub cookies: bool,
-    /// Connections (closed loop) or most connections (open loop).
+    /// Connections (closed loop) or most connections (open loop); of a shard its own part.
     pub connections: usize,
     /// Generator threads that ran.
     pub threads: usize,
-    /// How requests came about.
+    /// How requests came about; of a shard the load of all of them together.
     pub load: Load,
     /// Connection reuse.
     pub reuse: Reuse,
@@ -276,7 +288,8 @@ pub struct Interval {
     pub queued: u64,
     /// Requests taken up and unanswered at the end of the interval.
     pub in_flight: u64,
-    /// Connections open at the end of the interval, idle ones included.
+    /// Connections open at the end of the interval, idle ones included. (The reqwest engine learns only with the next
+    /// request that the target has closed an idle one.)
     pub connections: u64,
     /// Answers per status code.
     pub statuses: BTreeMap<u16, u64>,
@@ -345,6 +358,7 @@ pub(crate) mod tests {
             setup: Setup {
                 target: "http://127.0.0.1:8000/".to_owned(),
                 address: "127.0.0.1:8000".to_owned(),
+                engine: Engine::Fast,
                 method: "GET".to_owned(),
                 headers: Vec::new(),
                 body_bytes: 0,
@@ -387,6 +401,8 @@ pub(crate) mod tests {
             queue_wait: Distribution::default(),
             connect: Distribution::default(),
             first_byte: Distribution::default(),
+            tls: Distribution::default(),
+            cpu_per_request_ns: Some(25_000.0),
             latency,
             targets: Vec::new(),
             intervals: Vec::new(),

@@ -21,12 +21,16 @@ use crate::collect::Collector;
 use crate::connection::Endpoint;
 use crate::distribution::Recorder;
 use crate::driver;
-use crate::error::RunError;
+use crate::engine::Engine;
+use crate::error::{PlanError, RunError};
 use crate::pacer::Pacer;
 use crate::plan::{Load, Plan, Reuse, Stop};
 use crate::report::{Interval, Report, RequestReport, Setup};
+#[cfg(feature = "reqwest")]
+use crate::reqwest_engine::{self, Outlet};
 use crate::resolution::Resolution;
 use crate::script::{Cursor, Script};
+use crate::shard::{Part, share};
 use crate::tally::EntryTally;
 use crate::target::Address;
 use crate::targets::Entry;
@@ -39,6 +43,27 @@ const STOP_CHECK: Duration = Duration::from_millis(50);
 const HEAD_START: Duration = Duration::from_millis(2);
 /// Descriptors that a run needs besides its connections, generously.
 const OTHER_FILES: u64 = 64;
+
+/// The plan's engine, ready for every thread.
+enum Prepared {
+    Fast,
+    #[cfg(feature = "reqwest")]
+    Reqwest(Box<Outlet>),
+}
+
+impl Prepared {
+    // The fast engine is told the endpoint with each task.
+    #[cfg_attr(not(feature = "reqwest"), allow(unused_variables))]
+    fn of(plan: &Plan, endpoint: &Endpoint) -> Result<Self, RunError> {
+        match &plan.engine {
+            Engine::Fast => Ok(Self::Fast),
+            #[cfg(feature = "reqwest")]
+            Engine::Reqwest(transport) => Ok(Self::Reqwest(Box::new(Outlet::new(plan, transport, endpoint)?))),
+            #[cfg(not(feature = "reqwest"))]
+            Engine::Reqwest(_) => unreachable!("the plan's check refuses it"),
+        }
+    }
+}
 
 /// Carries out `plan` and blocks until it is over: until its last request is answered or timed
 /// out, at most about twice the timeout after the measured time. Calls `progress` on the calling
@@ -54,50 +79,55 @@ const OTHER_FILES: u64 = 64;
 /// in the report and are no errors of the run.
 pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) -> Result<Report, RunError> {
     plan.check()?;
-    ensure_files(plan.connections)?;
+    let part = Part::of(plan);
+    ensure_files(part.connections)?;
     let endpoint = resolve(plan)?;
+    let engine = Prepared::of(plan, &endpoint)?;
     let script = Script::new(plan.messages()?, plan.choice()?);
     let script = script.map_err(|e| set_up("put the request into memory", e))?;
     let flags = Flags::default();
     thread::scope(|scope| {
-        let count = plan.threads.min(plan.connections);
+        let count = part.threads;
         let (out, inbox) = mpsc::channel();
         let mut begins = Vec::with_capacity(count);
         for thread in 0..count {
+            // Its number among those of all shards, and how many those are.
+            let (number, all) = (part.first_thread + thread, part.all_threads);
             let (begin, wait) = mpsc::channel();
             let task = Task {
                 thread,
                 endpoint: &endpoint,
                 script: &script,
-                cursor: Cursor::new(plan.seed, thread, count),
+                cursor: Cursor::new(plan.seed, number, all),
                 cookies: plan.cookies,
                 keep_alive: plan.reuse == Reuse::KeepAlive,
-                slots: share(plan.connections as u64, thread, count) as usize,
-                source: source(plan, thread, count),
+                slots: share(part.connections as u64, thread, count) as usize,
+                source: source(plan, number, all),
                 timeout: nanos(plan.timeout),
                 connect_timeout: nanos(plan.connect_timeout),
-                outstanding: plan.max_outstanding.map_or(u64::MAX, |most| share(most as u64, thread, count)),
+                outstanding: plan.max_outstanding.map_or(u64::MAX, |most| share(most as u64, number, all)),
                 depth: plan.pipeline,
                 per_connection: plan.requests_per_connection.unwrap_or(u64::MAX),
                 think_time: nanos(plan.think_time),
                 flags: &flags,
                 out: out.clone(),
             };
+            let engine = &engine;
             let cpu = plan.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
             thread::Builder::new()
                 .name(format!("load-{thread}"))
-                .spawn_scoped(scope, move || start(task, cpu, &wait))
+                .spawn_scoped(scope, move || start(task, engine, cpu, &wait))
                 .map_err(|source| set_up("start a generator thread", source))?;
             begins.push(begin);
         }
         drop(out);
         let threads = Threads { inbox, begins, wakers: Vec::with_capacity(count), flags: &flags };
-        threads.coordinate(plan, &endpoint, progress, stop)
+        threads.coordinate(plan, part, &endpoint, progress, stop)
     })
 }
 
 /// The first thing a generator thread does: go to its CPU. Memory it touches later is then local.
-fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
+fn start(task: Task<'_>, engine: &Prepared, cpu: Option<usize>, begin: &Receiver<Timeline>) {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
         let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
@@ -107,7 +137,11 @@ fn start(task: Task<'_>, cpu: Option<usize>, begin: &Receiver<Timeline>) {
             return;
         }
     }
-    driver::drive(task, begin);
+    match engine {
+        Prepared::Fast => driver::drive(task, begin),
+        #[cfg(feature = "reqwest")]
+        Prepared::Reqwest(outlet) => reqwest_engine::drive(task, outlet, begin),
+    }
 }
 
 /// The generator threads, as the coordinator sees them.
@@ -122,12 +156,13 @@ impl Threads<'_> {
     fn coordinate(
         mut self,
         plan: &Plan,
+        part: Part,
         endpoint: &Endpoint,
         progress: &mut dyn FnMut(&Interval),
         stop: &AtomicBool,
     ) -> Result<Report, RunError> {
         self.await_ready()?;
-        let timeline = timeline(plan, clock::now() + nanos(HEAD_START));
+        let timeline = timeline(plan, clock::now().saturating_add(nanos(until_start(plan, SystemTime::now())?)));
         let to_measured = Duration::from_nanos(timeline.measured.saturating_sub(clock::now()));
         let started_unix_s = unix_seconds(SystemTime::now() + to_measured);
         let count = self.begins.len();
@@ -155,7 +190,11 @@ impl Threads<'_> {
                 Ok(Message::Entries(more)) => entries.iter_mut().zip(&more).for_each(|(sum, one)| sum.add(one)),
                 Ok(Message::Down(source)) => {
                     self.halt();
-                    return Err(RunError::TargetDown { target: plan.target.to_string(), source });
+                    return Err(RunError::TargetDown { target: way(plan), source });
+                }
+                Ok(Message::NoTls(source)) => {
+                    self.halt();
+                    return Err(RunError::Tls { target: way(plan), source });
                 }
                 Ok(Message::Broken { what, source }) => {
                     self.halt();
@@ -171,7 +210,7 @@ impl Threads<'_> {
             }
         }
         let open = matches!(plan.load, Load::Open { .. });
-        let mut report = collector.report(setup(plan, endpoint, count), started_unix_s, open, interrupted);
+        let mut report = collector.report(setup(plan, part, endpoint), started_unix_s, open, interrupted);
         report.targets = requests(plan, &entries);
         Ok(report)
     }
@@ -184,7 +223,7 @@ impl Threads<'_> {
                 Ok(Message::Broken { what, source }) => {
                     return Err(RunError::Setup { what, source });
                 }
-                Ok(Message::Down(_) | Message::Entries(_) | Message::Interval { .. }) => {}
+                Ok(Message::Down(_) | Message::NoTls(_) | Message::Entries(_) | Message::Interval { .. }) => {}
                 Err(mpsc::RecvError) => break,
             }
         }
@@ -197,6 +236,21 @@ impl Threads<'_> {
             // The only failure is a full counter, which wakes just as well.
             let _ = waker.wake();
         }
+    }
+}
+
+/// The time from `now` until load begins.
+///
+/// # Errors
+/// A beginning that is over by now: a shard that began late would not be part of the run.
+fn until_start(plan: &Plan, now: SystemTime) -> Result<Duration, PlanError> {
+    match plan.start_at.map(|start| start.duration_since(now)) {
+        None => Ok(HEAD_START),
+        Some(Ok(wait)) if wait >= HEAD_START => Ok(wait),
+        Some(_) => Err(PlanError {
+            field: "start-at",
+            reason: "that time was over before the generator was ready; choose a later one".to_owned(),
+        }),
     }
 }
 
@@ -232,16 +286,27 @@ fn source(plan: &Plan, thread: usize, threads: usize) -> Source {
     }
 }
 
-/// The share of one of `parts` in `total`: the first ones take what does not divide.
-fn share(total: u64, part: usize, parts: usize) -> u64 {
-    let (part, parts) = (part as u64, parts as u64);
-    total / parts + u64::from(part < total % parts)
+/// Whom the plan's connections are made to.
+fn peer(plan: &Plan) -> Result<Address, RunError> {
+    match plan.engine.proxy() {
+        #[cfg(feature = "reqwest")]
+        Some(proxy) => Ok(reqwest_engine::proxy_address(proxy)?),
+        _ => Ok(plan.target.address().clone()),
+    }
+}
+
+/// The target, and what is in between, for messages.
+fn way(plan: &Plan) -> String {
+    match plan.engine.for_report().proxy() {
+        Some(proxy) => format!("{} through {proxy}", plan.target),
+        None => plan.target.to_string(),
+    }
 }
 
 fn resolve(plan: &Plan) -> Result<Endpoint, RunError> {
-    let (host, port) = match plan.target.address() {
-        Address::Unix(path) => return Ok(Endpoint::Unix(path.clone())),
-        Address::Tcp { host, port } => (host, *port),
+    let (host, port) = match peer(plan)? {
+        Address::Unix(path) => return Ok(Endpoint::Unix(path)),
+        Address::Tcp { host, port } => (host, port),
     };
     let given = |entry: &&Resolution| plan.target.is_at(&entry.host, entry.port);
     if let Some(entry) = plan.resolve.iter().find(given) {
@@ -265,7 +330,7 @@ fn first_reachable(addresses: &[SocketAddr], plan: &Plan) -> Result<Endpoint, Ru
             Err(e) => refusal = e,
         }
     }
-    Err(RunError::TargetDown { target: plan.target.to_string(), source: refusal })
+    Err(RunError::TargetDown { target: way(plan), source: refusal })
 }
 
 /// Makes sure that so many connections can be open, raising the soft limit if need be.
@@ -286,18 +351,19 @@ fn set_up(what: &str, source: io::Error) -> RunError {
     RunError::Setup { what: what.to_owned(), source }
 }
 
-fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
+fn setup(plan: &Plan, part: Part, endpoint: &Endpoint) -> Setup {
     Setup {
         target: plan.target.to_string(),
         address: endpoint.to_string(),
+        engine: plan.engine.for_report(),
         method: plan.method.clone(),
         headers: plan.headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect(),
         body_bytes: plan.body.len(),
         order: plan.list.as_ref().map(|list| list.order),
         seed: plan.seed,
         cookies: plan.cookies,
-        connections: plan.connections,
-        threads,
+        connections: part.connections,
+        threads: part.threads,
         load: plan.load.clone(),
         reuse: plan.reuse,
         timeout_s: plan.timeout.as_secs_f64(),
@@ -305,7 +371,7 @@ fn setup(plan: &Plan, endpoint: &Endpoint, threads: usize) -> Setup {
         warmup_s: plan.warmup.as_secs_f64(),
         cpus: plan.cpus.clone(),
         interval_s: plan.interval.as_secs_f64(),
-        shard: None,
+        shard: plan.shard,
         max_outstanding: plan.max_outstanding,
         requests_per_connection: plan.requests_per_connection,
         deadline_s: plan.deadline.map(|deadline| deadline.as_secs_f64()),
@@ -352,10 +418,17 @@ mod tests {
     }
 
     #[test]
-    fn shares_add_up() {
-        for (total, parts) in [(10, 3), (1, 1), (7, 7), (4096, 2), (2, 3)] {
-            let sum: u64 = (0..parts).map(|part| share(total, part, parts)).sum();
-            assert_eq!(sum, total, "{total} in {parts}");
-        }
+    fn a_beginning_is_waited_for_and_must_not_be_over() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        let wait = |start_at| {
+            let load = Load::closed_for(Duration::from_secs(1));
+            let plan = Plan { start_at, ..Plan::new("http://a/".parse().unwrap(), load) };
+            until_start(&plan, now).map_err(|e| e.field)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(wait(None), Ok(HEAD_START));
+        assert_eq!(wait(Some(now + second)), Ok(second));
+        assert_eq!(wait(Some(now)), Err("start-at"));
+        assert_eq!(wait(Some(now - second)), Err("start-at"));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::distribution::Distribution;
+use crate::engine::{Engine, Trust};
 use crate::measures::MEASURES;
 use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
@@ -37,15 +38,17 @@ pub(crate) fn render(report: &Report) -> String {
 
 fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
+    let part = setup.shard.map(|shard| format!(" · shard {shard} of that load")).unwrap_or_default();
     match setup.order {
         Some(order) => {
             let order = match order {
                 Order::Sequential => "in turn".to_owned(),
                 Order::Random => format!("at random (seed {})", setup.seed),
             };
-            writeln!(text, "{} requests {order} on {} · {}", report.targets.len(), setup.address, load(setup))?;
+            let count = report.targets.len();
+            writeln!(text, "{count} requests {order} on {} · {}{part}", setup.address, load(setup))?;
         }
-        None => writeln!(text, "{} {} · {}", setup.method, setup.target, load(setup))?,
+        None => writeln!(text, "{} {} · {}{part}", setup.method, setup.target, load(setup))?,
     }
     writeln!(text)?;
     let failed = report.failed();
@@ -73,10 +76,11 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     let per_second = if report.duration_s > 0.0 { report.duration_s } else { 1.0 };
     writeln!(
         text,
-        "  transfer      {} received ({}/s), {} sent",
+        "  transfer      {} received ({}/s), {} sent{}",
         bytes(report.bytes_received as f64),
         bytes(report.bytes_received as f64 / per_second),
         bytes(report.bytes_sent as f64),
+        if setup.engine == Engine::Fast { "" } else { " (content only)" },
     )?;
     writeln!(
         text,
@@ -194,12 +198,8 @@ fn write_targets(text: &mut String, report: &Report) -> std::fmt::Result {
 fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     let threads = report.threads.iter().map(|thread| format!("{:.0} %", thread.cpu_share * 100.0));
     let threads = threads.collect::<Vec<_>>().join(", ");
-    let cpu: f64 = report.threads.iter().map(|thread| thread.cpu_s).sum();
-    let each = match report.answered {
-        0 => String::new(),
-        answered => format!(", {} per answer", time(cpu * 1e9 / answered as f64)),
-    };
-    writeln!(text, "  generator     CPU per thread {threads}{each}")?;
+    let each = report.cpu_per_request_ns.map(|cost| format!(", {} per answer", time(cost))).unwrap_or_default();
+    writeln!(text, "  generator     {}, CPU per thread {threads}{each}", engine(&report.setup.engine))?;
     if report.interrupted {
         writeln!(text, "  interrupted   the figures cover {:.2} s", report.duration_s)?;
     }
@@ -230,6 +230,27 @@ fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// The engine in a few words.
+fn engine(engine: &Engine) -> String {
+    let Engine::Reqwest(transport) = engine else {
+        return "engine fast".to_owned();
+    };
+    let mut words = format!("engine reqwest, {}", transport.http.name());
+    if transport.streams > 1 {
+        let _ = write!(words, " with {} streams", transport.streams);
+    }
+    if let Some(proxy) = &transport.proxy {
+        let _ = write!(words, " through {proxy}");
+    }
+    if transport.max_redirects > 0 {
+        let _ = write!(words, ", {} redirects at most", transport.max_redirects);
+    }
+    if transport.trust == Trust::Anyone {
+        words.push_str(", any certificate");
+    }
+    words
 }
 
 /// The load in a few words.

@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     pub(crate) send_lag: Recorder,
     pub(crate) queue_wait: Recorder,
     pub(crate) connect: Recorder,
+    pub(crate) tls: Recorder,
     /// Recorded requests that became due (open loop) or were started (closed loop).
     pub(crate) offered: u64,
     /// Recorded requests taken up by a connection.
@@ -95,6 +96,7 @@ impl Tally {
             send_lag: Recorder::new(),
             queue_wait: Recorder::new(),
             connect: Recorder::new(),
+            tls: Recorder::new(),
             offered: 0,
             started: 0,
             last_start: 0,
@@ -147,6 +149,7 @@ impl Tally {
         self.send_lag.add(&other.send_lag);
         self.queue_wait.add(&other.queue_wait);
         self.connect.add(&other.connect);
+        self.tls.add(&other.tls);
         self.offered += other.offered;
         self.started += other.started;
         self.last_start = self.last_start.max(other.last_start);

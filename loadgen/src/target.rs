@@ -23,11 +23,12 @@ const LOCAL: &str = "localhost";
 
 /// A parsed target: where to connect, what to ask for, which `Host` to send.
 ///
-/// Accepted spellings: `http://host[:port][/path][?query]`, `http://[::1]:8000/`,
-/// `unix:/run/app.sock` and `unix:/run/app.sock:/path?query`.
+/// Accepted spellings: `http://host[:port][/path][?query]`, the same with `https`,
+/// `http://[::1]:8000/`, `unix:/run/app.sock` and `unix:/run/app.sock:/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     address: Address,
+    tls: bool,
     host: String,
     path: String,
 }
@@ -35,10 +36,7 @@ pub struct Target {
 /// A target that cannot be used; the message quotes it and says what would be right.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// `https://` is not there yet.
-    #[error("{0:?}: https is not supported yet; use http://, or terminate TLS in front of the target")]
-    Https(String),
-    /// Neither `http://` nor `unix:`.
+    /// Neither `http://` nor `https://` nor `unix:`.
     #[error("{0:?} is no target; write http://HOST:PORT/PATH or unix:/path/to/socket")]
     Scheme(String),
     /// No host after `http://`.
@@ -90,11 +88,12 @@ impl Target {
         matches!(&self.address, Address::Tcp { host: own, port: at } if own.eq_ignore_ascii_case(host) && *at == port)
     }
 
-    /// True when both are on the same host and port, or the same socket.
+    /// True when both are on the same host and port, or the same socket, with the same scheme.
     #[must_use]
     pub fn has_authority_of(&self, other: &Self) -> bool {
-        (self.address == other.address && self.host == other.host)
-            || matches!(&other.address, Address::Tcp { host, port } if self.is_at(host, *port))
+        let same = (self.address == other.address && self.host == other.host)
+            || matches!(&other.address, Address::Tcp { host, port } if self.is_at(host, *port));
+        same && self.tls == other.tls
     }
 
     /// Where to connect.
@@ -103,8 +102,14 @@ impl Target {
         &self.address
     }
 
-    /// The `Host` field's value: host and port as written, the port left out when it is 80;
-    /// `localhost` for a unix socket.
+    /// True for `https`.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The `Host` field's value: host and port as written, the port left out when it is the scheme's
+    /// own; `localhost` for a unix socket.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -121,23 +126,23 @@ impl FromStr for Target {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let lower = text.to_ascii_lowercase();
-        if lower.starts_with("https://") {
-            return Err(TargetError::Https(text.to_owned()));
-        }
         if let Some(rest) = text.strip_prefix("unix:") {
             return unix(text, rest);
         }
-        if !lower.starts_with("http://") {
-            return Err(TargetError::Scheme(text.to_owned()));
-        }
-        let rest = text["http://".len()..].split('#').next().unwrap_or_default();
+        let lower = text.to_ascii_lowercase();
+        let (scheme, tls) = match (lower.starts_with("http://"), lower.starts_with("https://")) {
+            (true, _) => ("http://", false),
+            (_, true) => ("https://", true),
+            _ => return Err(TargetError::Scheme(text.to_owned())),
+        };
+        let own_port = if tls { 443 } else { 80 };
+        let rest = text[scheme.len()..].split('#').next().unwrap_or_default();
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
         if authority.contains('@') {
             return Err(TargetError::Credentials(text.to_owned()));
         }
-        let (host, port) = authority_parts(text, authority)?;
+        let (host, port) = authority_parts(text, authority, own_port)?;
         let path = request_target(text, path)?;
         if host.is_empty() {
             return Err(TargetError::Host(text.to_owned()));
@@ -147,8 +152,9 @@ impl FromStr for Target {
         }
         let written = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Ok(Self {
-            host: if port == 80 { written } else { format!("{written}:{port}") },
+            host: if port == own_port { written } else { format!("{written}:{port}") },
             address: Address::Tcp { host: host.to_owned(), port },
+            tls,
             path,
         })
     }
@@ -156,10 +162,11 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
         match &self.address {
-            Address::Tcp { .. } => write!(f, "http://{}{}", self.host, self.path),
-            Address::Unix(socket) if self.host != LOCAL => {
-                write!(f, "http://{}{} over unix:{}", self.host, self.path, socket.display())
+            Address::Tcp { .. } => write!(f, "{scheme}://{}{}", self.host, self.path),
+            Address::Unix(socket) if self.host != LOCAL || self.tls => {
+                write!(f, "{scheme}://{}{} over unix:{}", self.host, self.path, socket.display())
             }
             Address::Unix(socket) if self.path == "/" => write!(f, "unix:{}", socket.display()),
             Address::Unix(socket) => write!(f, "unix:{}:{}", socket.display(), self.path),
@@ -177,13 +184,14 @@ fn unix(text: &str, rest: &str) -> Result<Target, TargetError> {
     }
     Ok(Target {
         address: Address::Unix(PathBuf::from(socket)),
+        tls: false,
         host: LOCAL.to_owned(),
         path: request_target(text, &path)?,
     })
 }
 
 /// Splits `host[:port]`, IPv6 in brackets (RFC 3986 §3.2.2).
-fn authority_parts<'a>(text: &str, authority: &'a str) -> Result<(&'a str, u16), TargetError> {
+fn authority_parts<'a>(text: &str, authority: &'a str, own_port: u16) -> Result<(&'a str, u16), TargetError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
             let (host, after) = bracketed.split_once(']').ok_or_else(|| TargetError::Host(text.to_owned()))?;
@@ -199,7 +207,7 @@ fn authority_parts<'a>(text: &str, authority: &'a str) -> Result<(&'a str, u16),
         },
     };
     let port = match port {
-        None | Some("") => 80,
+        None | Some("") => own_port,
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
             digits.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(|| TargetError::Port(text.to_owned()))?
         }
@@ -234,6 +242,9 @@ mod tests {
             // The default port is left out of Host, as browsers do (RFC 9110 §7.2).
             ("http://a:80", "a", "/", "http://a/"),
             ("http://a:", "a", "/", "http://a/"),
+            ("HTTPS://a/x", "a", "/x", "https://a/x"),
+            ("https://a:443", "a", "/", "https://a/"),
+            ("https://a:80/", "a:80", "/", "https://a:80/"),
             ("http://a?q", "a", "/?q", "http://a/?q"),
             // A fragment is the client's business and never sent.
             ("http://a/x#frag", "a", "/x", "http://a/x"),
@@ -254,7 +265,6 @@ mod tests {
     fn wrong_targets_say_why() {
         let quoted = |text: &str| text.to_owned();
         let rows = [
-            ("https://a/", TargetError::Https(quoted("https://a/"))),
             ("a:8000", TargetError::Scheme(quoted("a:8000"))),
             ("ftp://a", TargetError::Scheme(quoted("ftp://a"))),
             ("unix:", TargetError::Scheme(quoted("unix:"))),
@@ -286,6 +296,23 @@ mod tests {
         assert_eq!((target.host(), target.path()), ("a:81", "/x"));
         assert_eq!(target.to_string(), "http://a:81/x over unix:/run/a.sock");
         assert!(!target.is_at("a", 81));
+        let target: Target = "https://localhost/x".parse().unwrap();
+        let target = target.over_unix_socket(PathBuf::from("/run/a.sock"));
+        assert!(target.is_tls());
+        assert_eq!(target.to_string(), "https://localhost/x over unix:/run/a.sock");
+    }
+
+    #[test]
+    fn an_authority_has_a_scheme() {
+        let same = |one: &str, other: &str| {
+            let (one, other): (Target, Target) = (one.parse().unwrap(), other.parse().unwrap());
+            one.has_authority_of(&other)
+        };
+        assert!(same("https://a/x", "https://A:443/y"));
+        assert!(same("http://a:443/x", "http://a:443/"));
+        // The same address, and yet something else is spoken there.
+        assert!(!same("http://a:443/", "https://a/"));
+        assert!(!same("https://a/", "https://a:8443/"));
     }
 
     #[test]

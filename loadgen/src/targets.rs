@@ -306,7 +306,7 @@ GET /plain
             ("GET /x\n", None, "line 1: /x has no host; give one with --target"),
             ("GET http://a/\n\nGET http://b/\n", None, "line 3: http://b/ is not on the host of http://a/"),
             ("GET http://a/\n", Some("http://b/"), "line 1: http://a/ is not on the host of http://b/"),
-            ("GET https://a/\n", None, "line 1: \"https://a/\": https is not supported yet"),
+            ("GET https://a/\nGET http://a/\n", None, "line 2: http://a/ is not on the host of https://a/"),
             ("GET http://a/\nno field\n", None, "line 2: \"no field\" is neither a request"),
             ("@item.json\n", None, "line 1: a body without a request"),
             ("GET http://a/\n@item.json\n@item.json\n", None, "line 3: a body without a request"),

@@ -70,6 +70,9 @@ pub(crate) enum Message {
     /// What became of each request of the plan, before the last interval of a thread; not sent when
     /// the plan has only one.
     Entries(Vec<EntryTally>),
+    /// The same, but the connection was made and only TLS failed.
+    #[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "only that engine speaks TLS"))]
+    NoTls(io::Error),
     /// An interval is over; `last` when the thread is.
     Interval { thread: usize, from: u64, until: u64, last: bool, tally: Box<Tally> },
 }

@@ -195,6 +195,10 @@ impl Question {
     /// The first part that makes no sense.
     pub fn check(&self) -> Result<(), PlanError> {
         let wrong = |field, reason: String| Err(PlanError { field, reason });
+        if self.plan.shard.is_some() || self.plan.start_at.is_some() {
+            let reason = "is for one run, and a search makes several; leave it out".to_owned();
+            return wrong(if self.plan.shard.is_some() { "shard" } else { "start-at" }, reason);
+        }
         if self.objectives.is_empty() {
             return wrong("find-capacity", "needs an objective, for instance p99<50ms".to_owned());
         }

@@ -47,6 +47,7 @@ fn part(file: &str, report: &Report) -> Part {
 fn difference(a: &Setup, b: &Setup) -> Option<&'static str> {
     let rows = [
         ("target", a.target == b.target),
+        ("engine", a.engine == b.engine),
         ("method", a.method == b.method),
         ("headers", a.headers == b.headers),
         ("body_bytes", a.body_bytes == b.body_bytes),
@@ -106,6 +107,8 @@ fn join(reports: &[&Report]) -> Result<Report, (usize, DecodeError)> {
     for measure in MEASURES {
         *measure.of_mut(&mut whole) = merged(reports.iter().map(|report| measure.of(report)).enumerate())?;
     }
+    let cpu_s: f64 = whole.threads.iter().map(|thread| thread.cpu_s).sum();
+    whole.cpu_per_request_ns = (whole.answered > 0).then(|| cpu_s * 1e9 / whole.answered as f64);
     whole.validity = validity::reasons(&whole);
     Ok(whole)
 }
@@ -235,6 +238,7 @@ fn joined(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Engine, Transport};
     use crate::error::ErrorKind;
     use crate::plan::Shard;
     use crate::report::tests::{interval, report};
@@ -264,6 +268,8 @@ mod tests {
         assert_eq!(whole.intervals[3].thread_cpu, [0.1, 0.1]);
         assert_eq!(Distribution::merged(whole.intervals.iter().map(|i| &i.latency)).unwrap(), whole.latency);
         assert_eq!(whole.duration_s, 10.0);
+        // A second of CPU each, for all their answers.
+        assert_eq!(whole.cpu_per_request_ns, Some(1e6));
         assert!(whole.is_valid());
     }
 
@@ -274,6 +280,10 @@ mod tests {
         let error = merge_reports(&[a.clone(), b.clone()], Tolerance::default()).unwrap_err();
         assert_eq!(error.to_string(), "1.json (shard 1/2) ran another plan than 0.json (shard 0/2): target differs");
         b.1.setup.target = a.1.setup.target.clone();
+        b.1.setup.engine = Engine::Reqwest(Transport::default());
+        let error = merge_reports(&[a.clone(), b.clone()], Tolerance::default()).unwrap_err();
+        assert!(error.to_string().ends_with("engine differs"), "{error}");
+        b.1.setup.engine = Engine::Fast;
         // Every shard draws its own arrivals.
         if let Load::Open { seed, .. } = &mut b.1.setup.load {
             *seed += 1;

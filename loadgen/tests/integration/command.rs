@@ -49,7 +49,13 @@ fn help_version_and_completions() {
 #[test]
 fn wrong_usage_is_refused_in_words() {
     let rows: &[(&[&str], &str)] = &[
-        (&["--target", "https://a/"], "https is not supported yet"),
+        (&["--target", "https://a/", "--engine", "fast"], "--engine: fast sends plain HTTP only; for https leave"),
+        (&["--target", "http://a/", "--engine", "fast", "--http2"], "--engine fast has no --http2"),
+        (
+            &["--target", "https://127.0.0.1/", "--cacert", "/nonexistent.pem"],
+            "--cacert: /nonexistent.pem: cannot be read",
+        ),
+        (&["--target", "http://a/", "--proxy", "a:3128"], "--proxy: \"a:3128\" is no proxy; write http://HOST:PORT"),
         (&["--target", "a:80"], "is no target"),
         (&["--target", "http://a/", "--duration", "5x"], "is no duration"),
         (&["--target", "http://a/", "--connections", "0"], "--connections: must be at least 1"),

@@ -12,9 +12,12 @@ mod live;
 mod node;
 mod pipelining;
 mod protocol;
+#[cfg(feature = "reqwest")]
+mod reqwest_engine;
 mod results;
 mod schedule;
 mod sending;
 mod server;
+mod shards;
 mod terminal;
 mod truth;

@@ -38,8 +38,9 @@ impl Client {
         let head = self.head()?;
         let length = head
             .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .map_or(0, |length| length.parse().unwrap());
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(0, |(_, length)| length.parse().unwrap());
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body).ok()?;
         Some(Request { head, body })
@@ -115,6 +116,10 @@ impl Server {
 
     pub(crate) fn target(&self) -> Target {
         Target::tcp("127.0.0.1", self.port, "/").unwrap()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Connections accepted so far.

@@ -3,7 +3,7 @@
 mod deployed;
 
 use crate::support::browser::{Cookies, FORM, MULTIPART, content, multipart};
-use crate::support::{Launch, Server, alike, python};
+use crate::support::{Launch, Server, alike, outsider, python};
 
 /// More than stays in memory by default (1 MiB).
 const LARGE: usize = 3 << 20;
@@ -132,8 +132,8 @@ fn the_environ_is_what_flask_expects() {
     let server = site();
     let address = server.address();
     let url = format!("http://{address}/address?x=1");
-    // A client that shares no code with us or with the tests.
-    let answer: serde_json::Value = reqwest::blocking::get(&url).expect("an answer").json().expect("JSON");
+    let answer = outsider::client().get(&url).send().expect("an answer");
+    let answer: serde_json::Value = answer.json().expect("JSON");
     let expected = serde_json::json!({
         "url": url, "remote": "127.0.0.1", "host": address.to_string(), "scheme": "http"
     });

@@ -35,7 +35,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Words(_) | Self::Run(RunError::Plan(_) | RunError::FileLimit { .. }) => 2,
-            Self::Run(RunError::TargetDown { .. } | RunError::Resolve { .. }) => 4,
+            Self::Run(RunError::TargetDown { .. } | RunError::Tls { .. } | RunError::Resolve { .. }) => 4,
             Self::Run(RunError::Setup { .. })
             | Self::Input { .. }
             | Self::Content { .. }

@@ -14,6 +14,7 @@ mod search;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser};
 use loadgen::{Outcome, Report, RunError};
@@ -70,6 +71,11 @@ fn execute(arguments: &Arguments) -> Result<u8, Failure> {
     let outputs = Outputs::open(&options.files, options.json.as_deref())?;
     let stop = interrupt::watch().map_err(Failure::Signals)?;
 
+    if let Some(wait) = plan.start_at.and_then(|start| start.duration_since(SystemTime::now()).ok())
+        && !options.quiet
+    {
+        let _ = writeln!(io::stderr(), "loadgen: starts in {:.1} s", wait.as_secs_f64());
+    }
     let mut progress = Progress::new(options.quiet, !options.no_live, &plan);
     let report = loadgen::run(&plan, &mut |interval| progress.show(interval), &stop);
     progress.end();

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod launch;
 pub(crate) mod load;
+pub(crate) mod outsider;
 pub(crate) mod processes;
 pub(crate) mod python;
 pub(crate) mod server;

@@ -9,6 +9,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::outsider;
 use super::server::Lines;
 
 /// A browser with one window. Dropping it ends it.
@@ -54,7 +55,7 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let client = Client::builder().no_proxy().build().expect("a client");
+        let client = outsider::client();
         let root = format!("http://127.0.0.1:{port}/session");
         let answer = ask(client.post(&root).json(&wanted));
         let session = format!("{root}/{}", answer["sessionId"].as_str().expect("a session"));

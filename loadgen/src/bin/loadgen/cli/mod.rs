@@ -4,11 +4,13 @@
 //! options mean. Runs nothing; `main` does.
 
 mod connections;
+mod engine;
 mod generator;
 mod judgement;
 mod load;
 mod output;
 mod request;
+mod shard;
 
 use std::path::PathBuf;
 
@@ -17,11 +19,13 @@ use clap::{Parser, ValueHint};
 use loadgen::{Plan, Question, Target};
 
 use connections::ConnectionOptions;
+use engine::EngineOptions;
 use generator::GeneratorOptions;
 use judgement::JudgementOptions;
 use load::LoadOptions;
 pub(crate) use output::OutputOptions;
 use request::RequestOptions;
+use shard::ShardOptions;
 
 /// What the command prints when it is called without arguments.
 pub(crate) const SHORT_HELP: &str = "\
@@ -71,7 +75,7 @@ Exit codes:
   130  interrupted (Ctrl-C or SIGTERM); what was measured so far is reported
 ";
 
-/// Sends HTTP/1.1 requests to any server and measures latency from the intended send time.
+/// Sends HTTP requests to any server and measures latency from the intended send time.
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 100)]
 #[command(override_usage = USAGE, after_help = AFTER_HELP)]
@@ -81,7 +85,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Where to send requests: http://HOST:PORT/PATH or unix:/SOCKET[:/PATH].
+    /// Where to send requests: http://HOST:PORT/PATH, https://… or unix:/SOCKET[:/PATH].
     #[arg(short, long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(required_unless_present_any = ["completions", "targets"])]
     target: Option<Target>,
@@ -93,10 +97,16 @@ pub(crate) struct Arguments {
     connections: ConnectionOptions,
 
     #[command(flatten)]
+    engine: EngineOptions,
+
+    #[command(flatten)]
     request: RequestOptions,
 
     #[command(flatten)]
     generator: GeneratorOptions,
+
+    #[command(flatten)]
+    shard: ShardOptions,
 
     #[command(flatten)]
     pub(crate) judgement: JudgementOptions,
@@ -110,6 +120,8 @@ pub(crate) struct Arguments {
 pub(crate) enum UsageError {
     #[error("--target is missing; write for instance --target http://127.0.0.1:8000/")]
     Target,
+    #[error("--engine fast has no {0}; leave --engine out or write --engine reqwest")]
+    BeyondFast(&'static str),
     #[error("cannot read --{option} {}: {source}", path.display())]
     File { option: &'static str, path: PathBuf, source: std::io::Error },
     #[error("--targets {}, {source}", path.display())]
@@ -130,7 +142,7 @@ impl Arguments {
     /// The plan that these arguments mean. Reads the files of bodies and forms.
     ///
     /// # Errors
-    /// A file that cannot be read. Values that only make no sense together are left to
+    /// A file that cannot be read, or an engine that cannot do what is asked of it. Values that only make no sense together are left to
     /// [`Plan::check`].
     pub(crate) fn plan(&self) -> Result<Plan, UsageError> {
         let (target, list) = self.request.list(self.target.as_ref())?.unzip();
@@ -138,8 +150,10 @@ impl Arguments {
         let target = self.connections.reach(target);
         let (headers, body) = self.request.content()?;
         let load = if self.judgement.is_search() { self.load.trial() } else { self.load.load() };
+        let engine = self.engine.engine(&target)?;
         let defaults = Plan::new(target, load);
         Ok(Plan {
+            engine,
             resolve: self.connections.resolve.clone(),
             method: self.request.method(),
             headers,
@@ -155,6 +169,8 @@ impl Arguments {
             warmup: self.load.warmup,
             cpus: self.generator.cpus.clone(),
             interval: self.generator.interval,
+            shard: self.shard.shard,
+            start_at: self.shard.start_at,
             max_outstanding: self.load.max_outstanding,
             requests_per_connection: self.connections.requests_per_connection,
             deadline: self.load.deadline,
@@ -167,10 +183,10 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use clap::CommandFactory as _;
-    use loadgen::{Arrivals, Load, Reuse, Stage, Stop, parse_stages};
+    use loadgen::{Arrivals, Load, Reuse, Shard, Stage, Stop, parse_stages};
 
     use super::*;
 
@@ -219,7 +235,7 @@ mod tests {
             "--rate 5 --arrivals poisson --seed 9 --warmup 1s --no-keepalive --timeout 2s \
              --connect-timeout 3s -X POST -H A:b -H C:d:e --body xyz --threads 2 --cpus 0,1 \
              --interval 500ms --max-outstanding 7 --requests-per-connection 8 --deadline 1m \
-             --think-time 5ms --pipeline 6",
+             --think-time 5ms --shard 1/3 --start-at 4102444800 --pipeline 6",
         )
         .unwrap();
         let expected = Plan {
@@ -239,6 +255,8 @@ mod tests {
             think_time: Duration::from_millis(5),
             pipeline: 6,
             seed: 9,
+            shard: Some(Shard { index: 1, count: 3 }),
+            start_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800)),
             ..Plan::new(
                 "http://a/".parse().unwrap(),
                 Load::Open { stages: parse_stages("10s@5").unwrap(), arrivals: Arrivals::Poisson, seed: 9 },
@@ -315,6 +333,9 @@ mod tests {
             "--assert p99<5",
             "--find-capacity p99<5s --rate 5",
             "--find-capacity p99<5s --requests 5",
+            "--find-capacity p99<5s --shard 0/2",
+            "--find-capacity p99<5s --start-at +5s",
+            "--shard 2/2",
             "--find-capacity p99<5s --stages 1s@5",
             "--find-capacity p99<5s --assert p99<5s",
             "--min-rate 5",
