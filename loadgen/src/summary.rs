@@ -233,7 +233,7 @@ fn write_assertions(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 /// The engine in a few words.
-fn engine(engine: &Engine) -> String {
+pub(crate) fn engine(engine: &Engine) -> String {
     let Engine::Reqwest(transport) = engine else {
         return "engine fast".to_owned();
     };

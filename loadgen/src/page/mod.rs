@@ -10,7 +10,7 @@ use crate::distribution::Distribution;
 use crate::measures::MEASURES;
 use crate::plan::Reuse;
 use crate::report::Report;
-use crate::summary::{bytes, load, time};
+use crate::summary::{bytes, engine, load, time};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("hover.js");
@@ -204,7 +204,7 @@ fn setup(page: &mut String, report: &Report) -> std::fmt::Result {
     let setup = &report.setup;
     writeln!(page, "<h2>Setup</h2>\n<dl>")?;
     let mut row = |name: &str, value: String| writeln!(page, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
-    row("generator", report.generator.clone())?;
+    row("generator", format!("{}, {}", report.generator, engine(&setup.engine)))?;
     row("target", format!("{} {} at {}", setup.method, setup.target, setup.address))?;
     row("load", load(setup))?;
     for (name, value) in &setup.headers {

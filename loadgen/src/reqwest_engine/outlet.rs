@@ -118,6 +118,7 @@ impl Outlet {
         if let Some(request) = &self.fixed[turn.entry as usize] {
             return request.try_clone().expect("its body is in memory");
         }
+        bytes.clear();
         // Its cookies are the client's to add.
         script.fill(turn, cursor, &[], bytes);
         self.form.read(bytes).expect("only numbers are different from the one that was read at the start")
@@ -180,6 +181,7 @@ impl Form {
         let mut bytes = Vec::new();
         let read = |message: &Message| {
             // One that differs is read as well, so that what is wrong with it is known before the run.
+            bytes.clear();
             message.fill(&mut Numbers::default(), &[], &mut bytes);
             let request = self.read(&bytes)?;
             Ok(message.fixed().is_some().then_some(request))

@@ -105,7 +105,7 @@ fn a_host_without_an_address_can_be_given_one() {
 #[test]
 fn a_connection_is_closed_after_its_requests() {
     let server = Server::answering(OK);
-    let report = all_well(&plain(Plan { requests_per_connection: Some(5), ..requests(server.target(), 40, 2) }));
+    let report = all_well(&plain(Plan { requests_per_connection: Some(5), ..requests(server.target(), 40, 1) }));
     assert_eq!((report.answered, report.connects, report.reconnects), (40, 8, 0));
     assert_eq!(server.accepted(), 8);
 }
