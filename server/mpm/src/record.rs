@@ -192,6 +192,7 @@ mod tests {
     /// Twelve seconds of a policy that is first crowded and then left alone, written down and read back.
     fn recording(setup: Setup) -> Vec<String> {
         let mut policy = setup.policy();
+        policy.spawn_failed(Duration::ZERO);
         let mut entries = vec![Entry::Made(setup), Entry::SpawnFailed { now: Duration::ZERO }];
         for tick in 0..120_u32 {
             let crowded = tick < 30;
