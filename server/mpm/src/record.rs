@@ -175,7 +175,11 @@ mod tests {
             Setup::Adaptive(limits),
             Setup::Prefork(prefork),
             Setup::Static(3),
-            Setup::Busyness(BusynessConfig::default()),
+            Setup::Busyness(BusynessConfig {
+                cheaper_overload: Duration::from_secs(1),
+                multiplier: 1,
+                ..BusynessConfig::default()
+            }),
             Setup::Spare(SpareConfig {
                 workers: 8,
                 cheaper: 1,
