@@ -126,10 +126,10 @@ fn shown(path: &Path) -> String {
 fn list() -> Result<(), Failure> {
     let places = session::places(&Workspace::find()?);
     println!(
-        "scenarios (* in the default comparison; of the others, those up to idle together are request-path, the rest process-manager):"
+        "scenarios (* when no scenario is named; groups: request-path up to idle, process-manager up to memory, offered-load up to capacity, evidence the rest):"
     );
     for scenario in Scenario::ALL {
-        let mark = if scenario.is_comparison() { '*' } else { ' ' };
+        let mark = if Scenario::unnamed().contains(&scenario) { '*' } else { ' ' };
         println!("{mark} {:<20} {}", scenario.name(), scenario.about());
     }
     println!("\ncontenders (* in its scenarios when no contender is named):");

@@ -49,6 +49,7 @@ fn our_modes_and_apache_are_compared_and_the_report_can_be_rebuilt() {
         assert_eq!(steady["outcome"]["measured"]["ending"]["killed"], Value::Array(vec![]), "{name}");
         assert!(folder.join(format!("raw/step-r1-{name}.json")).exists(), "{name}");
     }
+    judged(&json(&folder.join("summary.json")), apache);
     let session = json(&folder.join("session.json"));
     assert_eq!(session["seed"], 7);
     // What is committed must not tell where somebody keeps the checkout.
@@ -78,6 +79,33 @@ fn our_modes_and_apache_are_compared_and_the_report_can_be_rebuilt() {
         assert!(after[file] == *bytes, "{file} differs");
     }
     assert_eq!(done.out, again.out);
+}
+
+/// Every claim has a verdict; whether the counters could be had depends on the machine, and then there is a reason.
+fn judged(summary: &Value, apache: bool) {
+    let claims = summary["claims"].as_array().unwrap();
+    let of = |figure: &str| {
+        let found = claims.iter().find(|claim| claim["figure"].as_str().unwrap().starts_with(figure));
+        found.unwrap_or_else(|| panic!("no claim about {figure}: {claims:?}"))
+    };
+    for figure in
+        ["system calls per request", "signals sent", "signals delivered", "wait* calls", "Linux-only", "context"]
+    {
+        if !apache {
+            break;
+        }
+        let claim = of(figure);
+        assert!(claim["verdict"] != "not_measured" || !claim["because"].as_str().unwrap().is_empty(), "{claim}");
+    }
+    // No tool is needed for this one.
+    let decisions = of("decisions that come out the same again");
+    assert!(decisions["verdict"] != "false", "{decisions}");
+    let nobody_decided = decisions["because"] == "nothing had to be decided";
+    assert!(decisions["verdict"] == "holds_partly" || nobody_decided, "{decisions}");
+    let all = decisions["ours"].as_str().unwrap().split(" in ").next().unwrap().to_owned();
+    if let Some((same, decided)) = all.split_once(" of ") {
+        assert_eq!(same, decided, "{decisions}");
+    }
 }
 
 fn json(path: &Path) -> Value {

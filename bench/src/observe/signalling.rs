@@ -21,12 +21,6 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// All that were sent by processes or delivered to them.
-    #[cfg(test)]
-    pub(crate) fn sent_or_delivered(&self) -> u64 {
-        self.sent.values().chain(self.delivered.values()).sum()
-    }
-
     /// From what `perf script -F pid,tid,event,trace` prints of `signal:signal_generate`, `signal:signal_deliver` and
     /// `sched:sched_process_fork` of the whole machine; `tree` are the tasks that were there before.
     ///
@@ -132,7 +126,6 @@ something else
         assert_eq!(signals.sent, map(&[("SIGUSR1", 1)]));
         assert_eq!(signals.raised, map(&[("SIGCHLD", 1)]));
         assert_eq!(signals.delivered, map(&[("SIGCHLD", 1), ("SIGKILL", 1)]));
-        assert_eq!(signals.sent_or_delivered(), 3);
         assert_eq!(Signals::of_events(script, &BTreeSet::new()), Signals::default());
     }
 

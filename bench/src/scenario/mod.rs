@@ -373,11 +373,8 @@ impl Observation {
             }
             // The search judges its own trials.
             Self::Capacity(_) => Vec::new(),
-            Self::Counters(counters) => vec![
-                ("equal load, counted", &counters.paced.load),
-                ("step, counted", &counters.step.load),
-                ("traced", &counters.traced),
-            ],
+            // Counted and not timed: a request that was sent late is as much of one as any.
+            Self::Counters(_) => Vec::new(),
             // No load: the server's own doings.
             Self::Spawn(_) | Self::Memory(_) | Self::Rest(_) => Vec::new(),
         }

@@ -175,7 +175,11 @@ mod tests {
             Setup::Adaptive(limits),
             Setup::Prefork(prefork),
             Setup::Static(3),
-            Setup::Busyness(BusynessConfig::default()),
+            Setup::Busyness(BusynessConfig {
+                cheaper_overload: Duration::from_secs(1),
+                multiplier: 1,
+                ..BusynessConfig::default()
+            }),
             Setup::Spare(SpareConfig {
                 workers: 8,
                 cheaper: 1,
@@ -192,6 +196,7 @@ mod tests {
     /// Twelve seconds of a policy that is first crowded and then left alone, written down and read back.
     fn recording(setup: Setup) -> Vec<String> {
         let mut policy = setup.policy();
+        policy.spawn_failed(Duration::ZERO);
         let mut entries = vec![Entry::Made(setup), Entry::SpawnFailed { now: Duration::ZERO }];
         for tick in 0..120_u32 {
             let crowded = tick < 30;

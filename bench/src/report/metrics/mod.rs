@@ -182,9 +182,6 @@ impl Part {
             (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
             (Self::Burst, Observation::Burst(step)) => Some(&step.step),
             (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
-            (Self::PacedCounted, Observation::Counters(counters)) => Some(&counters.paced.load),
-            (Self::StepCounted, Observation::Counters(counters)) => Some(&counters.step.load),
-            (Self::TracedNames, Observation::Counters(counters)) => Some(&counters.traced),
             _ => None,
         }
     }
