@@ -73,15 +73,16 @@ pub(crate) struct Observation {
     pub(crate) step: Watched,
 }
 
-/// Carries it out. The step comes first: it is about a server that has had little to do.
+/// Carries it out. The step comes last: calls that a small setting could not bear are still in its queue long after
+/// their clients have given up, and would be taken for a lack of throughput.
 ///
 /// # Errors
 /// The load generator's reason, in a sentence.
 pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observation, String> {
+    let closed = subject.closed(&settings.path, settings.connections, settings.warmup_s, settings.closed_s)?;
+    let closed = subject.watched(&closed)?;
     let stages = settings.stages.iter().copied().map(Into::into).collect();
     let mut step = subject.plan(&settings.blocking_path, Load::constant(stages))?;
     step.reuse = Reuse::NewConnectionPerRequest;
-    let step = subject.watched(&step)?;
-    let closed = subject.closed(&settings.path, settings.connections, settings.warmup_s, settings.closed_s)?;
-    Ok(Observation { closed: subject.watched(&closed)?, step })
+    Ok(Observation { closed, step: subject.watched(&step)? })
 }

@@ -173,13 +173,13 @@ fn curve(lengths: &Lengths) -> String {
 fn tune(lengths: &Lengths) -> String {
     let s = &lengths.tune;
     format!(
-        "Every setting that a contender’s file names, each started once, by the same objectives for all: GET {} in an open loop with a new connection per request, {}; then GET {} in a closed loop over {} connections for {} s after {} s of warm-up. The one with the fewest errors and the shortest p99 takes part in step and burst beside the contender as it comes, the one with the most requests per second in steady, curve and capacity; both are started and measured anew there.",
-        s.blocking_path,
-        s.stages.iter().map(pace).collect::<Vec<_>>().join(", then "),
+        "Every setting that a contender’s file names, each started once, by the same objectives for all: GET {} in a closed loop over {} connections for {} s after {} s of warm-up; then GET {} in an open loop with a new connection per request, {}. The one with the fewest errors and the shortest p99 takes part in step and burst beside the contender as it comes, the one with the most requests per second in steady, curve and capacity; both are started and measured anew there.",
         s.path,
         s.connections,
         s.closed_s,
         s.warmup_s,
+        s.blocking_path,
+        s.stages.iter().map(pace).collect::<Vec<_>>().join(", then "),
     )
 }
 
