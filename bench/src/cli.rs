@@ -94,10 +94,13 @@ pub(crate) struct SessionArguments {
     /// process-manager: one and a half), figures without intervals
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Start each contender so many times for each scenario but search, whatever the scenario's own number is; intervals
+    /// Start each contender so many times for each scenario but search and tune, whatever the scenario's own number is; intervals
     /// need 3, and more starts narrow them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) starts: Option<u32>,
+    /// Try several settings of every contender that has some, and measure the best beside it as it comes
+    #[arg(long)]
+    pub(crate) tuned: bool,
     /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept
     /// beside the raw data
     #[arg(long, value_name = "N", default_value_t = 0)]

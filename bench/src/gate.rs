@@ -75,7 +75,8 @@ fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
         | Scenario::Curve
         | Scenario::Capacity
         | Scenario::Counters
-        | Scenario::Rest => {
+        | Scenario::Rest
+        | Scenario::Tune => {
             vec![
                 get("/", HTML, "Hello, World!"),
                 get("/json", "application/json", "{\"name\":\"bench\",\"numbers\":[0,1,2,3,4,5,6,7,8,9]}\n"),

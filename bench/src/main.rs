@@ -4,7 +4,7 @@
 //! cli ─▶ session ─▶ start ─▶ contender (what to start)     ─▶ results (raw data, as it happens)
 //!                     │       process   (how it is started and stopped), probe, gate
 //!                     ├─────▶ scenario ─▶ loadgen, observe  (load on it, eyes on it)
-//!                     └─────▶ search    (which of many sizes go on)
+//!                     └─────▶ search    (which of many sizes and settings go on)
 //!                             floor (a contender of our own)
 //!        report ◀── results (nothing else): figures, tables, pictures, html
 //!
@@ -48,6 +48,7 @@ use crate::failure::Failure;
 use crate::process::{launch, registry, signals};
 use crate::results::store::Store;
 use crate::scenario::Scenario;
+use crate::scenario::tune::Aim;
 use crate::session::Wish;
 use crate::workspace::Workspace;
 
@@ -87,11 +88,22 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
 }
 
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
-    let scenarios = Scenario::chosen(scenarios)?;
+    let mut scenarios = Scenario::chosen(scenarios)?;
+    let named = !contenders.is_empty();
+    // The search has no contenders of its own: whose settings are tried takes part in what they are chosen for.
+    let contenders = spec::chosen(contenders, &scenarios)?;
+    if arguments.tuned && !scenarios.contains(&Scenario::Tune) {
+        if scenarios.iter().all(|scenario| Aim::of(*scenario).is_none()) {
+            return Err(Failure::Usage(
+                "--tuned: no setting is chosen for these scenarios; add steady, step, burst, curve or capacity".into(),
+            ));
+        }
+        scenarios.push(Scenario::Tune);
+    }
     Ok(Wish {
-        contenders: spec::chosen(contenders, &scenarios)?,
+        contenders,
         scenarios,
-        named: !contenders.is_empty(),
+        named,
         quick: arguments.quick,
         starts: arguments.starts,
         retries: arguments.retries,
@@ -126,7 +138,7 @@ fn shown(path: &Path) -> String {
 fn list() -> Result<(), Failure> {
     let places = session::places(&Workspace::find()?);
     println!(
-        "scenarios (* when no scenario is named; groups: request-path up to idle, process-manager up to memory, offered-load up to capacity, evidence the rest):"
+        "scenarios (* when no scenario is named; groups: request-path up to idle, process-manager up to memory, offered-load up to capacity, evidence up to rest):"
     );
     for scenario in Scenario::ALL {
         let mark = if Scenario::unnamed().contains(&scenario) { '*' } else { ' ' };

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::results::calendar;
 use crate::results::schema::{Outcome, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
+use crate::scenario::tune::Aim;
 use crate::scenario::{Lengths, Scenario, Subject, file};
 use crate::search;
 use crate::stage::Stage;
@@ -74,7 +75,11 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
 
     let mut entrants = Vec::new();
     let mut present = Vec::new();
-    let contenders = search::expanded(&wish.contenders, &lengths.process_manager.mixed);
+    let contenders = search::expanded(
+        &wish.contenders,
+        &lengths.process_manager.mixed,
+        search::Tries::of(&wish.scenarios, wish.quick),
+    );
     for contender in &contenders {
         let refused = prepared.refused.iter().find(|(name, _)| *name == contender.name);
         let missing = match refused {
@@ -135,9 +140,15 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let rest = after_the_search(&wish.scenarios);
     if !rest.is_empty() {
         let best = search::best(&runs, lengths.process_manager.mixed.finalists);
-        let finalists: Vec<&Contender> =
-            present.iter().copied().filter(|c| !search::is_sized(c) || best.contains(&c.name)).collect();
-        let order = order(&rest, &finalists, &lengths, seed);
+        let mut finalists: Vec<Contender> =
+            present.iter().copied().filter(|c| !search::is_sized(c) || best.contains(&c.name)).cloned().collect();
+        search::admit(&search::choices(&session.contenders, &runs), &rest, &mut finalists);
+        let order = order(&rest, &finalists.iter().collect::<Vec<_>>(), &lengths, seed);
+        for entrant in &mut session.contenders {
+            if let Some(finalist) = finalists.iter().find(|finalist| finalist.name == entrant.name) {
+                entrant.scenarios.clone_from(&finalist.scenarios);
+            }
+        }
         session.order.extend(order.iter().cloned());
         for entrant in session.contenders.iter_mut().filter(|e| search::is_beaten(e, &best)) {
             entrant.scenarios.retain(|scenario| !rest.contains(scenario));
@@ -160,12 +171,15 @@ struct Prepared {
 
 /// The scenarios whose contenders are known at the start.
 fn before_the_search_ends(scenarios: &[Scenario]) -> Vec<Scenario> {
-    scenarios.iter().copied().filter(|scenario| *scenario != Scenario::Mixed).collect()
+    let later = after_the_search(scenarios);
+    scenarios.iter().copied().filter(|scenario| !later.contains(scenario)).collect()
 }
 
 /// The scenarios in which those take part that came out best of the search.
 fn after_the_search(scenarios: &[Scenario]) -> Vec<Scenario> {
-    scenarios.iter().copied().filter(|scenario| *scenario == Scenario::Mixed).collect()
+    let is_tuned = scenarios.contains(&Scenario::Tune);
+    let waits = |scenario: &Scenario| *scenario == Scenario::Mixed || (is_tuned && Aim::of(*scenario).is_some());
+    scenarios.iter().copied().filter(waits).collect()
 }
 
 /// Builds and installs what the contenders need.

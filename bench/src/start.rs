@@ -67,7 +67,7 @@ impl Circumstances<'_> {
             Packages::Venv => self.places.clone(),
             Packages::ModWsgi => self.published.clone(),
         };
-        match contender.workers {
+        let places = match contender.workers {
             // A contender of its own where all CPUs are the server's: its command is told once.
             Some(workers) => {
                 let scenarios = contender.scenarios.iter();
@@ -75,7 +75,9 @@ impl Circumstances<'_> {
                 places.with_value("workers", &workers.on(least))
             }
             None => places,
-        }
+        };
+        // A setting that is tried comes before the number of workers that the CPUs suggest.
+        contender.settings.iter().fold(places, |places, (name, value)| places.with_value(name, value))
     }
 
     /// How the results tell of this contender.
@@ -92,6 +94,7 @@ impl Circumstances<'_> {
             terms: contender.terms.clone(),
             managers: contender.managers,
             scenarios: contender.scenarios.clone(),
+            tuning: contender.told_tuning(),
             command: contender.command.iter().map(|word| places.tell(word)).collect(),
             config: contender.config_template().map(|text| places.tell(text)),
             versions,

@@ -6,6 +6,8 @@
 pub(crate) mod availability;
 pub(crate) mod places;
 pub(crate) mod spec;
+pub(crate) mod tuning;
 
 pub(crate) use places::Places;
 pub(crate) use spec::Contender;
+pub(crate) use tuning::Tuning;

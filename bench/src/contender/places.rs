@@ -9,23 +9,23 @@ use std::path::Path;
 /// The placeholders of contender files and their values.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
-    real: BTreeMap<&'static str, String>,
-    told: BTreeMap<&'static str, String>,
+    real: BTreeMap<String, String>,
+    told: BTreeMap<String, String>,
 }
 
 impl Places {
     /// Adds a place that is called `told` in the results.
-    pub(crate) fn with(mut self, name: &'static str, real: &Path, told: &str) -> Self {
-        self.real.insert(name, real.display().to_string());
-        self.told.insert(name, told.to_owned());
+    pub(crate) fn with(mut self, name: &str, real: &Path, told: &str) -> Self {
+        self.real.insert(name.to_owned(), real.display().to_string());
+        self.told.insert(name.to_owned(), told.to_owned());
         self
     }
 
     /// Adds a value that is the same in both.
-    pub(crate) fn with_value(mut self, name: &'static str, value: &impl ToString) -> Self {
+    pub(crate) fn with_value(mut self, name: &str, value: &impl ToString) -> Self {
         let value = value.to_string();
-        self.real.insert(name, value.clone());
-        self.told.insert(name, value);
+        self.real.insert(name.to_owned(), value.clone());
+        self.told.insert(name.to_owned(), value);
         self
     }
 
@@ -63,7 +63,7 @@ impl Places {
     }
 }
 
-fn fill(text: &str, values: &BTreeMap<&'static str, String>) -> Result<String, String> {
+fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String, String> {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('{') {

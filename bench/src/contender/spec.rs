@@ -1,7 +1,10 @@
 //! A contender as its file describes it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
+use super::tuning::Parameter;
 use crate::failure::Failure;
 use crate::scenario::{Group, Scenario};
 
@@ -46,6 +49,18 @@ pub(crate) struct Contender {
     /// all are in the search, and the best of them in the scenario that the search is for.
     #[serde(default)]
     pub(crate) grid: bool,
+    /// What can be set, and the few values that are tried for it.
+    #[serde(default)]
+    pub(crate) tuning: BTreeMap<String, Parameter>,
+    /// Why there is nothing to set, for a contender that sizes itself.
+    #[serde(default)]
+    pub(crate) nothing_to_tune: Option<String>,
+    /// The values of placeholders that the file, or a setting that is tried, gives.
+    #[serde(skip)]
+    pub(crate) settings: BTreeMap<String, String>,
+    /// The contender that it is a setting of, and that setting in words.
+    #[serde(skip)]
+    pub(crate) tried_for: Option<(String, String)>,
     /// Program and arguments.
     pub(crate) command: Vec<String>,
     /// What the command gets in addition in runs that count: the server writes down what its process manager decides, in
@@ -121,7 +136,11 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
         }
         let contender: Contender = toml::from_str(text)
             .map_err(|error| Failure::Usage(format!("bench/contenders/{file}: {}", error.message())))?;
-        all.push(contender.with_offered_load());
+        let contender = contender
+            .with_offered_load()
+            .with_tuning()
+            .map_err(|reason| Failure::Usage(format!("bench/contenders/{file}: {reason}")))?;
+        all.push(contender);
     }
     all.sort_by_key(|contender| contender.order);
     Ok(all)
@@ -178,9 +197,8 @@ impl Contender {
         one.grid = false;
         one.name = format!("{}-{workers}x{threads}", self.name);
         one.title = format!("{} {workers} × {threads}", self.title);
-        for word in &mut one.command {
-            *word = word.replace("{workers}", &workers.to_string()).replace("{threads}", &threads.to_string());
-        }
+        one.settings =
+            [("workers", workers), ("threads", threads)].map(|(of, n)| (of.to_owned(), n.to_string())).into();
         one
     }
 
@@ -213,8 +231,9 @@ mod tests {
             let mut texts = contender.command.join(" ");
             texts.push_str(contender.config_template().unwrap_or_default());
             assert_ne!(texts.contains("{port}"), contender.port_after.is_some(), "{name}");
-            assert_eq!(texts.contains("{workers}"), contender.workers.is_some() || contender.grid, "{name}");
-            assert_eq!(texts.contains("{threads}"), contender.grid, "{name}");
+            let set = |placeholder: &str| contender.grid || contender.settings.contains_key(placeholder);
+            assert_eq!(texts.contains("{workers}"), contender.workers.is_some() || set("workers"), "{name}");
+            assert_eq!(texts.contains("{threads}"), set("threads"), "{name}");
             let in_default = contender.default_in.iter().all(|scenario| contender.scenarios.contains(scenario));
             assert!(in_default, "{name}");
             assert!(contender.when_named.iter().all(|scenario| contender.scenarios.contains(scenario)), "{name}");
@@ -229,8 +248,7 @@ mod tests {
         let grid = all().unwrap().into_iter().find(|contender| contender.grid).unwrap();
         let one = grid.sized(2, 16);
         assert_eq!((one.name, one.grid), (format!("{}-2x16", grid.name), false));
-        let command = one.command.join(" ");
-        assert!(command.contains("--workers 2 --threads 16"), "{command}");
+        assert_eq!((&*one.settings["workers"], &*one.settings["threads"]), ("2", "16"));
     }
 
     #[test]

@@ -2,13 +2,19 @@
 
 use super::format::number;
 use super::metrics::linux_only;
+use crate::contender::Tuning;
 use crate::observe::sampler::Sample;
 use crate::results::schema::{Entrant, Outcome, Run};
 use crate::scenario::onlooker::Count;
+use crate::scenario::tune::Aim;
 use crate::scenario::{Observation, Scenario};
+use crate::search;
 
 /// One line per contender of a scenario that has something to tell, from its first run that was measured.
 pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
+    if scenario == Scenario::Tune {
+        return choices(entrants, runs);
+    }
     entrants
         .iter()
         .filter_map(|entrant| {
@@ -22,6 +28,26 @@ pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec
             Some(format!("{}: {}", entrant.title, note(observation)?))
         })
         .collect()
+}
+
+/// What came of trying several settings, a line per contender.
+fn choices(entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
+    let entrants: Vec<Entrant> = entrants.iter().copied().cloned().collect();
+    let nothing = entrants.iter().filter_map(|entrant| match &entrant.tuning {
+        Some(Tuning::Nothing(reason)) => Some(format!("{}: nothing to tune: {reason}", entrant.title)),
+        _ => None,
+    });
+    let title =
+        |name: &str| entrants.iter().find(|e| e.name == name).map_or_else(|| name.to_owned(), |e| e.title.clone());
+    let chosen = search::choices(&entrants, runs).into_iter().map(|choice| {
+        let aim = match choice.aim {
+            Aim::Throughput => "throughput",
+            Aim::Step => "the step",
+        };
+        let best = if choice.best == choice.of { "the default".to_owned() } else { title(&choice.best) };
+        format!("{}: best of {} settings for {aim}: {best}", title(&choice.of), choice.among)
+    });
+    nothing.chain(chosen).collect()
 }
 
 fn note(observation: &Observation) -> Option<String> {

@@ -51,6 +51,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
     session
         .contenders
         .iter()
+        .filter(|entrant| !entrant.is_only_tried())
         .map(|entrant| {
             let observations = || {
                 runs.iter().filter(|run| run.id.contender == entrant.name).filter_map(|run| match &run.outcome {

@@ -6,6 +6,7 @@ use super::curves;
 use super::format;
 use super::summary::{Figure, Summary, Table};
 use super::targets::{self, Target};
+use crate::scenario::Scenario;
 
 /// Behind a figure with INVALID runs among its replicates.
 const INVALID: &str = " !";
@@ -62,7 +63,8 @@ fn one(table: &Table) -> String {
         }
         rows.push(cells);
     }
-    let mut text = aligned(&rows);
+    // Settings are many and figures few: there each setting has a line.
+    let mut text = aligned(&if table.scenario == Scenario::Tune { turned(&rows) } else { rows.clone() });
     if rows.iter().flatten().any(|cell| cell.ends_with(INVALID)) {
         let _ = writeln!(text, "!: the generator calls a run behind this figure INVALID, see below");
     }
@@ -73,6 +75,12 @@ fn one(table: &Table) -> String {
         let _ = writeln!(text, "{note}");
     }
     text
+}
+
+/// Columns as lines.
+pub(crate) fn turned(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let columns = rows.first().map_or(0, Vec::len);
+    (0..columns).map(|column| rows.iter().filter_map(|row| row.get(column)).cloned().collect()).collect()
 }
 
 /// Whether each target was reached, a line for each.
@@ -138,7 +146,12 @@ mod tests {
     use super::*;
     use crate::report::metrics::Better;
     use crate::report::summary::{Column, Row};
-    use crate::scenario::Scenario;
+
+    #[test]
+    fn columns_become_lines() {
+        let rows = [["a", "b", "c"], ["1", "2", "3"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(turned(&rows), [["a", "1"], ["b", "2"], ["c", "3"]]);
+    }
 
     #[test]
     fn columns_are_aligned_and_reasons_told_once() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contender::Tuning;
 use crate::machine::{Machine, Pinning};
 use crate::process::server::Ending;
 use crate::scenario::{Lengths, Observation, Scenario};
@@ -43,6 +44,9 @@ pub(crate) struct Entrant {
     /// The scenarios that it can take part in.
     #[serde(default = "Scenario::comparison")]
     pub(crate) scenarios: Vec<Scenario>,
+    /// How it is set; `None` where nobody looks for a better setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tuning: Option<Tuning>,
     /// Program and arguments, with places relative to the checkout.
     pub(crate) command: Vec<String>,
     /// The configuration file that `{config}` stands for.
@@ -52,6 +56,13 @@ pub(crate) struct Entrant {
     /// What is missing and the command that installs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missing: Option<String>,
+}
+
+impl Entrant {
+    /// A setting that was tried and turned out to be the best of nothing.
+    pub(crate) fn is_only_tried(&self) -> bool {
+        matches!(self.tuning, Some(Tuning::Tried { .. })) && self.scenarios == [Scenario::Tune]
+    }
 }
 
 /// Which run.

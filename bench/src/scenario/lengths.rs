@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Scenario, bodies, calls, capacity, compute, counters, curve, file, idle, isolation, memory, mixed, rest, small,
-    spawn, steady, step, threads,
+    spawn, steady, step, threads, tune,
 };
 
 /// Lengths and loads of a session, all in the results.
@@ -28,6 +28,9 @@ pub(crate) struct Lengths {
     /// The same.
     #[serde(default)]
     pub(crate) evidence: Evidence,
+    /// The same.
+    #[serde(default)]
+    pub(crate) tune: tune::Settings,
 }
 
 /// Those of the request path.
@@ -142,6 +145,7 @@ impl Lengths {
             process_manager: ProcessManager::of(quick),
             offered_load: OfferedLoad::of(quick),
             evidence: Evidence::of(quick),
+            tune: tune::Settings::of(quick),
         }
     }
 
@@ -161,8 +165,8 @@ impl Lengths {
             Scenario::Idle => path.idle.replicates,
             Scenario::Burst => manager.burst.replicates,
             Scenario::Compute => manager.compute.replicates,
-            // What it is for is made sure of by `mixed`.
-            Scenario::Search => 1,
+            // What they are for is made sure of by what comes after them.
+            Scenario::Search | Scenario::Tune => 1,
             Scenario::Mixed => manager.mixed.replicates,
             Scenario::Spawn => manager.spawn.replicates,
             Scenario::Memory => manager.memory.replicates,
@@ -173,7 +177,7 @@ impl Lengths {
         }
     }
 
-    /// Makes it `starts` for every scenario but the search.
+    /// Makes it `starts` for every scenario but the searches.
     pub(crate) fn start_each(&mut self, starts: u32) {
         let path = &mut self.request_path;
         let manager = &mut self.process_manager;
@@ -225,6 +229,7 @@ impl Lengths {
             Scenario::Capacity => self.offered_load.capacity.seconds(),
             Scenario::Counters => self.evidence.counters.seconds(),
             Scenario::Rest => self.evidence.rest.seconds(),
+            Scenario::Tune => self.tune.seconds(),
         }
     }
 }
@@ -269,8 +274,8 @@ mod tests {
             (&Scenario::ALL[10..16], false, 720.0),
             (&Scenario::ALL[16..18], true, 120.0),
             (&Scenario::ALL[16..18], false, 1800.0),
-            (&Scenario::ALL[19..], true, 20.0),
-            (&Scenario::ALL[19..], false, 280.0),
+            (&Scenario::ALL[19..20], true, 20.0),
+            (&Scenario::ALL[19..20], false, 280.0),
         ];
         for (scenarios, quick, most) in rows {
             let total = total(scenarios, quick);
@@ -282,7 +287,7 @@ mod tests {
     fn a_number_of_starts_is_that_of_every_scenario() {
         let mut lengths = Lengths::of(true);
         lengths.start_each(9);
-        let expected = |scenario| if scenario == Scenario::Search { 1 } else { 9 };
+        let expected = |scenario| if matches!(scenario, Scenario::Search | Scenario::Tune) { 1 } else { 9 };
         assert_eq!(Scenario::ALL.map(|scenario| lengths.replicates(scenario)), Scenario::ALL.map(expected));
     }
 
@@ -293,6 +298,7 @@ mod tests {
         json.as_object_mut().unwrap().remove("process_manager");
         json.as_object_mut().unwrap().remove("offered_load");
         json.as_object_mut().unwrap().remove("evidence");
+        json.as_object_mut().unwrap().remove("tune");
         assert!(serde_json::from_value::<Lengths>(json).is_ok());
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod spawn;
 pub(crate) mod steady;
 pub(crate) mod step;
 pub(crate) mod threads;
+pub(crate) mod tune;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -62,6 +63,7 @@ pub(crate) enum Scenario {
     Capacity,
     Counters,
     Rest,
+    Tune,
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -89,13 +91,14 @@ pub(crate) enum Group {
     ProcessManager,
     OfferedLoad,
     Evidence,
+    Tuning,
 }
 
 impl Group {
     /// What the command line calls all of its scenarios; the default comparison is what runs without a name.
     fn name(self) -> Option<&'static str> {
         match self {
-            Self::Comparison => None,
+            Self::Comparison | Self::Tuning => None,
             Self::RequestPath => Some("request-path"),
             Self::ProcessManager => Some("process-manager"),
             Self::OfferedLoad => Some("offered-load"),
@@ -105,7 +108,7 @@ impl Group {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Steady,
         Self::Step,
         Self::Hello,
@@ -126,6 +129,7 @@ impl Scenario {
         Self::Capacity,
         Self::Counters,
         Self::Rest,
+        Self::Tune,
     ];
 
     /// What the command line calls it.
@@ -151,6 +155,7 @@ impl Scenario {
             Self::Capacity => "capacity",
             Self::Counters => "counters",
             Self::Rest => "rest",
+            Self::Tune => "tune",
         }
     }
 
@@ -183,6 +188,7 @@ impl Scenario {
             Self::Capacity => "the highest rate at which p99 and errors stay within an objective, by search",
             Self::Counters => "system calls, waits, signals and context switches, counted in runs of their own",
             Self::Rest => "an idle server: how often it wakes up, and the CPU time that takes",
+            Self::Tune => "several settings of each contender, under a closed loop and a step: which are the best",
         }
     }
 
@@ -203,6 +209,7 @@ impl Scenario {
             }
             Self::Curve | Self::Capacity => Group::OfferedLoad,
             Self::Counters | Self::Rest => Group::Evidence,
+            Self::Tune => Group::Tuning,
         }
     }
 
@@ -238,7 +245,8 @@ impl Scenario {
             | Self::Curve
             | Self::Capacity
             | Self::Counters
-            | Self::Rest => Application::Flask,
+            | Self::Rest
+            | Self::Tune => Application::Flask,
             Self::Hello
             | Self::Bodies
             | Self::File
@@ -304,6 +312,7 @@ impl Scenario {
             Self::Capacity => Observation::Capacity(Box::new(capacity::run(subject, &offered.capacity)?)),
             Self::Counters => Observation::Counters(Box::new(counters::run(subject, &lengths.evidence.counters)?)),
             Self::Rest => Observation::Rest(Box::new(rest::run(subject, &lengths.evidence.rest)?)),
+            Self::Tune => Observation::Tune(Box::new(tune::run(subject, &lengths.tune)?)),
         })
     }
 }
@@ -332,6 +341,7 @@ pub(crate) enum Observation {
     Capacity(Box<capacity::Observation>),
     Counters(Box<counters::Observation>),
     Rest(Box<rest::Observation>),
+    Tune(Box<tune::Observation>),
 }
 
 impl Observation {
@@ -371,6 +381,7 @@ impl Observation {
                 let points = limited.map(|point| ("a point of the curve", &point.load));
                 std::iter::once(("closed loop", &curve.saturation)).chain(points).collect()
             }
+            Self::Tune(tune) => vec![("closed loop", &tune.closed), ("step", &tune.step)],
             // The search judges its own trials.
             Self::Capacity(_) => Vec::new(),
             // Counted and not timed: a request that was sent late is as much of one as any.

@@ -47,7 +47,7 @@ impl<'a> Chart<'a> {
 
     pub(super) fn caption(&self) -> String {
         format!(
-            "What the {} cost ({}) against the share of its requests that were later than {} ms or failed, both on logarithmic axes. A dot is the median of the starts, its bars reach from the least to the greatest. The dashed line joins those whom nobody beats in both (the Pareto front). Lower and further to the left is better.",
+            "What the {} cost ({}) against the share of its requests that were later than {} ms or failed, both on logarithmic axes. A dot, with the contender’s number, is the median of the starts, its bars reach from the least to the greatest. The dashed line joins those whom nobody beats in both (the Pareto front). Lower and further to the left is better.",
             self.what(),
             self.unit(),
             look::tick(self.objective_ms)
@@ -75,8 +75,9 @@ fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
 impl Draw for Chart<'_> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
         let stands = &self.trade.stands;
-        let legend: Vec<(&str, Stroke)> =
-            stands.iter().map(|stand| stand.title.as_str()).zip(self.strokes.iter().copied()).collect();
+        let names: Vec<String> =
+            (1..).zip(stands).map(|(number, stand): (u32, _)| format!("{number}  {}", stand.title)).collect();
+        let legend: Vec<(&str, Stroke)> = names.iter().map(String::as_str).zip(self.strokes.iter().copied()).collect();
         let subtitle = format!(
             "{} against requests later than {} ms or failed; dashed: whom nobody beats in both",
             self.unit(),
@@ -116,16 +117,28 @@ impl Draw for Chart<'_> {
             let bar = stroke.colour.stroke_width(3);
             chart.draw_series(bars(stand, *at).map(|bar_ends| PathElement::new(bar_ends, bar))).map_err(look::told)?;
             chart.draw_series([Circle::new(*at, 13, stroke.colour.filled())]).map_err(look::told)?;
-            // A name keeps within the picture: to the left of a dot that is far to the right.
-            let is_right = at.0.ln() > f64::midpoint(left.ln(), right.ln());
-            let style = (FAMILY, LABEL - 4).into_font().color(&INK);
-            let width = i32::try_from((FAMILY, LABEL - 4).into_font().box_size(&stand.title).map_or(0, |size| size.0));
-            let shift = if is_right { -20 - width.unwrap_or(0) } else { 20 };
-            let name = EmptyElement::at(*at) + Text::new(stand.title.clone(), (shift, -34), style);
-            chart.draw_series([name]).map_err(look::told)?;
+        }
+        for (at, numbers) in labels(&medians) {
+            let style = (FAMILY, LABEL).into_font().color(&INK);
+            let label = EmptyElement::at(at) + Text::new(numbers, (18, -36), style);
+            chart.draw_series([label]).map_err(look::told)?;
         }
         Ok(())
     }
+}
+
+/// The numbers of the contenders, from 1, where they stand; those of neighbours together, or they would hide each other.
+fn labels(stands: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
+    let is_near = |a: f64, b: f64, factor: f64| (a / b).ln().abs() < factor.ln();
+    let mut labels: Vec<((f64, f64), String)> = Vec::new();
+    for (number, stand) in (1_u32..).zip(stands) {
+        let near = labels.iter_mut().find(|(at, _)| is_near(at.0, stand.0, 1.1) && is_near(at.1, stand.1, 1.6));
+        match near {
+            Some((_, numbers)) => *numbers += &format!(", {number}"),
+            None => labels.push((*stand, number.to_string())),
+        }
+    }
+    labels
 }
 
 /// From the least to the greatest start, in both directions.
@@ -160,6 +173,13 @@ mod tests {
         let picture = super::super::picture(&chart.name(), chart.caption(), folder.path(), &chart).unwrap();
         assert_eq!(picture.svg.matches("r=\"13\"").count(), 2);
         assert!(picture.svg.contains("PREFORK") && picture.svg.contains("none"));
+    }
+
+    #[test]
+    fn neighbours_share_a_label() {
+        let stands = [(5.0, 0.005), (90.0, 50.0), (5.2, 0.006), (5.0, 1.0)];
+        let expected = [((5.0, 0.005), "1, 3"), ((90.0, 50.0), "2"), ((5.0, 1.0), "4")];
+        assert_eq!(labels(&stands), expected.map(|(at, label)| (at, label.to_owned())));
     }
 
     #[test]

@@ -146,6 +146,7 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
         ),
         Scenario::Curve => ("Latency over offered load", curve(lengths)),
         Scenario::Capacity => ("Capacity under an objective", capacity(lengths)),
+        Scenario::Tune => ("Settings, tried", tune(lengths)),
     };
     (title, format!("{about} {starts}"))
 }
@@ -166,6 +167,19 @@ fn curve(lengths: &Lengths) -> String {
         number(s.requests),
         s.least_s,
         s.most_s,
+    )
+}
+
+fn tune(lengths: &Lengths) -> String {
+    let s = &lengths.tune;
+    format!(
+        "Every setting that a contender’s file names, each started once, by the same objectives for all: GET {} in a closed loop over {} connections for {} s after {} s of warm-up; then GET {} in an open loop with a new connection per request, {}. The one with the fewest errors and the shortest p99 takes part in step and burst beside the contender as it comes, the one with the most requests per second in steady, curve and capacity; both are started and measured anew there.",
+        s.path,
+        s.connections,
+        s.closed_s,
+        s.warmup_s,
+        s.blocking_path,
+        s.stages.iter().map(pace).collect::<Vec<_>>().join(", then "),
     )
 }
 

@@ -3,7 +3,7 @@
 use super::super::format::{self, Standing, number};
 use super::super::summary::{Column, Figure, Summary, Table};
 use super::super::targets::Verdict;
-use crate::scenario::Group;
+use crate::scenario::{Group, Scenario};
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
 pub(super) fn sentences(summary: &Summary) -> Vec<String> {
@@ -12,6 +12,9 @@ pub(super) fn sentences(summary: &Summary) -> Vec<String> {
     };
     if table.scenario.group() == Group::OfferedLoad {
         return offered_load(summary);
+    }
+    if table.scenario == Scenario::Tune {
+        return table.notes.iter().map(|note| format!("{note}.")).collect();
     }
     if !table.scenario.is_comparison() {
         return match summary.targets.is_empty() {

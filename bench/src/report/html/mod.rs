@@ -14,6 +14,7 @@ use super::metrics::Better;
 use super::series::Stepped;
 use super::summary::{Figure, Row, Summary, Table};
 use super::targets;
+use super::text;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::Scenario;
 
@@ -105,6 +106,13 @@ fn scenario(page: &mut String, session: &Session, table: &Table) {
     let (title, about) = about::scenario(table.scenario, &session.lengths);
     put(page, "h2", title);
     put(page, "p", &about);
+    if table.scenario == Scenario::Tune {
+        rows::put(page, &settings(table));
+        for note in &table.notes {
+            put(page, "p", note);
+        }
+        return;
+    }
     page.push_str("<div class=\"wide\"><table>\n<thead><tr><th></th>");
     for column in &table.contenders {
         put(page, "th", &column.title);
@@ -123,6 +131,18 @@ fn scenario(page: &mut String, session: &Session, table: &Table) {
         "<p class=\"key\">Medians of the starts. Below each figure: its ratio to {} (geometric means) with a 95 % bootstrap interval over server starts. <span class=\"better\">Better</span> and <span class=\"worse\">worse</span> are marked only where the interval excludes 1.</p>",
         escape(first)
     );
+}
+
+/// A line per setting: they are many.
+fn settings(table: &Table) -> Vec<Vec<String>> {
+    let titles = table.contenders.iter().map(|column| column.title.clone());
+    let mut rows = vec![std::iter::once("setting".to_owned()).chain(titles).collect::<Vec<_>>()];
+    for row in &table.rows {
+        let unit = if row.unit.is_empty() { String::new() } else { format!(", {}", row.unit) };
+        let figures = row.figures.iter().map(format::figure);
+        rows.push(std::iter::once(format!("{}{unit}", row.label)).chain(figures).collect());
+    }
+    text::turned(&rows)
 }
 
 fn figures(page: &mut String, row: &Row) {
@@ -250,7 +270,8 @@ fn method(page: &mut String, session: &Session) {
 
 fn contenders(page: &mut String, session: &Session, runs: &[Run]) {
     put(page, "h2", "Contenders and their terms");
-    for entrant in &session.contenders {
+    // Of settings that were tried and not chosen the table of the search is enough.
+    for entrant in session.contenders.iter().filter(|entrant| !entrant.is_only_tried()) {
         put(page, "h3", &entrant.title);
         put(page, "p", &entrant.terms);
         if let Some(missing) = &entrant.missing {

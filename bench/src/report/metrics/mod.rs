@@ -7,6 +7,7 @@ pub(crate) mod offered_load;
 mod process_manager;
 mod request_path;
 pub(crate) mod stages;
+mod tune;
 
 pub(crate) use self::evidence::linux_only;
 pub(crate) use self::stages::burst_latency;
@@ -78,7 +79,7 @@ enum Of {
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
     let own = comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS);
-    own.chain(offered_load::METRICS).chain(cost::METRICS).chain(evidence::METRICS)
+    own.chain(offered_load::METRICS).chain(cost::METRICS).chain(evidence::METRICS).chain(tune::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -124,6 +125,9 @@ pub(crate) enum Part {
     /// The load during which strace told names.
     TracedNames,
     Rest,
+    /// The closed loop and the step by which settings are compared.
+    TunedClosed,
+    TunedStep,
 }
 
 impl Part {
@@ -150,6 +154,7 @@ impl Part {
             Self::Capacity => Scenario::Capacity,
             Self::PacedCounted | Self::StepCounted | Self::TracedNames => Scenario::Counters,
             Self::Rest => Scenario::Rest,
+            Self::TunedClosed | Self::TunedStep => Scenario::Tune,
         }
     }
 
@@ -182,6 +187,8 @@ impl Part {
             (Self::BusyAmong, Observation::Idle(idle)) => Some(&idle.among),
             (Self::Burst, Observation::Burst(step)) => Some(&step.step),
             (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
+            (Self::TunedClosed, Observation::Tune(tune)) => Some(&tune.closed),
+            (Self::TunedStep, Observation::Tune(tune)) => Some(&tune.step),
             _ => None,
         }
     }

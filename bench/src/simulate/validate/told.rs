@@ -244,6 +244,7 @@ mod tests {
             command: words.iter().map(|word| (*word).to_owned()).collect(),
             config: None,
             versions: Default::default(),
+            tuning: None,
             missing: None,
         };
         let sized = entrant(&["s", "--mpm", "static", "--workers", "3", "--threads", "32"]);
