@@ -2,8 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::Draw;
+use super::{By, Draw, Point, Values};
 use super::look::{self, Area, FAMILY, GREY, INK, LABEL, Stroke};
+use crate::report::format::number;
 use crate::report::cost::{Price, Spread, Stand, Trade, front};
 use crate::scenario::Scenario;
 
@@ -14,13 +15,15 @@ pub(super) struct Chart<'a> {
     trade: &'a Trade,
     objective_ms: f64,
     strokes: Vec<Stroke>,
+    places: Vec<usize>,
 }
 
 impl<'a> Chart<'a> {
     /// `place` is a contender's place in the session.
     pub(super) fn of(trade: &'a Trade, objective_ms: f64, place: impl Fn(&str) -> usize) -> Self {
-        let strokes = trade.stands.iter().map(|stand| look::stroke(place(&stand.name))).collect();
-        Self { trade, objective_ms, strokes }
+        let places: Vec<usize> = trade.stands.iter().map(|stand| place(&stand.name)).collect();
+        let strokes = places.iter().map(|place| look::stroke(*place)).collect();
+        Self { trade, objective_ms, strokes, places }
     }
 
     pub(super) fn name(&self) -> String {
@@ -73,7 +76,7 @@ fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 impl Draw for Chart<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let stands = &self.trade.stands;
         let legend: Vec<(&str, Stroke)> =
             stands.iter().map(|stand| stand.title.as_str()).zip(self.strokes.iter().copied()).collect();
@@ -124,7 +127,14 @@ impl Draw for Chart<'_> {
             let name = EmptyElement::at(*at) + Text::new(stand.title.clone(), (shift, -34), style);
             chart.draw_series([name]).map_err(look::told)?;
         }
-        Ok(())
+        let shown = stands.iter().zip(&self.places).zip(&medians).map(|((stand, place), at)| Point {
+            at: chart.backend_coord(at),
+            place: *place,
+            place_in_words: format!("{} {}", number(stand.cost.median), self.unit()),
+            value: format!("{} % late or failed", number(stand.violation.median)),
+        });
+        let span = (chart.backend_coord(&(left, high)).1, chart.backend_coord(&(left, low)).1);
+        Ok(Values { by: By::Point, span, points: shown.collect() })
     }
 }
 
