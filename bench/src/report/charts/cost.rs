@@ -2,10 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::{By, Draw, Point, Values};
 use super::look::{self, Area, FAMILY, GREY, INK, LABEL, Stroke};
-use crate::report::format::number;
+use super::{By, Draw, Point, Values};
 use crate::report::cost::{Price, Spread, Stand, Trade, front};
+use crate::report::format::number;
 use crate::scenario::Scenario;
 
 /// Nobody late, on an axis that has no 0, in percent: far below one request of a step.

@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::{By, Draw, Point, Values};
 use super::look::{self, Area, Stroke};
+use super::{By, Draw, Point, Values};
 use crate::report::curves::{Curve, Estimate, Mark};
 use crate::report::format::number;
 
@@ -134,9 +134,9 @@ impl Draw for Chart<'_> {
         }
         let shown = self.lines.iter().flat_map(|line| {
             line.points.iter().map(|(rate, estimate)| {
-                let interval = estimate.interval.map_or_else(String::new, |(from, to)| {
-                    format!(" [{}–{}]", number(from), number(to))
-                });
+                let interval = estimate
+                    .interval
+                    .map_or_else(String::new, |(from, to)| format!(" [{}–{}]", number(from), number(to)));
                 Point {
                     at: chart.backend_coord(&(*rate, estimate.value)),
                     place: line.place,

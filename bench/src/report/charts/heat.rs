@@ -149,7 +149,7 @@ impl Draw for Chart<'_> {
                 at: chart.backend_coord(&(middle, high)),
                 place: self.place,
                 place_in_words: format!("second {}", look::tick(second.start.round())),
-                value: format!("{times}, {} processes", number(serving)),
+                value: format!("{times}, processes: {}", number(serving)),
             }
         });
         let span = (chart.backend_coord(&(0.0, high)).1, chart.backend_coord(&(0.0, low)).1);

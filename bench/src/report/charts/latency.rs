@@ -36,7 +36,12 @@ impl<'a> Chart<'a> {
             .enumerate()
             .filter_map(|(place, one)| {
                 let points = curve(one.paced.as_ref()?);
-                (points.len() > 1).then(|| Curve { title: one.title.as_str(), place, stroke: look::stroke(place), points })
+                (points.len() > 1).then(|| Curve {
+                    title: one.title.as_str(),
+                    place,
+                    stroke: look::stroke(place),
+                    points,
+                })
             })
             .collect();
         (!curves.is_empty()).then_some(Self {

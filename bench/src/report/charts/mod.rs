@@ -47,7 +47,9 @@ pub(crate) struct Picture {
     pub(crate) svg: String,
     /// What the page's script can show.
     pub(crate) values: Values,
-    /// One of several alike; they have no files of their own.
+    /// It has files of its own, for a README; the others are in the page only.
+    pub(crate) has_files: bool,
+    /// One of several alike.
     pub(crate) panel: Option<Panel>,
 }
 
@@ -149,7 +151,7 @@ pub(crate) fn picture(name: &str, caption: String, folder: &Path, chart: &impl D
     let area = BitMapBackend::new(&png, size).into_drawing_area();
     chart.draw(&area)?;
     area.present().map_err(|error| format!("{}: {error}", png.display()))?;
-    Ok(picture)
+    Ok(Picture { has_files: true, ..picture })
 }
 
 /// Draws one picture for a page only.
@@ -174,5 +176,5 @@ fn inline(name: &str, caption: String, size: (u32, u32), chart: &impl Draw) -> R
     if let Some((head, rest)) = svg.split_once(">\n") {
         svg = format!("{head}>\n<title>{}</title>\n{rest}", super::html::escape(&caption));
     }
-    Ok(Picture { name: name.to_owned(), caption, svg, values, panel: None })
+    Ok(Picture { name: name.to_owned(), caption, svg, values, has_files: false, panel: None })
 }

@@ -200,7 +200,7 @@ impl Draw for Workers<'_> {
             at: chart.backend_coord(&(at, workers)),
             place,
             place_in_words: format!("{} s", look::tick(at)),
-            value: format!("{} processes", number(workers)),
+            value: format!("processes: {}", number(workers)),
         });
         let span = (chart.backend_coord(&(0.0, most * 1.1)).1, chart.backend_coord(&(0.0, 0.0)).1);
         Ok(Values { by: By::Column, span, points: shown.collect() })

@@ -43,12 +43,8 @@ pub(super) fn put(page: &mut String, session: &Session, pictures: &[Picture], sc
 
 fn one(page: &mut String, picture: &Picture) {
     let class = picture.panel.as_ref().map_or_else(String::new, |panel| format!(" class=\"panel c{}\"", panel.place));
-    let _ = write!(
-        page,
-        "<figure id=\"{}\"{class}>\n<div class=\"scroll\">{}</div>\n",
-        escape(&picture.name),
-        picture.svg
-    );
+    let _ =
+        write!(page, "<figure id=\"{}\"{class}>\n<div class=\"scroll\">{}</div>\n", escape(&picture.name), picture.svg);
     if let Some(values) = picture.values.json() {
         // A `<` cannot end the element when it is written as JavaScript's escape.
         let values = values.to_string().replace('<', "\\u003c");

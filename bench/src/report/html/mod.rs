@@ -1,7 +1,7 @@
 //! `report.html`: one file without anything from outside, in the reader's colour scheme, printable.
 
 mod about;
-mod answer;
+pub(crate) mod answer;
 mod figures;
 mod rows;
 mod setup;
