@@ -43,7 +43,7 @@ pub(crate) fn page(session: &Session, summary: &Summary, pictures: &[Picture]) -
         row(&mut page, &["claim", "figure", "ours", "theirs", "theirs ÷ ours", "verdict", "because"].map(String::from));
         page.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
         for claim in &summary.claims {
-            let verdict = format!("**{}**", claim.verdict.words());
+            let verdict = claim.verdict.words().to_owned();
             let because = claim.because.clone();
             let cells = [&claim.claim, &claim.figure, &claim.ours, &claim.theirs, &claim.ratio, &verdict, &because];
             row(&mut page, &cells.map(|cell| escape_cell(cell)));
@@ -52,7 +52,7 @@ pub(crate) fn page(session: &Session, summary: &Summary, pictures: &[Picture]) -
     if !summary.targets.is_empty() {
         page.push_str("\n## Targets\n\n| figure | ours | against | ratio | wanted | verdict | because |\n| --- | --- | --- | --- | --- | --- | --- |\n");
         for target in &summary.targets {
-            let verdict = format!("**{}**", target.verdict.words());
+            let verdict = target.verdict.words().to_owned();
             let (against, ratio) = (&target.against, &target.ratio);
             let cells = [&target.figure, &target.ours, against, ratio, &target.wanted, &verdict, &target.because];
             row(&mut page, &cells.map(|cell| escape_cell(cell)));
