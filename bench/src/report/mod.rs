@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! session.json, raw/ ─▶ metrics ─▶ summary ─┬▶ claims, targets ─┐
-//!                        notes ──────┘      ├▶ text             ├▶ html
+//!                        notes ──────┘      ├▶ text             ├▶ html, markdown
 //!                        series ─▶ charts ───┴───────────────────┘
 //!              curves ─▶ summary ─▶ cost ─▶ charts
 //! ```
@@ -17,6 +17,7 @@ mod curves;
 mod format;
 mod hgrm;
 pub(crate) mod html;
+mod markdown;
 mod metrics;
 mod notes;
 mod series;
@@ -52,10 +53,12 @@ pub(crate) fn write(store: &Store) -> Result<Told, Failure> {
         store.write(&format!("histograms/{name}"), text.as_bytes())?;
     }
     let pictures = charts::draw(&session, &series, &summary, store.folder()).map_err(damaged)?;
-    for picture in &pictures {
+    for picture in pictures.iter().filter(|picture| picture.has_files) {
         store.write(&format!("{}.svg", picture.name), picture.standalone_svg().as_bytes())?;
     }
     let page = html::page(&session, &runs, &summary, &pictures);
     store.write("report.html", page.as_bytes())?;
+    let markdown = markdown::page(&session, &summary, &pictures);
+    store.write("report.md", markdown.as_bytes())?;
     Ok(Told { text: text::tables(&summary), unmeasured: summary.failures.clone() })
 }

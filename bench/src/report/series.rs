@@ -1,7 +1,7 @@
 //! What the pictures show: curves over percentiles and over time, from the raw data.
 
 use hdrhistogram::Histogram;
-use loadgen::Distribution;
+use loadgen::{Distribution, Interval};
 
 use super::metrics::stages;
 use crate::results::schema::{Outcome, Run, Session};
@@ -19,8 +19,17 @@ pub(crate) struct Series {
     pub(crate) step: Option<Histogram<u64>>,
     /// Of the first replicate of the step: (middle of the second, p99 in ms); `None` where nothing was answered.
     pub(crate) p99: Vec<(f64, Option<f64>)>,
+    /// Of the same, every answer of each second.
+    pub(crate) seconds: Vec<Second>,
     /// Of the same: (seconds, processes that serve).
     pub(crate) workers: Vec<(f64, f64)>,
+}
+
+/// An interval of a run, from and to these seconds, with its latencies in nanoseconds.
+pub(crate) struct Second {
+    pub(crate) start: f64,
+    pub(crate) end: f64,
+    pub(crate) latency: Histogram<u64>,
 }
 
 /// The step whose course is drawn: that of the comparison, or else the one with the longer end.
@@ -93,6 +102,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                         })
                         .collect()
                 }),
+                seconds: first.map_or_else(|| Ok(Vec::new()), |watched| seconds(&watched.load.intervals, end))?,
                 workers: first.map_or_else(Vec::new, |watched| {
                     watched
                         .watch
@@ -103,6 +113,19 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                         .collect()
                 }),
             })
+        })
+        .collect()
+}
+
+/// Those before `end`.
+fn seconds(intervals: &[Interval], end: f64) -> Result<Vec<Second>, String> {
+    intervals
+        .iter()
+        .filter(|interval| !interval.drain && interval.start_s < end)
+        .map(|interval| {
+            let latency = interval.latency.histogram().map_err(|error| error.to_string())?;
+            let from = interval.start_s;
+            Ok(Second { start: from, end: (from + interval.duration_s).min(end), latency })
         })
         .collect()
 }

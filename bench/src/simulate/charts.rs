@@ -11,7 +11,7 @@ use super::calls::means;
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 use crate::report::charts::look::{self, Area, FAMILY, GREY, LABEL, SHADE, Stroke};
-use crate::report::charts::{Draw, Picture, picture, staircase, unbroken};
+use crate::report::charts::{Draw, Picture, Values, picture, staircase, unbroken};
 use crate::report::number;
 
 /// Points of the curve of the offered load.
@@ -91,7 +91,7 @@ impl Workers<'_> {
 }
 
 impl Draw for Workers<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let Self(data) = self;
         let title = format!("{}: workers against offered load", data.scenario.name);
         let subtitle = "simulated; processes, and shaded the offered load in calls at once (right axis)";
@@ -131,7 +131,7 @@ impl Draw for Workers<'_> {
             let points: Vec<(f64, f64)> = one.workers.iter().map(|&(at, count)| (at, f64::from(count))).collect();
             look::curve(&mut chart, &staircase(&points), look::stroke(place))?;
         }
-        Ok(())
+        Ok(Values::default())
     }
 }
 
@@ -146,7 +146,7 @@ impl Latencies<'_> {
 }
 
 impl Draw for Latencies<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let Self(data) = self;
         let title = format!("{}: p99 per second", data.scenario.name);
         let subtitle = format!("simulated; dashed: the objective of {} ms", number(data.scenario.objective_ms));
@@ -180,7 +180,7 @@ impl Draw for Latencies<'_> {
                 look::curve(&mut chart, &part, look::stroke(place))?;
             }
         }
-        Ok(())
+        Ok(Values::default())
     }
 }
 
@@ -225,7 +225,7 @@ fn place_of(outcome: &Outcome) -> (f64, f64) {
 }
 
 impl Draw for Cost<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let policies = self.policies();
         let legend: Vec<(&str, Stroke)> =
             policies.iter().enumerate().map(|(place, name)| (*name, look::stroke(place))).collect();
@@ -261,6 +261,6 @@ impl Draw for Cost<'_> {
                 chart.draw_series([label]).map_err(look::told)?;
             }
         }
-        Ok(())
+        Ok(Values::default())
     }
 }

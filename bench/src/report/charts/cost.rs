@@ -2,9 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::Draw;
 use super::look::{self, Area, FAMILY, GREY, INK, LABEL, Stroke};
+use super::{By, Draw, Point, Values};
 use crate::report::cost::{Price, Spread, Stand, Trade, front};
+use crate::report::format::number;
 use crate::scenario::Scenario;
 
 /// Nobody late, on an axis that has no 0, in percent: far below one request of a step.
@@ -14,13 +15,15 @@ pub(super) struct Chart<'a> {
     trade: &'a Trade,
     objective_ms: f64,
     strokes: Vec<Stroke>,
+    places: Vec<usize>,
 }
 
 impl<'a> Chart<'a> {
     /// `place` is a contender's place in the session.
     pub(super) fn of(trade: &'a Trade, objective_ms: f64, place: impl Fn(&str) -> usize) -> Self {
-        let strokes = trade.stands.iter().map(|stand| look::stroke(place(&stand.name))).collect();
-        Self { trade, objective_ms, strokes }
+        let places: Vec<usize> = trade.stands.iter().map(|stand| place(&stand.name)).collect();
+        let strokes = places.iter().map(|place| look::stroke(*place)).collect();
+        Self { trade, objective_ms, strokes, places }
     }
 
     pub(super) fn name(&self) -> String {
@@ -73,7 +76,7 @@ fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 impl Draw for Chart<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let stands = &self.trade.stands;
         let names: Vec<String> =
             (1..).zip(stands).map(|(number, stand): (u32, _)| format!("{number}  {}", stand.title)).collect();
@@ -123,7 +126,14 @@ impl Draw for Chart<'_> {
             let label = EmptyElement::at(at) + Text::new(numbers, (18, -36), style);
             chart.draw_series([label]).map_err(look::told)?;
         }
-        Ok(())
+        let shown = stands.iter().zip(&self.places).zip(&medians).map(|((stand, place), at)| Point {
+            at: chart.backend_coord(at),
+            place: *place,
+            place_in_words: format!("{} {}", number(stand.cost.median), self.unit()),
+            value: format!("{} % late or failed", number(stand.violation.median)),
+        });
+        let span = (chart.backend_coord(&(left, high)).1, chart.backend_coord(&(left, low)).1);
+        Ok(Values { by: By::Point, span, points: shown.collect() })
     }
 }
 

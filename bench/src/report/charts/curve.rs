@@ -2,9 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::Draw;
 use super::look::{self, Area, Stroke};
+use super::{By, Draw, Point, Values};
 use crate::report::curves::{Curve, Estimate, Mark};
+use crate::report::format::number;
 
 /// Which latency is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl Quantile {
 /// One contender's.
 struct Line<'a> {
     title: &'a str,
+    place: usize,
     stroke: Stroke,
     /// (offered requests per second, milliseconds)
     points: Vec<(f64, Estimate)>,
@@ -59,6 +61,7 @@ impl<'a> Chart<'a> {
                     curve.points.iter().filter_map(|mark| Some((mark.rate, quantile.of(mark)?))).collect();
                 (points.len() > 1).then(|| Line {
                     title: &curve.title,
+                    place: place(&curve.name),
                     stroke: look::stroke(place(&curve.name)),
                     points,
                     // Its p99 is known; its p50 would be another point's.
@@ -88,7 +91,7 @@ impl<'a> Chart<'a> {
 }
 
 impl Draw for Chart<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let legend: Vec<(&str, Stroke)> = self.lines.iter().map(|line| (line.title, line.stroke)).collect();
         let name = self.quantile.name();
         let subtitle = format!(
@@ -129,7 +132,21 @@ impl Draw for Chart<'_> {
             let ring = line.knee.iter().map(|&at| Circle::new(at, 20, line.stroke.colour.stroke_width(5)));
             chart.draw_series(ring).map_err(look::told)?;
         }
-        Ok(())
+        let shown = self.lines.iter().flat_map(|line| {
+            line.points.iter().map(|(rate, estimate)| {
+                let interval = estimate
+                    .interval
+                    .map_or_else(String::new, |(from, to)| format!(" [{}–{}]", number(from), number(to)));
+                Point {
+                    at: chart.backend_coord(&(*rate, estimate.value)),
+                    place: line.place,
+                    place_in_words: format!("{} requests/s", number(rate.round())),
+                    value: format!("{name} {} ms{interval}", number(estimate.value)),
+                }
+            })
+        });
+        let span = (chart.backend_coord(&(0.0, high)).1, chart.backend_coord(&(0.0, low)).1);
+        Ok(Values { by: By::Point, span, points: shown.collect() })
     }
 }
 

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use plotters::prelude::*;
 
 use super::look::{self, Area, Stroke};
-use super::{Draw, Series};
+use super::{By, Draw, Point, Series, Values};
 use crate::report::format::number;
 use crate::results::schema::Session;
 
@@ -17,6 +17,7 @@ const BEYOND: f64 = 10.0;
 /// One contender's.
 struct Curve<'a> {
     title: &'a str,
+    place: usize,
     stroke: Stroke,
     points: Vec<(f64, f64)>,
 }
@@ -35,7 +36,12 @@ impl<'a> Chart<'a> {
             .enumerate()
             .filter_map(|(place, one)| {
                 let points = curve(one.paced.as_ref()?);
-                (points.len() > 1).then(|| Curve { title: one.title.as_str(), stroke: look::stroke(place), points })
+                (points.len() > 1).then(|| Curve {
+                    title: one.title.as_str(),
+                    place,
+                    stroke: look::stroke(place),
+                    points,
+                })
             })
             .collect();
         (!curves.is_empty()).then_some(Self {
@@ -77,7 +83,7 @@ fn percentile(x: f64) -> String {
 }
 
 impl Draw for Chart<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let legend: Vec<(&str, Stroke)> = self.curves.iter().map(|curve| (curve.title, curve.stroke)).collect();
         let subtitle = format!(
             "{} requests/s for every server, keep-alive, Flask; latency from the intended send time; {} start{} each",
@@ -110,7 +116,20 @@ impl Draw for Chart<'_> {
         for curve in &self.curves {
             look::curve(&mut chart, &curve.points, curve.stroke)?;
         }
-        Ok(())
+        let places = percentiles(right);
+        let shown = self.curves.iter().flat_map(|curve| {
+            // Every fourth point, and the percentiles that people know.
+            let points = curve.points.iter().step_by(4).copied();
+            let known = places.iter().filter_map(|x| Some((*x, curve.points.iter().find(|point| point.0 >= *x)?.1)));
+            points.chain(known).map(|at| Point {
+                at: chart.backend_coord(&at),
+                place: curve.place,
+                place_in_words: percentile(at.0),
+                value: format!("{} ms", number(at.1)),
+            })
+        });
+        let span = (chart.backend_coord(&(1.0, high)).1, chart.backend_coord(&(1.0, low)).1);
+        Ok(Values { by: By::Column, span, points: shown.collect() })
     }
 }
 

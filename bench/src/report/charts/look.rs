@@ -45,7 +45,29 @@ pub(crate) struct Stroke {
     pub(crate) dashes: Option<(u32, u32)>,
 }
 
-/// The stroke of the contender at this place of the session.
+/// From here on colours come again.
+pub(crate) const PLACES: usize = 24;
+
+/// How many shades a heat map has.
+const SHADES: usize = 6;
+
+/// The shade of so many answers where the fullest cell has `most`: from light to dark, so that no hue has to be told
+/// from another.
+pub(crate) fn heat(count: u64, most: u64) -> RGBColor {
+    const COLOURS: [RGBColor; SHADES] = [
+        RGBColor(0xe3, 0xee, 0xf6),
+        RGBColor(0xc3, 0xda, 0xea),
+        RGBColor(0x9c, 0xc2, 0xdc),
+        RGBColor(0x6f, 0xa5, 0xca),
+        RGBColor(0x42, 0x85, 0xb4),
+        RGBColor(0x1f, 0x60, 0x93),
+    ];
+    let share = (count as f64).ln_1p() / (most.max(1) as f64).ln_1p();
+    COLOURS[((share * SHADES as f64).ceil() as usize).clamp(1, SHADES) - 1]
+}
+
+/// The stroke of the contender at this place of the session. No two of the first [`PLACES`] have the same colour,
+/// although from the seventh on they only differ for a machine (and by their dashes).
 pub(crate) fn stroke(place: usize) -> Stroke {
     const COLOURS: [RGBColor; 6] = [
         RGBColor(0x00, 0x72, 0xb2),
@@ -56,8 +78,10 @@ pub(crate) fn stroke(place: usize) -> Stroke {
         RGBColor(0x56, 0xb4, 0xe9),
     ];
     const DASHES: [Option<(u32, u32)>; 4] = [None, Some((26, 12)), Some((12, 8)), Some((4, 8))];
+    let RGBColor(red, green, blue) = COLOURS[place % COLOURS.len()];
+    let again = u8::try_from(place / COLOURS.len() % (PLACES / COLOURS.len())).unwrap_or(0);
     Stroke {
-        colour: COLOURS[place % COLOURS.len()],
+        colour: RGBColor(red, green - again, blue),
         width: if place == 0 { 7 } else { 5 },
         dashes: DASHES[place % DASHES.len()],
     }
@@ -86,11 +110,12 @@ pub(crate) fn frame<B: DrawingBackend>(
     top += 56;
     write(subtitle, LABEL, GREY, (left, top))?;
     top += 54;
+    let right = i32::try_from(area.dim_in_pixel().0).unwrap_or(i32::MAX) - left;
     let mut x = left;
     for (name, stroke) in legend {
         let width = (FAMILY, LABEL).into_font().box_size(name).map_err(|error| error.to_string())?.0;
         let width = 92 + i32::try_from(width).unwrap_or(0);
-        if x > left && x + width > WIDTH as i32 - left {
+        if x > left && x + width > right {
             (x, top) = (left, top + 44);
         }
         let middle = top + 11;

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::look::{self, Area, FAMILY, GREY, LABEL, SHADE, Stroke};
-use super::{Draw, Series};
+use super::{By, Draw, Point, Series, Values};
 use crate::report::format::number;
 use crate::report::series::Stepped;
 use crate::results::schema::Session;
@@ -14,6 +14,8 @@ pub(super) struct Chart<'a> {
     stages: &'a [Pace],
     objective_ms: f64,
     series: Vec<(&'a Series, Stroke)>,
+    /// Of each its place in the session.
+    places: Vec<usize>,
 }
 
 /// The picture of the p99 per second.
@@ -25,6 +27,7 @@ pub(super) struct Workers<'a>(pub(super) &'a Chart<'a>);
 impl<'a> Chart<'a> {
     /// `None` when no step was measured.
     pub(super) fn of(session: &'a Session, series: &'a [Series]) -> Option<Self> {
+        let places = (0..series.len()).filter(|place| !series[*place].workers.is_empty()).collect();
         let series: Vec<_> = series
             .iter()
             .enumerate()
@@ -32,7 +35,12 @@ impl<'a> Chart<'a> {
             .map(|(place, one)| (one, look::stroke(place)))
             .collect();
         let stepped = Stepped::of(session);
-        (!series.is_empty()).then_some(Self { stages: stepped.stages, objective_ms: stepped.objective_ms, series })
+        (!series.is_empty()).then_some(Self {
+            stages: stepped.stages,
+            objective_ms: stepped.objective_ms,
+            places,
+            series,
+        })
     }
 
     fn end(&self) -> f64 {
@@ -76,7 +84,7 @@ impl Latencies<'_> {
 }
 
 impl Draw for Latencies<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let Self(data) = self;
         let subtitle = format!("offered {}, a new connection per request, a handler that blocks 50 ms", data.rates());
         let rest = look::frame(area, "p99 per second across a load step", &subtitle, &data.legend())?;
@@ -114,7 +122,16 @@ impl Draw for Latencies<'_> {
                 look::curve(&mut chart, &part, *stroke)?;
             }
         }
-        Ok(())
+        let shown = data.series.iter().zip(&data.places).flat_map(|((one, _), place)| {
+            one.p99.iter().map(|(at, p99)| Point {
+                at: chart.backend_coord(&(*at, p99.unwrap_or(high))),
+                place: *place,
+                place_in_words: format!("second {}", look::tick(at.floor())),
+                value: p99.map_or_else(|| "no answer".into(), |ms| format!("p99 {} ms", number(ms))),
+            })
+        });
+        let span = (chart.backend_coord(&(0.0, high)).1, chart.backend_coord(&(0.0, low)).1);
+        Ok(Values { by: By::Column, span, points: shown.collect() })
     }
 }
 
@@ -137,7 +154,7 @@ impl Workers<'_> {
 }
 
 impl Draw for Workers<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<(), String> {
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let Self(data) = self;
         let subtitle = "processes that serve requests, every 100 ms; shaded: offered load (right axis)";
         let rest = look::frame(area, "Workers against offered load", subtitle, &data.legend())?;
@@ -172,7 +189,21 @@ impl Draw for Workers<'_> {
         for (one, stroke) in &data.series {
             look::curve(&mut chart, &staircase(&one.workers), *stroke)?;
         }
-        Ok(())
+        let halves = (0..).map(|half| f64::from(half) / 2.0).take_while(|at| *at <= data.end());
+        let shown = halves.flat_map(|at| {
+            data.series.iter().zip(&data.places).filter_map(move |((one, _), place)| {
+                let (_, workers) = one.workers.iter().rev().find(|sample| sample.0 <= at).or(one.workers.first())?;
+                Some((*place, at, *workers))
+            })
+        });
+        let shown = shown.map(|(place, at, workers)| Point {
+            at: chart.backend_coord(&(at, workers)),
+            place,
+            place_in_words: format!("{} s", look::tick(at)),
+            value: format!("processes: {}", number(workers)),
+        });
+        let span = (chart.backend_coord(&(0.0, most * 1.1)).1, chart.backend_coord(&(0.0, 0.0)).1);
+        Ok(Values { by: By::Column, span, points: shown.collect() })
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::targets::Verdict;
 use crate::scenario::{Group, Scenario};
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
-pub(super) fn sentences(summary: &Summary) -> Vec<String> {
+pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
     let Some(table) = summary.tables.first() else {
         return vec!["Nothing was measured.".into()];
     };
