@@ -145,20 +145,24 @@ fn list() -> Result<(), Failure> {
         println!("{mark} {:<20} {}", scenario.name(), scenario.about());
     }
     println!("\ncontenders (* in its scenarios when no contender is named):");
-    for contender in spec::all()? {
+    let contenders = spec::all()?;
+    for contender in &contenders {
         let mark = if contender.default { '*' } else { ' ' };
         println!("{mark} {:<20} {}", contender.name, contender.terms);
         let scenarios: Vec<&str> = contender.scenarios.iter().map(|scenario| scenario.name()).collect();
         println!("  {:<20} in {}", "", scenarios.join(", "));
-        let available = match availability::missing(&contender, &places) {
+        let available = match availability::missing(contender, &places) {
             Some(missing) => missing,
-            None => availability::versions(&contender, &places)
+            None => availability::versions(contender, &places)
                 .into_iter()
                 .map(|(of, version)| format!("{of} {version}"))
                 .collect::<Vec<_>>()
                 .join(", "),
         };
         println!("  {:<20} {available}", "");
+    }
+    for (number, line) in availability::to_install(&contenders, &places).iter().enumerate() {
+        println!("{}{line}", if number == 0 { "\nto install the rest:\n  " } else { "  " });
     }
     Ok(())
 }
