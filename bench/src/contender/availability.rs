@@ -31,7 +31,10 @@ pub(crate) fn to_install(contenders: &[Contender], places: &Places) -> Vec<Strin
         lines.push(format!("apt-get install {}", joined(debian, " ")));
     }
     if !ours.is_empty() {
-        lines.push(format!("a run that they take part in installs itself, into target/bench/venv: {}", joined(ours, ", ")));
+        lines.push(format!(
+            "a run that they take part in installs itself, into target/bench/venv: {}",
+            joined(ours, ", ")
+        ));
     }
     lines
 }
