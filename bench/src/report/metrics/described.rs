@@ -72,7 +72,7 @@ pub(super) const METRICS: &[Metric] = &[
         "from it until the p99 is back",
         "s",
         "load generator, every 250 ms: to the end of the last interval with a p99 above the objective, an error, or no answer",
-        |load, open, at| back(load, open, at),
+        back,
     ),
     Metric {
         better: Better::Higher,
