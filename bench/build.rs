@@ -1,5 +1,5 @@
-//! Embeds every file of `contenders/` and `scenarios/simulate/`, so that adding a contender or a simulated scenario is
-//! adding a file.
+//! Embeds every file of `contenders/`, `scenarios/` and `scenarios/simulate/`, so that adding a contender or a scenario, measured
+//! or simulated, is adding a file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ fn main() {
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     embed(&package.join("contenders"), &out.join("contenders.rs"));
+    embed(&package.join("scenarios"), &out.join("scenarios.rs"));
     embed(&package.join("scenarios/simulate"), &out.join("simulate.rs"));
 }
 
@@ -17,7 +18,9 @@ fn embed(folder: &Path, into: &Path) {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder is part of the source")
-        .map(|entry| entry.expect("a readable folder").file_name())
+        .map(|entry| entry.expect("a readable folder"))
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name())
         .map(|name| name.into_string().expect("a UTF-8 file name"))
         .collect();
     names.sort();

@@ -34,7 +34,8 @@ pub(crate) enum Command {
     /// Run chosen scenarios with chosen contenders
     #[command(after_help = EXIT_CODES)]
     Run {
-        /// Scenarios, see `bench list`; request-path and process-manager stand for all of theirs [default: steady step]
+        /// Scenarios, see `bench list`, or files that describe one, as those of bench/scenarios do; request-path,
+        /// process-manager and described stand for all of theirs [default: steady step]
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
         /// A contender, see `bench list`; may be repeated [default: those that the list marks]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::probe::{Answer, Probe};
+use crate::scenario::described::Request;
 use crate::scenario::{Application, Lengths, Scenario, file};
 
 const TEXT: &str = "text/plain";
@@ -95,6 +96,8 @@ fn routes(scenario: Scenario, lengths: &Lengths) -> Vec<Expected> {
         Scenario::Isolation => vec![plain(), get("/sleep/1", TEXT, "slept"), get("/spin/1", TEXT, "spun")],
         Scenario::Compute => vec![get("/burn/5", TEXT, "burnt")],
         Scenario::Search | Scenario::Mixed => vec![get("/burn/2", TEXT, "burnt"), get("/sleep/200", TEXT, "slept")],
+        // Its file says what is right, see `described`.
+        Scenario::Described(_) => Vec::new(),
         Scenario::Threads => vec![get("/sleep/50", TEXT, "slept"), get("/compute/20000", TEXT, "199990000")],
     }
 }
@@ -119,10 +122,19 @@ pub(crate) fn pass(
         let answer = answer.map_err(|reason| format!("gate: {} failed: {reason}", expected.path))?;
         check(expected, &answer)?;
     }
+    for request in lengths.description(scenario).iter().flat_map(|description| &description.request) {
+        let path = request.check.as_ref().unwrap_or(&request.path);
+        let answer = probe
+            .send(&request.method, &format!("{base}{path}"), &request.headers, request.content())
+            .map_err(|reason| format!("gate: {path} failed: {reason}"))?;
+        is_right(request, path, &answer)?;
+    }
     let about = probe.get(&format!("{base}/about")).map_err(|reason| format!("gate: /about failed: {reason}"));
     match scenario.application() {
         Application::Flask => facts(&about?.body),
-        Application::Plain => Ok(about.and_then(|about| facts(&about.body)).unwrap_or_default()),
+        Application::Plain | Application::Described => {
+            Ok(about.and_then(|about| facts(&about.body)).unwrap_or_default())
+        }
     }
 }
 
@@ -141,6 +153,35 @@ fn check(expected: &Expected, answer: &Answer) -> Result<(), String> {
         return wrong("body", &expected.body.told(), &beginning(&answer.body));
     }
     Ok(())
+}
+
+/// Whether it is what the file of the scenario wants.
+fn is_right(request: &Request, path: &str, answer: &Answer) -> Result<(), String> {
+    let wrong = |what: &str, wanted: &str, got: &str| {
+        Err(format!("gate: {path} answered with {what} {got} instead of {wanted}"))
+    };
+    let expect = &request.expect;
+    if answer.status != expect.status {
+        return wrong("status", &expect.status.to_string(), &answer.status.to_string());
+    }
+    for (name, wanted) in &expect.headers {
+        let got = answer.headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let got = got.map(|(_, value)| value.as_str()).unwrap_or_default();
+        if got != wanted {
+            return wrong(name, &format!("{wanted:?}"), &format!("{got:?}"));
+        }
+    }
+    if let Some(body) = &expect.body
+        && answer.body != *body
+    {
+        return wrong("body", &beginning(body), &beginning(&answer.body));
+    }
+    match expect.bytes {
+        Some(bytes) if answer.body.len() != bytes => {
+            wrong("a body of length", &bytes.to_string(), &answer.body.len().to_string())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn facts(body: &str) -> Result<BTreeMap<String, String>, String> {
@@ -162,7 +203,8 @@ mod tests {
     #[test]
     fn only_the_right_answer_passes() {
         let route = get("/", HTML, "Hello, World!");
-        let right = Answer { status: 200, content_type: HTML.into(), body: "Hello, World!".into() };
+        let right =
+            Answer { status: 200, content_type: HTML.into(), body: "Hello, World!".into(), headers: Vec::new() };
         let rows = [
             (right.clone(), None),
             (Answer { status: 503, ..right.clone() }, Some("gate: / answered with status \"503\" instead of \"200\"")),
@@ -182,7 +224,7 @@ mod tests {
 
     #[test]
     fn long_bodies_are_told_by_their_beginning() {
-        let answer = Answer { status: 200, content_type: BYTES.into(), body: "x".repeat(99) };
+        let answer = Answer { status: 200, content_type: BYTES.into(), body: "x".repeat(99), headers: Vec::new() };
         assert_eq!(check(&download(99), &answer), Ok(()));
         let error = check(&download(100), &answer).unwrap_err();
         assert!(error.contains("xxx\"… (99 bytes) instead of \"xxx"), "{error}");
@@ -197,6 +239,34 @@ mod tests {
         let lengths = Lengths::of(true);
         for scenario in Scenario::ALL {
             assert!(!routes(scenario, &lengths).is_empty(), "{}", scenario.name());
+        }
+    }
+
+    #[test]
+    fn a_file_says_what_is_right() {
+        let request: Request = toml::from_str(
+            r#"
+            path = "/"
+            expect = { status = 201, headers = [["X-Kind", "a"]], body = "abc", bytes = 3 }"#,
+        )
+        .unwrap();
+        let field = |value: &str| vec![("x-kind".to_owned(), value.to_owned())];
+        let right = Answer { status: 201, content_type: String::new(), body: "abc".into(), headers: field("a") };
+        let rows = [
+            (right.clone(), None),
+            (Answer { status: 200, ..right.clone() }, Some("gate: / answered with status 200 instead of 201")),
+            (
+                Answer { headers: field("b"), ..right.clone() },
+                Some("gate: / answered with X-Kind \"b\" instead of \"a\""),
+            ),
+            (
+                Answer { headers: Vec::new(), ..right.clone() },
+                Some("gate: / answered with X-Kind \"\" instead of \"a\""),
+            ),
+            (Answer { body: "abd".into(), ..right }, Some("gate: / answered with body \"abd\" instead of \"abc\"")),
+        ];
+        for (answer, expected) in rows {
+            assert_eq!(is_right(&request, "/", &answer).err().as_deref(), expected);
         }
     }
 

@@ -48,6 +48,7 @@ use crate::failure::Failure;
 use crate::process::{launch, registry, signals};
 use crate::results::store::Store;
 use crate::scenario::Scenario;
+use crate::scenario::described::files;
 use crate::scenario::tune::Aim;
 use crate::session::Wish;
 use crate::workspace::Workspace;
@@ -88,7 +89,11 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
 }
 
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
-    let mut scenarios = Scenario::chosen(scenarios)?;
+    let (described, others) = files::chosen(scenarios)?;
+    // Without any name it is the default comparison; with files alone it is these.
+    let mut scenarios =
+        if described.is_empty() || !others.is_empty() { Scenario::chosen(&others)? } else { Vec::new() };
+    scenarios.extend(described.iter().map(|description| Scenario::described(&description.name)));
     let named = !contenders.is_empty();
     // The search has no contenders of its own: whose settings are tried takes part in what they are chosen for.
     let contenders = spec::chosen(contenders, &scenarios)?;
@@ -103,6 +108,7 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
     Ok(Wish {
         contenders,
         scenarios,
+        described,
         named,
         quick: arguments.quick,
         starts: arguments.starts,
@@ -144,21 +150,29 @@ fn list() -> Result<(), Failure> {
         let mark = if Scenario::unnamed().contains(&scenario) { '*' } else { ' ' };
         println!("{mark} {:<20} {}", scenario.name(), scenario.about());
     }
+    println!("\nscenarios that files describe, together called {}:", files::GROUP);
+    for description in files::all()? {
+        println!("  {:<22} {}: {}", description.name, description.title, description.about);
+    }
     println!("\ncontenders (* in its scenarios when no contender is named):");
-    for contender in spec::all()? {
+    let contenders = spec::all()?;
+    for contender in &contenders {
         let mark = if contender.default { '*' } else { ' ' };
         println!("{mark} {:<20} {}", contender.name, contender.terms);
         let scenarios: Vec<&str> = contender.scenarios.iter().map(|scenario| scenario.name()).collect();
         println!("  {:<20} in {}", "", scenarios.join(", "));
-        let available = match availability::missing(&contender, &places) {
+        let available = match availability::missing(contender, &places) {
             Some(missing) => missing,
-            None => availability::versions(&contender, &places)
+            None => availability::versions(contender, &places)
                 .into_iter()
                 .map(|(of, version)| format!("{of} {version}"))
                 .collect::<Vec<_>>()
                 .join(", "),
         };
         println!("  {:<20} {available}", "");
+    }
+    for (number, line) in availability::to_install(&contenders, &places).iter().enumerate() {
+        println!("{}{line}", if number == 0 { "\nto install the rest:\n  " } else { "  " });
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::results::calendar;
 use crate::results::schema::{Outcome, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
+use crate::scenario::described::Description;
 use crate::scenario::tune::Aim;
 use crate::scenario::{Lengths, Scenario, Subject, file};
 use crate::search;
@@ -31,6 +32,8 @@ const APACHE_USER: &str = "www-data";
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
     pub(crate) scenarios: Vec<Scenario>,
+    /// What the files of the described ones among them say.
+    pub(crate) described: Vec<Description>,
     pub(crate) contenders: Vec<Contender>,
     /// Whether they were asked for by name: then each of them has to be there.
     pub(crate) named: bool,
@@ -56,6 +59,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let probe =
         Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
     let mut lengths = Lengths::of(wish.quick);
+    lengths.describe(&wish.described, wish.quick);
     if let Some(starts) = wish.starts {
         lengths.start_each(starts);
     }
@@ -215,7 +219,11 @@ fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prep
         places = places.with("file", &path, "{file}");
         environment.push(("BENCH_LARGE_FILE", path.display().to_string()));
     }
-    if wish.scenarios.contains(&Scenario::Idle) {
+    let with_data: Vec<&Description> = wish.described.iter().filter(|description| description.data).collect();
+    if !with_data.is_empty() {
+        environment.push(("BENCH_DATA", make_data(&with_data, workspace, &stage)?.display().to_string()));
+    }
+    if wish.scenarios.contains(&Scenario::Idle) || wish.described.iter().any(Description::is_crowded) {
         raise_file_limit();
     }
     let mut published = places.clone();
@@ -230,6 +238,15 @@ fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prep
         published = published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
     }
     Ok(Prepared { stage, places, published, environment, refused })
+}
+
+/// Has the applications make their data, in a folder that every server's user may read and write.
+fn make_data(described: &[&Description], workspace: &Workspace, stage: &Stage) -> Result<PathBuf, Failure> {
+    let made = tempfile::tempdir_in(stage.path()).map_err(Failure::io("make a folder in", stage.path()))?;
+    for description in described {
+        workspace.make_data(&description.app, made.path())?;
+    }
+    stage.publish(made.path(), "data", APACHE_USER)
 }
 
 /// Installs the packages that contenders are. One that cannot be installed costs only its contender.
@@ -352,6 +369,7 @@ impl Measuring<'_> {
             generator: &session.pinning.generator,
             server: self.circumstances.cpus(id.scenario),
             account: &ready.account,
+            reload: ready.reload.as_ref(),
             ticks_per_second: machine::ticks_per_second(),
             timeout_s: session.lengths.timeout_s,
             scratch: &ready.scratch,

@@ -12,6 +12,7 @@ use crate::gate;
 use crate::probe::Probe;
 use crate::process::server::{Server, Start};
 use crate::results::schema::Entrant;
+use crate::scenario::described::failure::Reload;
 use crate::scenario::{Lengths, Scenario};
 
 /// How long a server may take until it answers.
@@ -49,6 +50,8 @@ pub(crate) struct Ready {
     pub(crate) about: BTreeMap<String, String>,
     /// The command that has it tell of its workers; empty where it has none.
     pub(crate) account: Vec<String>,
+    /// How it is told to reload.
+    pub(crate) reload: Option<Reload>,
 }
 
 impl Circumstances<'_> {
@@ -131,10 +134,9 @@ impl Circumstances<'_> {
     ) -> Result<Ready, String> {
         let scratch = self.scratch.join(label);
         fs::create_dir(&scratch).map_err(|error| format!("scratch folder: {error}"))?;
-        let mut places = self
-            .places(contender)
-            .with("scratch", &scratch, "{scratch}")
-            .with_value("app", &scenario.application().module());
+        let described = self.lengths.description(scenario).map(|description| description.app.as_str());
+        let module = scenario.application().module().or(described).ok_or("the scenario has no description")?;
+        let mut places = self.places(contender).with("scratch", &scratch, "{scratch}").with_value("app", &module);
         let free = match contender.port_after {
             None => Some(free_port()?),
             Some(_) => None,
@@ -172,7 +174,13 @@ impl Circumstances<'_> {
         let about = gate::pass(probe, &base, scenario, self.lengths)
             .map_err(|reason| format!("{}: {reason}", contender.title))?;
         let account = contender.account.iter().map(|word| places.fill(word)).collect::<Result<_, _>>()?;
-        Ok(Ready { server, base, scratch, about, account })
+        let reload = match &contender.reload {
+            Some(Reload::Command(words)) => {
+                Some(Reload::Command(words.iter().map(|word| places.fill(word)).collect::<Result<_, _>>()?))
+            }
+            other => other.clone(),
+        };
+        Ok(Ready { server, base, scratch, about, account, reload })
     }
 }
 

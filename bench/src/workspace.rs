@@ -131,7 +131,7 @@ impl Workspace {
             tool::run(&[&python, "-m", "venv", "--clear", &place], None, &[], tool::WORK),
         )?;
         done(
-            "installing Flask and gunicorn",
+            "installing Flask, Django and gunicorn",
             tool::run(&[&pip, "install", "--quiet", "-r", &requirements], None, &[], tool::WORK),
         )?;
         write_stamp(&folder, &stamp)?;
@@ -154,6 +154,18 @@ impl Workspace {
             tool::run(&[&pip, "install", "--quiet", "--no-deps", package], None, &[], tool::WORK),
         )?;
         fs::write(&file, package).map_err(Failure::io("write", &file))
+    }
+
+    /// Runs a module of the applications as a program, which makes its data in `folder`.
+    ///
+    /// # Errors
+    /// What Python said last.
+    pub(crate) fn make_data(&self, module: &str, folder: &Path) -> Result<(), Failure> {
+        let python = self.venv().join("bin/python").display().to_string();
+        let program = self.apps().join(format!("{module}.py")).display().to_string();
+        let folder = folder.display().to_string();
+        done(&format!("making the data of {module}"), tool::run(&[&python, &program, &folder], None, &[], tool::WORK))?;
+        Ok(())
     }
 
     /// The packages for mod_wsgi's Python: those of the virtual environment when it has the same version, else a
@@ -191,7 +203,7 @@ impl Workspace {
         let place = folder.display().to_string();
         let requirements = self.requirements().display().to_string();
         done(
-            "installing Flask for mod_wsgi's Python",
+            "installing Flask and Django for mod_wsgi's Python",
             tool::run(
                 &[
                     &pip,

@@ -1,6 +1,6 @@
 //! Whether a contender can run on this machine, and which versions would run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Contender, Places};
@@ -15,6 +15,34 @@ pub(crate) fn missing(contender: &Contender, places: &Places) -> Option<String> 
         (!Path::new(&file).exists())
             .then(|| format!("{} is not there; to install: {}", places.tell(&need.file), need.install))
     })
+}
+
+/// What would bring everything that the contenders miss: one command for the system's packages, and the packages that a
+/// session installs itself. Empty when nothing is missing.
+pub(crate) fn to_install(contenders: &[Contender], places: &Places) -> Vec<String> {
+    let incomplete: Vec<&Contender> = contenders.iter().filter(|c| missing(c, places).is_some()).collect();
+    let absent = |file: &str| places.fill(file).is_ok_and(|file| !Path::new(&file).exists());
+    let needs = incomplete.iter().flat_map(|c| &c.needs).filter(|need| absent(&need.file));
+    let debian: BTreeSet<&str> = needs.flat_map(|need| debian_packages(&need.install)).collect();
+    let ours: BTreeSet<&str> = incomplete.iter().filter_map(|c| c.package.as_deref()).collect();
+    let joined = |names: BTreeSet<&str>, by| names.into_iter().collect::<Vec<_>>().join(by);
+    let mut lines = Vec::new();
+    if !debian.is_empty() {
+        lines.push(format!("apt-get install {}", joined(debian, " ")));
+    }
+    if !ours.is_empty() {
+        lines.push(format!(
+            "a run that they take part in installs itself, into target/bench/venv: {}",
+            joined(ours, ", ")
+        ));
+    }
+    lines
+}
+
+/// The packages of an `apt-get install …` at the beginning of an instruction.
+fn debian_packages(install: &str) -> impl Iterator<Item = &str> {
+    let command = install.split(';').next().and_then(|first| first.strip_prefix("apt-get install "));
+    command.into_iter().flat_map(str::split_whitespace)
 }
 
 /// The versions by what they are of; one that cannot be found out says why.
@@ -52,6 +80,31 @@ fn number_after(text: &str, after: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contender::spec;
+
+    #[test]
+    fn what_is_missing_is_one_command_and_what_comes_by_itself() {
+        let rows: [(&str, &[&str]); 3] = [
+            ("apt-get install gcc python3-dev; a run then builds it", &["gcc", "python3-dev"]),
+            ("apt-get install nginx", &["nginx"]),
+            ("a run that it takes part in installs it", &[]),
+        ];
+        for (install, packages) in rows {
+            assert_eq!(debian_packages(install).collect::<Vec<_>>(), packages, "{install}");
+        }
+        let nowhere = tempfile::tempdir().unwrap();
+        let places = Places::default().with("venv", nowhere.path(), "target/bench/venv");
+        let named = |name: &str| spec::all().unwrap().into_iter().find(|c| c.name == name).unwrap();
+        let contenders = [named("bjoern"), named("uwsgi"), named("uwsgi-spare"), named("waitress")];
+        assert_eq!(
+            to_install(&contenders, &places),
+            [
+                "apt-get install gcc libev-dev python3-dev",
+                "a run that they take part in installs itself, into target/bench/venv: bjoern==3.2.2, uwsgi==2.0.31, waitress==3.0.2",
+            ]
+        );
+        assert!(to_install(&[], &places).is_empty());
+    }
 
     #[test]
     fn versions_are_numbers_behind_a_text() {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::tuning::Parameter;
 use crate::failure::Failure;
+use crate::scenario::described::failure::Reload;
 use crate::scenario::{Group, Scenario};
 
 /// Every file of `bench/contenders/`: name and text.
@@ -76,6 +77,10 @@ pub(crate) struct Contender {
     /// The command that has the server tell of its workers, as JSON with the names of `smarthttpd ctl status --json`.
     #[serde(default)]
     pub(crate) account: Vec<String>,
+    /// How it is told to load its code anew: `{ signal = "SIGHUP" }` to the root of its tree, or `{ command = […] }`.
+    /// Without it, it takes no part in a scenario that does so.
+    #[serde(default)]
+    pub(crate) reload: Option<Reload>,
     #[serde(default)]
     pub(crate) needs: Vec<Need>,
     #[serde(default)]
@@ -136,6 +141,11 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
         }
         let contender: Contender = toml::from_str(text)
             .map_err(|error| Failure::Usage(format!("bench/contenders/{file}: {}", error.message())))?;
+        // Those of files are for everybody who serves any application; here they would be misspelt ones.
+        if let Some(unknown) = contender.scenarios.iter().chain(&contender.default_in).find(|s| s.is_described()) {
+            let reason = format!("scenarios: there is none called {:?}", unknown.name());
+            return Err(Failure::Usage(format!("bench/contenders/{file}: {reason}")));
+        }
         let contender = contender
             .with_offered_load()
             .with_tuning()
@@ -152,7 +162,11 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
 /// # Errors
 /// A name that is not known, or of a contender that takes part in none of `scenarios`.
 pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Contender>, Failure> {
-    let all = all()?;
+    let mut all = all()?;
+    for contender in all.iter_mut().filter(|contender| contender.serves_any_application()) {
+        contender.scenarios.extend(scenarios.iter().filter(|scenario| scenario.is_described()));
+    }
+    let all = all;
     if let Some(unknown) = names.iter().find(|name| all.iter().all(|contender| contender.name != **name)) {
         let known: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
         return Err(Failure::Usage(format!("unknown contender {unknown:?}; known are {}", known.join(", "))));
@@ -168,8 +182,11 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
             able.join(", ")
         )));
     }
-    let wanted =
-        |c: &Contender| (c.default && !idle(c)) || c.default_in.iter().any(|scenario| scenarios.contains(scenario));
+    let takes = |c: &Contender, scenario: &Scenario| {
+        let default = c.default && (!scenario.is_described() || c.scenarios.contains(&Scenario::Steady));
+        (default && c.scenarios.contains(scenario)) || c.default_in.contains(scenario)
+    };
+    let wanted = |c: &Contender| scenarios.iter().any(|scenario| takes(c, scenario));
     if !names.is_empty() {
         return Ok(all.into_iter().filter(|c| names.contains(&c.name)).collect());
     }
@@ -200,6 +217,12 @@ impl Contender {
         one.settings =
             [("workers", workers), ("threads", threads)].map(|(of, n)| (of.to_owned(), n.to_string())).into();
         one
+    }
+
+    /// Whether it serves whatever a file describes, and not one application of its own.
+    fn serves_any_application(&self) -> bool {
+        let names = |text: &str| text.contains("{app}");
+        !self.grid && (self.command.iter().any(|word| names(word)) || self.config_template().is_some_and(names))
     }
 
     /// The template of its configuration file.
@@ -234,6 +257,9 @@ mod tests {
             let set = |placeholder: &str| contender.grid || contender.settings.contains_key(placeholder);
             assert_eq!(texts.contains("{workers}"), contender.workers.is_some() || set("workers"), "{name}");
             assert_eq!(texts.contains("{threads}"), set("threads"), "{name}");
+            if let Some(Reload::Signal(name)) = &contender.reload {
+                assert!(name.parse::<nix::sys::signal::Signal>().is_ok(), "{name}");
+            }
             let in_default = contender.default_in.iter().all(|scenario| contender.scenarios.contains(scenario));
             assert!(in_default, "{name}");
             assert!(contender.when_named.iter().all(|scenario| contender.scenarios.contains(scenario)), "{name}");
@@ -271,6 +297,13 @@ mod tests {
         assert_eq!(default(&[Scenario::Rest]), default(&comparison));
         let named = chosen(&["gunicorn-sync".into()], &[Scenario::Counters]).unwrap();
         assert_eq!(named[0].name, "gunicorn-sync");
+        // What a file describes is served by those of the comparison, and by everybody else on request.
+        let json = [Scenario::described("flask-json")];
+        assert_eq!(default(&json), default(&comparison));
+        for name in ["bjoern", "waitress", "uwsgi-spare", "apache-event-daemon", "apache-worker"] {
+            assert_eq!(chosen(&[name.into()], &json).unwrap().len(), 1, "{name}");
+        }
+        assert!(chosen(&["floor".into()], &json).is_err());
         let one = chosen(&["gunicorn-gthread".into()], &comparison).unwrap();
         assert_eq!(one[0].title, "gunicorn gthread");
         let error = chosen(&["floor".into()], &comparison).unwrap_err();

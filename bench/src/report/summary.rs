@@ -114,6 +114,7 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
         started: session.started.clone(),
         tables: Scenario::ALL
             .into_iter()
+            .chain(session.lengths.described.iter().map(|description| Scenario::described(&description.name)))
             .filter(|scenario| session.order.iter().any(|id| id.scenario == *scenario))
             .map(|scenario| table(session, runs, scenario))
             .collect(),
@@ -149,8 +150,8 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
 fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
     let entrants: Vec<&Entrant> = session.contenders.iter().filter(|e| e.scenarios.contains(&scenario)).collect();
     let rows = metrics::all()
-        .filter(|metric| metric.part.scenario() == scenario)
-        .map(|metric| row(session, &entrants, runs, metric))
+        .filter(|metric| metric.part.is_of(scenario) && metric.is_asked(session.lengths.description(scenario)))
+        .map(|metric| row(session, &entrants, runs, scenario, metric))
         .collect();
     Table {
         scenario,
@@ -163,9 +164,9 @@ fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
     }
 }
 
-fn row(session: &Session, entrants: &[&Entrant], runs: &[Run], metric: &Metric) -> Row {
+fn row(session: &Session, entrants: &[&Entrant], runs: &[Run], scenario: Scenario, metric: &Metric) -> Row {
     let readings: Vec<Result<Readings, String>> =
-        entrants.iter().map(|entrant| readings(session, runs, metric, entrant)).collect();
+        entrants.iter().map(|entrant| readings(session, runs, scenario, metric, entrant)).collect();
     let base = readings.first().and_then(|first| first.as_ref().ok());
     let figures = readings
         .iter()
@@ -197,15 +198,25 @@ struct Readings {
 }
 
 /// Reads one figure from every run of one contender.
-fn readings(session: &Session, runs: &[Run], metric: &Metric, entrant: &Entrant) -> Result<Readings, String> {
+fn readings(
+    session: &Session,
+    runs: &[Run],
+    scenario: Scenario,
+    metric: &Metric,
+    entrant: &Entrant,
+) -> Result<Readings, String> {
     if let Some(missing) = &entrant.missing {
         return Err(missing.clone());
     }
-    let terms = Terms { lengths: &session.lengths, managers: entrant.managers };
+    let terms = Terms {
+        lengths: &session.lengths,
+        managers: entrant.managers,
+        description: session.lengths.description(scenario),
+    };
     let mut readings = Readings::default();
     let mut reason = "the run was not made".to_owned();
     for run in runs {
-        if run.id.contender != entrant.name || run.id.scenario != metric.part.scenario() {
+        if run.id.contender != entrant.name || run.id.scenario != scenario {
             continue;
         }
         let observation = match &run.outcome {

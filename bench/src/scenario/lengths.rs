@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Scenario, bodies, calls, capacity, compute, counters, curve, file, idle, isolation, memory, mixed, rest, small,
-    spawn, steady, step, threads, tune,
+    Scenario, bodies, calls, capacity, compute, counters, curve, described::Description, file, idle, isolation, memory,
+    mixed, rest, small, spawn, steady, step, threads, tune,
 };
 
 /// Lengths and loads of a session, all in the results.
@@ -31,6 +31,9 @@ pub(crate) struct Lengths {
     /// The same.
     #[serde(default)]
     pub(crate) tune: tune::Settings,
+    /// The scenarios of files that the session has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) described: Vec<Description>,
 }
 
 /// Those of the request path.
@@ -146,7 +149,20 @@ impl Lengths {
             offered_load: OfferedLoad::of(quick),
             evidence: Evidence::of(quick),
             tune: tune::Settings::of(quick),
+            described: Vec::new(),
         }
+    }
+
+    /// Adds the scenarios of files, as they are or shorter.
+    pub(crate) fn describe(&mut self, descriptions: &[Description], quick: bool) {
+        let descriptions = descriptions.iter().cloned();
+        self.described.extend(descriptions.map(|one| if quick { one.quick() } else { one }));
+    }
+
+    /// What the file of this scenario says; `None` for one that is code.
+    pub(crate) fn description(&self, scenario: Scenario) -> Option<&Description> {
+        let is_it = |description: &&Description| scenario.is_described() && description.name == scenario.name();
+        self.described.iter().find(is_it)
     }
 
     /// How often each contender is started for `scenario`.
@@ -174,6 +190,7 @@ impl Lengths {
             Scenario::Capacity => self.offered_load.capacity.replicates,
             Scenario::Counters => self.evidence.counters.replicates,
             Scenario::Rest => self.evidence.rest.replicates,
+            Scenario::Described(_) => self.description(scenario).map_or(0, |description| description.starts),
         }
     }
 
@@ -203,6 +220,7 @@ impl Lengths {
         ] {
             *replicates = starts;
         }
+        self.described.iter_mut().for_each(|description| description.starts = starts);
     }
 
     /// Seconds of load in one run of `scenario`.
@@ -230,6 +248,7 @@ impl Lengths {
             Scenario::Counters => self.evidence.counters.seconds(),
             Scenario::Rest => self.evidence.rest.seconds(),
             Scenario::Tune => self.tune.seconds(),
+            Scenario::Described(_) => self.description(scenario).map_or(0.0, Description::seconds),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! comparison; the others are run on request: the *request path* looks at one worker from several sides, the *process
 //! manager* at how many processes and threads there are, *offered load* at how much a server bears and how it fares then.
 //! The *evidence* is what the comparison's claims need beside it: it counts in runs of its own.
+//! These are code; whatever requests, load, other clients and a failure can say is a file, see [`described`].
 
 mod account;
 pub(crate) mod bodies;
@@ -13,6 +14,7 @@ pub(crate) mod compute;
 pub(crate) mod counters;
 mod crowd;
 pub(crate) mod curve;
+pub(crate) mod described;
 pub(crate) mod file;
 pub(crate) mod idle;
 pub(crate) mod isolation;
@@ -28,20 +30,21 @@ pub(crate) mod step;
 pub(crate) mod threads;
 pub(crate) mod tune;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use loadgen::{Arrivals, Plan, Report, Stage, Target};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::failure::Failure;
 use crate::observe::sampler::{Sampler, Watch};
 pub(crate) use lengths::Lengths;
 
 /// The scenarios, in the order in which they run and are reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
     Steady,
     Step,
@@ -64,6 +67,23 @@ pub(crate) enum Scenario {
     Counters,
     Rest,
     Tune,
+    /// That of a file, by its name; what it is stands in [`Lengths`].
+    Described(&'static str),
+}
+
+impl Serialize for Scenario {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scenario {
+    /// One that is code, or else that of a file: whether there is one is for whoever has the files to say.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = Self::ALL.into_iter().find(|scenario| scenario.name() == name);
+        Ok(known.unwrap_or_else(|| Self::described(&name)))
+    }
 }
 
 /// What is served while a scenario runs: the module of `bench/apps`.
@@ -71,14 +91,17 @@ pub(crate) enum Scenario {
 pub(crate) enum Application {
     Flask,
     Plain,
+    /// The one that the scenario's file names.
+    Described,
 }
 
 impl Application {
-    /// The value of `{app}` in contender files.
-    pub(crate) fn module(self) -> &'static str {
+    /// The value of `{app}` in contender files; `None` where a file says it.
+    pub(crate) fn module(self) -> Option<&'static str> {
         match self {
-            Self::Flask => "flask_app",
-            Self::Plain => "plain_app",
+            Self::Flask => Some("flask_app"),
+            Self::Plain => Some("plain_app"),
+            Self::Described => None,
         }
     }
 }
@@ -92,6 +115,7 @@ pub(crate) enum Group {
     OfferedLoad,
     Evidence,
     Tuning,
+    Described,
 }
 
 impl Group {
@@ -103,6 +127,7 @@ impl Group {
             Self::ProcessManager => Some("process-manager"),
             Self::OfferedLoad => Some("offered-load"),
             Self::Evidence => Some("evidence"),
+            Self::Described => Some(described::files::GROUP),
         }
     }
 }
@@ -132,6 +157,24 @@ impl Scenario {
         Self::Tune,
     ];
 
+    /// That of the file of this name.
+    pub(crate) fn described(name: &str) -> Self {
+        // Names live as long as the process, so that a scenario can be copied; there are as many as files.
+        static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.get(name) {
+            return Self::Described(known);
+        }
+        let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        names.insert(name);
+        Self::Described(name)
+    }
+
+    /// Whether it is that of a file.
+    pub(crate) fn is_described(self) -> bool {
+        matches!(self, Self::Described(_))
+    }
+
     /// What the command line calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -156,6 +199,7 @@ impl Scenario {
             Self::Counters => "counters",
             Self::Rest => "rest",
             Self::Tune => "tune",
+            Self::Described(name) => name,
         }
     }
 
@@ -189,6 +233,7 @@ impl Scenario {
             Self::Counters => "system calls, waits, signals and context switches, counted in runs of their own",
             Self::Rest => "an idle server: how often it wakes up, and the CPU time that takes",
             Self::Tune => "several settings of each contender, under a closed loop and a step: which are the best",
+            Self::Described(_) => "as its file describes it",
         }
     }
 
@@ -210,6 +255,7 @@ impl Scenario {
             Self::Curve | Self::Capacity => Group::OfferedLoad,
             Self::Counters | Self::Rest => Group::Evidence,
             Self::Tune => Group::Tuning,
+            Self::Described(_) => Group::Described,
         }
     }
 
@@ -257,6 +303,7 @@ impl Scenario {
             | Self::Compute
             | Self::Search
             | Self::Mixed => Application::Plain,
+            Self::Described(_) => Application::Described,
         }
     }
 
@@ -268,10 +315,11 @@ impl Scenario {
     pub(crate) fn chosen(names: &[String]) -> Result<Vec<Self>, Failure> {
         let named = |scenario: Self, name: &str| name == scenario.name() || scenario.group().name() == Some(name);
         if let Some(unknown) = names.iter().find(|name| Self::ALL.iter().all(|scenario| !named(*scenario, name))) {
-            let known: Vec<&str> = Self::ALL.iter().map(|scenario| scenario.name()).collect();
+            let mut known: Vec<String> = Self::ALL.iter().map(|scenario| scenario.name().to_owned()).collect();
+            known.extend(described::files::all()?.into_iter().map(|description| description.name));
             return Err(Failure::Usage(format!(
-                "unknown scenario {unknown:?}; known are {}, and the groups request-path, process-manager, offered-load and \
-                 evidence",
+                "unknown scenario {unknown:?}; known are {}, the path of a file that ends in .toml, and the groups described, \
+                 request-path, process-manager, offered-load and evidence",
                 known.join(", ")
             )));
         }
@@ -313,6 +361,10 @@ impl Scenario {
             Self::Counters => Observation::Counters(Box::new(counters::run(subject, &lengths.evidence.counters)?)),
             Self::Rest => Observation::Rest(Box::new(rest::run(subject, &lengths.evidence.rest)?)),
             Self::Tune => Observation::Tune(Box::new(tune::run(subject, &lengths.tune)?)),
+            Self::Described(name) => {
+                let description = lengths.description(self).ok_or_else(|| format!("no description of {name}"))?;
+                Observation::Described(Box::new(described::run(subject, description)?))
+            }
         })
     }
 }
@@ -342,6 +394,7 @@ pub(crate) enum Observation {
     Counters(Box<counters::Observation>),
     Rest(Box<rest::Observation>),
     Tune(Box<tune::Observation>),
+    Described(Box<described::Observation>),
 }
 
 impl Observation {
@@ -386,6 +439,10 @@ impl Observation {
             Self::Capacity(_) => Vec::new(),
             // Counted and not timed: a request that was sent late is as much of one as any.
             Self::Counters(_) => Vec::new(),
+            Self::Described(described) => {
+                let closed = described.closed.iter().map(|load| ("closed loop", load));
+                closed.chain(described.open.iter().map(|load| ("open loop", load))).collect()
+            }
             // No load: the server's own doings.
             Self::Spawn(_) | Self::Memory(_) | Self::Rest(_) => Vec::new(),
         }
@@ -405,6 +462,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) server: &'a [usize],
     /// The command that asks the server for its workers; empty where it has none.
     pub(crate) account: &'a [String],
+    /// How it is told to reload; `None` where it cannot.
+    pub(crate) reload: Option<&'a described::failure::Reload>,
     pub(crate) ticks_per_second: f64,
     /// Longest wait for an answer, in seconds.
     pub(crate) timeout_s: f64,

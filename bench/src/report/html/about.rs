@@ -1,10 +1,11 @@
 //! What each scenario does, in a heading and a paragraph with the lengths and loads of the session.
 
 use crate::report::format::number;
+use crate::scenario::described::{Connections, Description, Spread};
 use crate::scenario::{Lengths, Pace, Scenario, step};
 
 /// Heading and paragraph.
-pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, String) {
+pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&str, String) {
     let path = &lengths.request_path;
     let manager = &lengths.process_manager;
     let replicates = lengths.replicates(scenario);
@@ -137,6 +138,10 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&'static str, 
                 manager.spawn.spawns
             ),
         ),
+        Scenario::Described(name) => match lengths.description(scenario) {
+            Some(description) => (description.title.as_str(), described(description)),
+            None => (name, String::new()),
+        },
         Scenario::Memory => (
             "What one more idle worker costs",
             format!(
@@ -222,6 +227,42 @@ fn small(lengths: &Lengths, what: &str) -> String {
         "GET {} from {what}, in a closed loop: over {} keep-alive connections for {} s, then over one for {} s, each after {} s of warm-up.",
         small.path, small.connections, small.many_s, small.one_s, small.warmup_s
     )
+}
+
+fn described(description: &Description) -> String {
+    let mut parts = vec![description.about.clone()];
+    let requests = description.request.iter().map(|request| match request.weight {
+        1 => format!("{} {}", request.method, request.path),
+        weight => format!("{} {} (weight {weight})", request.method, request.path),
+    });
+    let connections = match description.connections {
+        Connections::KeepAlive => "over keep-alive connections",
+        Connections::PerRequest => "over a new connection each",
+    };
+    parts.push(format!("{} {connections}.", requests.collect::<Vec<_>>().join(", ")));
+    if let Some(closed) = &description.closed {
+        parts.push(format!(
+            "Closed loop: {} connections for {} s, after {} s of warm-up.",
+            closed.connections, closed.seconds, closed.warmup_s
+        ));
+    }
+    if let Some(open) = &description.open {
+        let stages = open.stages.iter().map(|stage| match stage.to {
+            None => format!("{} s at {}/s", stage.seconds, number(stage.rate)),
+            Some(to) => format!("{} s from {} to {}/s", stage.seconds, number(stage.rate), number(to)),
+        });
+        let arrivals = match open.arrivals {
+            Spread::Even => "evenly spaced",
+            Spread::Poisson => "Poisson, the same for all",
+        };
+        parts.push(format!(
+            "Open loop, arrivals {arrivals}, after {} s of warm-up: {}. The objective is a p99 of at most {} ms.",
+            open.warmup_s,
+            stages.collect::<Vec<_>>().join(", then "),
+            open.objective_ms
+        ));
+    }
+    parts.join(" ")
 }
 
 fn pace(pace: &Pace) -> String {

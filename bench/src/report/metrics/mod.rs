@@ -2,6 +2,7 @@
 
 mod comparison;
 mod cost;
+mod described;
 mod evidence;
 pub(crate) mod offered_load;
 mod process_manager;
@@ -15,6 +16,7 @@ use loadgen::Distribution;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::sampler::{Sample, Watch};
+use crate::scenario::described::{self as files, Description};
 use crate::scenario::{
     Lengths, Observation, Scenario, Watched, calls, capacity, compute, counters, curve, idle, memory, mixed, rest,
     spawn, step, threads,
@@ -41,6 +43,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) lengths: &'a Lengths,
     /// Processes of the tree that serve no request.
     pub(crate) managers: u32,
+    /// What the file of the scenario says, where it has one.
+    pub(crate) description: Option<&'a Description>,
 }
 
 /// The definition of a figure.
@@ -74,12 +78,21 @@ enum Of {
     Capacity(fn(&capacity::Observation) -> Result<Reading, String>),
     Counters(fn(&counters::Observation) -> Result<Reading, String>),
     Rest(fn(&rest::Observation) -> Result<Reading, String>),
+    Described(described::OfRun),
+}
+
+/// A described run as its figures see it.
+struct Described<'a> {
+    description: &'a Description,
+    managers: u32,
+    observation: &'a files::Observation,
 }
 
 /// Every figure, in the order of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Metric> {
     let own = comparison::METRICS.iter().chain(request_path::METRICS).chain(process_manager::METRICS);
-    own.chain(offered_load::METRICS).chain(cost::METRICS).chain(evidence::METRICS).chain(tune::METRICS)
+    let own = own.chain(offered_load::METRICS).chain(cost::METRICS).chain(evidence::METRICS).chain(tune::METRICS);
+    own.chain(described::METRICS)
 }
 
 /// The part of a run that a figure is about, and whose load decides whether it is valid.
@@ -128,12 +141,24 @@ pub(crate) enum Part {
     /// The closed loop and the step by which settings are compared.
     TunedClosed,
     TunedStep,
+    /// The loads of scenarios that files describe.
+    AnyClosed,
+    AnyOpen,
+    /// The other clients beside them.
+    AnyBeside,
+    /// The open loop after something has failed.
+    AnyFailure,
 }
 
 impl Part {
-    /// The scenario that it belongs to.
-    pub(crate) fn scenario(self) -> Scenario {
-        match self {
+    /// Whether it belongs to this scenario; the scenarios of files have their parts in common.
+    pub(crate) fn is_of(self, scenario: Scenario) -> bool {
+        self.scenario().map_or(scenario.is_described(), |own| own == scenario)
+    }
+
+    /// The one scenario that it belongs to.
+    pub(crate) fn scenario(self) -> Option<Scenario> {
+        Some(match self {
             Self::Closed | Self::Paced => Scenario::Steady,
             Self::Step => Scenario::Step,
             Self::HelloMany | Self::HelloOne => Scenario::Hello,
@@ -155,7 +180,8 @@ impl Part {
             Self::PacedCounted | Self::StepCounted | Self::TracedNames => Scenario::Counters,
             Self::Rest => Scenario::Rest,
             Self::TunedClosed | Self::TunedStep => Scenario::Tune,
-        }
+            Self::AnyClosed | Self::AnyOpen | Self::AnyBeside | Self::AnyFailure => return None,
+        })
     }
 
     /// It, when the observation is of its scenario and the part is one load.
@@ -189,12 +215,27 @@ impl Part {
             (Self::Shared, Observation::Compute(compute)) => Some(&compute.load),
             (Self::TunedClosed, Observation::Tune(tune)) => Some(&tune.closed),
             (Self::TunedStep, Observation::Tune(tune)) => Some(&tune.step),
+            (Self::AnyClosed, Observation::Described(described)) => described.closed.as_ref(),
+            (Self::AnyOpen | Self::AnyBeside | Self::AnyFailure, Observation::Described(described)) => {
+                described.open.as_ref()
+            }
             _ => None,
         }
     }
 }
 
 impl Metric {
+    /// Whether a scenario of this description has the part; one that is code has all of its own.
+    pub(crate) fn is_asked(&self, description: Option<&Description>) -> bool {
+        description.is_none_or(|description| match self.part {
+            Part::AnyClosed => description.closed.is_some(),
+            Part::AnyOpen => description.open.is_some(),
+            Part::AnyBeside => described::is_beside(self.id, description),
+            Part::AnyFailure => description.failure.is_some(),
+            _ => true,
+        })
+    }
+
     /// The figure of one run of its scenario, or why there is none.
     pub(crate) fn read(&self, terms: &Terms<'_>, observation: &Observation) -> Result<Reading, String> {
         match (self.of, observation) {
@@ -219,6 +260,10 @@ impl Metric {
             (Of::Capacity(of), Observation::Capacity(capacity)) => of(capacity),
             (Of::Counters(of), Observation::Counters(counters)) => of(counters),
             (Of::Rest(of), Observation::Rest(rest)) => of(rest),
+            (Of::Described(of), Observation::Described(observation)) => {
+                let description = terms.description.ok_or("the session has no description of the scenario")?;
+                of.read(&Described { description, managers: terms.managers, observation })
+            }
             (
                 Of::Calls(_)
                 | Of::Threads(_)
@@ -231,7 +276,8 @@ impl Metric {
                 | Of::Curve(_)
                 | Of::Capacity(_)
                 | Of::Counters(_)
-                | Of::Rest(_),
+                | Of::Rest(_)
+                | Of::Described(_),
                 _,
             ) => Err("the run is of another scenario".into()),
         }

@@ -75,26 +75,41 @@ pub(super) fn burst_p99(stages: &[Pace], watched: &Watched) -> Result<Reading, S
 /// One second of a run as the recovery sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Second {
-    length: f64,
+    pub(super) length: f64,
     /// `None`: nothing was answered.
     pub(super) p99_ms: Option<f64>,
     errors: u64,
 }
 
+impl Second {
+    /// What happened in an interval, whatever its length.
+    pub(super) fn of(interval: &Interval) -> Self {
+        Self {
+            length: interval.duration_s,
+            p99_ms: (interval.latency.count > 0).then(|| interval.latency.p99_ns as f64 / 1e6),
+            errors: interval.errors_total(),
+        }
+    }
+
+    /// Something failed, was too slow, or nothing was answered.
+    pub(super) fn is_bad(&self, objective_ms: f64) -> bool {
+        self.errors > 0 || self.p99_ms.is_none_or(|p99| p99 > objective_ms)
+    }
+
+    /// Nothing was answered and nothing failed.
+    pub(super) fn is_silent(&self) -> bool {
+        self.errors == 0 && self.p99_ms.is_none()
+    }
+}
+
 /// The burst, second by second.
 pub(super) fn burst(stages: &[Pace], watched: &Watched) -> Result<Vec<Second>, String> {
-    let seconds = intervals(stages, watched)?.into_iter().map(|interval| Second {
-        length: interval.duration_s,
-        p99_ms: (interval.latency.count > 0).then(|| interval.latency.p99_ns as f64 / 1e6),
-        errors: interval.errors_total(),
-    });
-    Ok(seconds.collect())
+    Ok(intervals(stages, watched)?.into_iter().map(Second::of).collect())
 }
 
 /// From the step to the end of the last bad second.
 pub(super) fn recovery(burst: &[Second], objective_ms: f64) -> Reading {
-    let bad = |second: &Second| second.errors > 0 || second.p99_ms.is_none_or(|p99| p99 > objective_ms);
-    let good_at_the_end = burst.iter().rev().take_while(|second| !bad(second)).count();
+    let good_at_the_end = burst.iter().rev().take_while(|second| !second.is_bad(objective_ms)).count();
     // From a positive zero: the sum of nothing is a negative one.
     let until = burst[..burst.len() - good_at_the_end].iter().fold(0.0, |sum, s| sum + s.length);
     if good_at_the_end == 0 { Reading::Beyond(until) } else { Reading::Value(until) }
