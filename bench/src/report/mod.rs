@@ -20,12 +20,12 @@ pub(crate) mod html;
 mod metrics;
 mod notes;
 mod series;
-mod summary;
+pub(crate) mod summary;
 mod targets;
 mod text;
 
 pub(crate) use self::format::number;
-pub(crate) use self::metrics::burst_latency;
+pub(crate) use self::metrics::{Better, burst_latency};
 pub(crate) use self::text::aligned;
 use crate::failure::Failure;
 use crate::results::store::Store;
