@@ -44,7 +44,7 @@ pub(crate) enum Command {
         /// Go on with an interrupted session: make the runs that its folder does not hold yet, under the same
         /// circumstances; of the other options only --smarthttpd, where it was begun with one
         #[arg(long, value_name = "DIR")]
-        #[arg(conflicts_with_all = ["scenarios", "contenders", "quick", "starts", "retries", "out", "seed"])]
+        #[arg(conflicts_with_all = ["scenarios", "contenders", "quick", "starts", "divide", "retries", "out", "seed"])]
         resume: Option<PathBuf>,
         #[command(flatten)]
         session: SessionArguments,
@@ -138,6 +138,9 @@ pub(crate) struct SessionArguments {
     /// need 3, and more starts narrow them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) starts: Option<u32>,
+    /// Divide the times of hello and flask by so much: for A/A comparisons, which need many starts and no long ones
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub(crate) divide: Option<u32>,
     /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept
     /// beside the raw data
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -113,6 +113,7 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
         named: !contenders.is_empty(),
         quick: arguments.quick,
         starts: arguments.starts,
+        divide: arguments.divide,
         retries: arguments.retries,
         seed: arguments.seed,
         out: arguments.out,

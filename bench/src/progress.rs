@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn what_was_stored_or_in_vain_says_nothing_of_the_rest() {
-        let mut progress = Progress { began: Instant::now(), steps: 0, step: 0, total: 0.0, past: 0.0, shown: Shown::Lines };
+        let mut progress =
+            Progress { began: Instant::now(), steps: 0, step: 0, total: 0.0, past: 0.0, shown: Shown::Lines };
         let left = |progress: &Progress, elapsed| remaining(progress.total, progress.past, elapsed);
         // Four steps of 10 s, of which one is stored.
         progress.expect(4, 30.0);

@@ -38,6 +38,7 @@ pub(crate) fn wish(session: &Session, folder: &Path, smarthttpd: Option<PathBuf>
         named: plan.named,
         quick: session.quick,
         starts: None,
+        divide: None,
         retries: plan.retries,
         seed: Some(session.seed),
         out: Some(folder.to_owned()),

@@ -12,10 +12,10 @@ use crate::machine::{self, Machine, Pinning};
 use crate::probe::Probe;
 use crate::process::registry;
 use crate::progress::Progress;
-use crate::resume;
 use crate::results::calendar;
 use crate::results::schema::{Outcome, Plan, Resumption, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
+use crate::resume;
 use crate::scenario::{Lengths, Scenario, Subject, file};
 use crate::search;
 use crate::stage::Stage;
@@ -42,6 +42,8 @@ pub(crate) struct Wish {
     pub(crate) quick: bool,
     /// Starts per contender and scenario, instead of each scenario's own number.
     pub(crate) starts: Option<u32>,
+    /// How much shorter small answers are measured.
+    pub(crate) divide: Option<u32>,
     /// How often an INVALID run is made again.
     pub(crate) retries: u32,
     /// Of the order of runs; chosen from the clock when nobody asks for one.
@@ -85,6 +87,9 @@ fn carry_out(wish: &Wish, begun: Option<(Store, Session)>) -> Result<Store, Fail
     };
     if let Some(starts) = wish.starts {
         lengths.start_each(starts);
+    }
+    if let Some(by) = wish.divide {
+        lengths.request_path.small.divide(by);
     }
     let prepared = prepare(wish, &workspace, &lengths)?;
     let cpus = machine::allowed_cpus();

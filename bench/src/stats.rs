@@ -324,7 +324,9 @@ mod tests {
                 Noise::Slow if generator.below(8) == 0 => *value * 1.3,
                 Noise::Slow => *value,
                 // An exponential deviation.
-                Noise::Skewed => 100.0 * (-0.05 * (((generator.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64).ln()).exp(),
+                Noise::Skewed => {
+                    100.0 * (-0.05 * (((generator.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64).ln()).exp()
+                }
                 Noise::Unequal if is_base => 100.0 * (*value / 100.0).powi(4),
                 Noise::Unequal => *value,
             };
@@ -402,12 +404,10 @@ mod tests {
             // The example of Benjamini and Hochberg's paper, 15 comparisons: four are told.
             (
                 &[
-                    0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528,
-                    0.7590, 1.0,
+                    0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719,
+                    0.6528, 0.7590, 1.0,
                 ],
-                &[
-                    true, true, true, true, false, false, false, false, false, false, false, false, false, false, false,
-                ],
+                &[true, true, true, true, false, false, false, false, false, false, false, false, false, false, false],
             ),
         ];
         for (chances, expected) in rows {

@@ -164,7 +164,8 @@ fn entrants(old: &Session, new: &Session, look: &mut impl FnMut(&str, String, St
     for before in &old.contenders {
         let Some(after) = new.contenders.iter().find(|entrant| entrant.name == before.name) else { continue };
         let versions = |entrant: &Entrant| {
-            let versions: Vec<String> = entrant.versions.iter().map(|(of, version)| format!("{of} {version}")).collect();
+            let versions: Vec<String> =
+                entrant.versions.iter().map(|(of, version)| format!("{of} {version}")).collect();
             versions.join(", ")
         };
         look(&format!("versions of {}", before.name), versions(before), versions(after), may());
@@ -203,8 +204,11 @@ mod tests {
         assert_eq!(leaves(&lengths), before);
         assert!(before.iter().any(|(path, _)| path == "steady.closed_s"), "{before:?}");
         // Nothing but a scenario's own lengths, and those of all.
-        let everybodys: Vec<&str> =
-            before.iter().map(|(path, _)| &**path).filter(|path| Scenario::ALL.into_iter().all(|s| concerns(path, s))).collect();
+        let everybodys: Vec<&str> = before
+            .iter()
+            .map(|(path, _)| &**path)
+            .filter(|path| Scenario::ALL.into_iter().all(|s| concerns(path, s)))
+            .collect();
         assert_eq!(everybodys, ["timeout_s"]);
     }
 }

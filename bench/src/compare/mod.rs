@@ -85,7 +85,8 @@ pub(crate) fn run(old: &Path, new: &Path, threshold_percent: f64, form: Form) ->
             println!("{text}");
         }
     }
-    let regressions: Vec<String> = comparison.figures.iter().filter(|c| c.verdict == Verdict::Regression).map(Change::name).collect();
+    let regressions: Vec<String> =
+        comparison.figures.iter().filter(|c| c.verdict == Verdict::Regression).map(Change::name).collect();
     if !regressions.is_empty() {
         return Err(Failure::Regression(regressions.join("; ")));
     }

@@ -120,14 +120,23 @@ fn answer(comparison: &Comparison) -> String {
     let mut text = match (count.regressions, count.improvements) {
         (0, 0) if count.judged == 0 => "Nothing could be judged".to_owned(),
         (0, 0) => "Nothing changed beyond noise".to_owned(),
-        (regressions, improvements) => format!("{}, {}", counted(regressions, "regression"), counted(improvements, "improvement")),
+        (regressions, improvements) => {
+            format!("{}, {}", counted(regressions, "regression"), counted(improvements, "improvement"))
+        }
     };
-    let _ = write!(text, ": of {} in both sessions, {} could be judged", counted(count.figures, "figure"), count.judged);
+    let _ =
+        write!(text, ": of {} in both sessions, {} could be judged", counted(count.figures, "figure"), count.judged);
     if comparison.threshold_percent > 0.0 {
         let _ = write!(text, "; changes below {} % are ignored", number(comparison.threshold_percent));
     }
     if count.failed > 0 {
-        let _ = write!(text, "; {} failed in {} and not in {}", counted(count.failed, "run"), comparison.new, comparison.old);
+        let _ = write!(
+            text,
+            "; {} failed in {} and not in {}",
+            counted(count.failed, "run"),
+            comparison.new,
+            comparison.old
+        );
     }
     text.push('.');
     text

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::FALSE_SHARE;
 use super::circumstances::Difference;
 use super::side::Side;
-use crate::report::summary::{Column, Figure, Row, Summary, Table};
 use crate::report::Better;
+use crate::report::summary::{Column, Figure, Row, Summary, Table};
 use crate::scenario::Scenario;
 use crate::stats::{self, Ratio};
 
@@ -96,12 +96,7 @@ impl Change {
 }
 
 /// All figures present in both, in the order of OLD's tables, and what only one of the two has.
-pub(crate) fn judge(
-    old: &Side,
-    new: &Side,
-    differences: &[Difference],
-    threshold: f64,
-) -> (Vec<Change>, Vec<String>) {
+pub(crate) fn judge(old: &Side, new: &Side, differences: &[Difference], threshold: f64) -> (Vec<Change>, Vec<String>) {
     let mut changes = Vec::new();
     let mut missing = Vec::new();
     for (table, row, column, before) in figures(&old.summary) {
@@ -357,7 +352,9 @@ mod tests {
         let row = |starts: [f64; 3]| side("x", &[("x", Better::Lower, &starts[..])]);
         let bounded = |starts| {
             let mut side = row(starts);
-            let Figure::Measured { beyond, .. } = &mut side.summary.tables[0].rows[0].figures[0] else { unreachable!() };
+            let Figure::Measured { beyond, .. } = &mut side.summary.tables[0].rows[0].figures[0] else {
+                unreachable!()
+            };
             *beyond = true;
             side
         };
@@ -392,7 +389,10 @@ mod tests {
             alarmed += u32::from(found.iter().any(|verdict| is_change(&verdict)));
             alone += found.iter().filter(|verdict| is_change(verdict) || **verdict == Verdict::Chance).count();
         }
-        println!("{alarmed} of {sessions} sessions tell of a change; {alone} intervals of {} exclude 1", sessions * figures);
+        println!(
+            "{alarmed} of {sessions} sessions tell of a change; {alone} intervals of {} exclude 1",
+            sessions * figures
+        );
         // Two standard deviations of the count above 5 %.
         assert!(alarmed <= 16, "{alarmed} of {sessions}");
         assert!(alone > 60, "without the control many would: {alone}");
