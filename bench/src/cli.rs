@@ -9,8 +9,8 @@ Exit codes:
   0  everything that was asked for has been measured
   1  a file could not be read or written, or results are damaged
   2  the command line makes no sense: an unknown name, a folder that is not empty
-  3  something that a run needs could not be built or installed
-  4  a contender could not be measured; the report says which and why
+  3  something that a run needs could not be built or installed; compare: a figure is worse than before
+  4  a contender could not be measured; the report says which and why; compare: one that was measured before
   5  simulate --validate: a figure of the model is off by more than 15 %
   128+n  ended by signal n; everything that was started has been stopped";
 
@@ -38,9 +38,15 @@ pub(crate) enum Command {
         /// process-manager and described stand for all of theirs [default: steady step]
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<String>,
-        /// A contender, see `bench list`; may be repeated [default: those that the list marks]
+        /// A contender, see `bench list`; may be repeated [default: those that the list marks]. The same one twice is an
+        /// A/A comparison: what differs between the two is noise
         #[arg(long = "contender", value_name = "NAME")]
         contenders: Vec<String>,
+        /// Go on with an interrupted session: make the runs that its folder does not hold yet, under the same
+        /// circumstances; of the other options only --smarthttpd, where it was begun with one
+        #[arg(long, value_name = "DIR")]
+        #[arg(conflicts_with_all = ["scenarios", "contenders", "quick", "starts", "divide", "retries", "out", "seed"])]
+        resume: Option<PathBuf>,
         #[command(flatten)]
         session: SessionArguments,
     },
@@ -52,9 +58,43 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Tell what changed from one session to another beyond noise, figure by figure; exit code 3 on a regression
+    ///
+    /// Differences are those whose bootstrap interval of new/old over starts excludes 1, and that remain when the share of
+    /// false alarms among all that is told is held at 5 %.
+    #[command(after_help = EXIT_CODES)]
+    Compare(CompareArguments),
     /// Run the server's policies on a model of server, machine and clients, in simulated time
     #[command(after_help = EXIT_CODES)]
     Simulate(SimulateArguments),
+}
+
+/// Options of a comparison of two sessions.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// The results folder of the earlier session, or its summary.json
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+    /// The results folder of the later session, or its summary.json
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// Ignore changes below so many percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
+    pub(crate) threshold: f64,
+    /// Print everything as JSON instead of tables
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print Markdown for a pull request instead of tables
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+/// A number of percent that makes sense as a bound of a change.
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if (0.0..1e6).contains(&percent) => Ok(percent),
+        _ => Err("a number of percent is needed, 0 or more, such as 2.5".into()),
+    }
 }
 
 /// Options of a simulation.
@@ -102,6 +142,9 @@ pub(crate) struct SessionArguments {
     /// Try several settings of every contender that has some, and measure the best beside it as it comes
     #[arg(long)]
     pub(crate) tuned: bool,
+    /// Divide the times of hello and flask by so much: for A/A comparisons, which need many starts and no long ones
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub(crate) divide: Option<u32>,
     /// Make a run that the load generator calls INVALID again, up to so many times; the earlier attempts are kept
     /// beside the raw data
     #[arg(long, value_name = "N", default_value_t = 0)]

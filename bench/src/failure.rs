@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// No contender could be measured at all, or some could not; the report says which and why.
     #[error("not measured: {0}")]
     Contenders(String),
+    /// `bench compare` found figures that became worse by more than noise; the table says by how much.
+    #[error("worse than before: {0}")]
+    Regression(String),
     /// The model of `bench simulate` is too far from what was measured; the table says how far.
     #[error("the model is off by more than 15 %: {0}")]
     Model(String),
@@ -50,7 +53,7 @@ impl Failure {
         match self {
             Self::Results { .. } | Self::Io { .. } => 1,
             Self::Usage(_) => 2,
-            Self::Prepare { .. } => 3,
+            Self::Prepare { .. } | Self::Regression(_) => 3,
             Self::Contenders(_) => 4,
             Self::Model(_) => 5,
         }

@@ -7,6 +7,7 @@
 //!                     └─────▶ search    (which of many sizes and settings go on)
 //!                             floor (a contender of our own)
 //!        report ◀── results (nothing else): figures, tables, pictures, html
+//!        compare ◀─ two of them
 //!
 //!        simulate ─▶ mpm                                       (the server's policies on a model instead of a server)
 //! ```
@@ -16,7 +17,9 @@
 
 #![forbid(unsafe_code)]
 
+mod builds;
 mod cli;
+mod compare;
 mod contender;
 mod failure;
 mod floor;
@@ -28,6 +31,7 @@ mod process;
 mod progress;
 mod report;
 mod results;
+mod resume;
 mod scenario;
 mod search;
 mod session;
@@ -43,6 +47,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command, SessionArguments};
+use crate::compare::Form;
 use crate::contender::{availability, spec};
 use crate::failure::Failure;
 use crate::process::{launch, registry, signals};
@@ -80,15 +85,29 @@ fn main() -> ExitCode {
 
 fn carry_out(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        None => compare(&wish(&[], &[], cli.session)?),
-        Some(Command::Run { scenarios, contenders, session }) => compare(&wish(&scenarios, &contenders, session)?),
+        None => measure(&wish(&[], &[], cli.session)?),
+        Some(Command::Run { resume: Some(folder), session, .. }) => {
+            tell(&session::resume(&folder, smarthttpd(&session)?)?)
+        }
+        Some(Command::Run { scenarios, contenders, resume: None, session }) => {
+            measure(&wish(&scenarios, &contenders, session)?)
+        }
         Some(Command::List) => list(),
         Some(Command::Report { folder }) => tell(&Store::open(&folder)?),
+        Some(Command::Compare(arguments)) => {
+            let form = match (arguments.json, arguments.markdown) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Markdown,
+                (false, false) => Form::Text,
+            };
+            compare::run(&arguments.old, &arguments.new, arguments.threshold, form)
+        }
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
     }
 }
 
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
+    let smarthttpd = smarthttpd(&arguments)?;
     let (described, others) = files::chosen(scenarios)?;
     // Without any name it is the default comparison; with files alone it is these.
     let mut scenarios =
@@ -112,19 +131,23 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
         named,
         quick: arguments.quick,
         starts: arguments.starts,
+        divide: arguments.divide,
         retries: arguments.retries,
         seed: arguments.seed,
         out: arguments.out,
-        smarthttpd: arguments.smarthttpd.as_deref().map(existing).transpose()?,
+        smarthttpd,
     })
 }
 
-/// The file's whole path: a server is started in another folder.
-fn existing(file: &Path) -> Result<PathBuf, Failure> {
-    file.canonicalize().map_err(|error| Failure::Usage(format!("--smarthttpd {}: {error}", file.display())))
+/// The named binary's whole path: a server is started in another folder.
+fn smarthttpd(arguments: &SessionArguments) -> Result<Option<PathBuf>, Failure> {
+    let whole = |file: &PathBuf| {
+        file.canonicalize().map_err(|error| Failure::Usage(format!("--smarthttpd {}: {error}", file.display())))
+    };
+    arguments.smarthttpd.as_ref().map(whole).transpose()
 }
 
-fn compare(wish: &Wish) -> Result<(), Failure> {
+fn measure(wish: &Wish) -> Result<(), Failure> {
     tell(&session::run(wish)?)
 }
 

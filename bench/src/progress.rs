@@ -9,7 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Progress through a session whose length is known about beforehand.
 pub(crate) struct Progress {
     began: Instant,
-    /// Estimated seconds of the whole session.
+    /// Steps of the whole session, and the number of the one that is shown.
+    steps: usize,
+    step: usize,
+    /// Estimated seconds of the whole session, without what was stored before it was resumed.
     total: f64,
     /// Estimated seconds of the steps that are over.
     past: f64,
@@ -22,10 +25,10 @@ enum Shown {
 }
 
 impl Progress {
-    /// Begins a session of about `total` seconds.
-    pub(crate) fn begin(total: f64) -> Self {
+    /// Begins a session whose length is not known yet.
+    pub(crate) fn begin() -> Self {
         let shown = if std::io::stderr().is_terminal() {
-            let bar = ProgressBar::new(total.ceil() as u64);
+            let bar = ProgressBar::new(0);
             // The template is a constant; a mistake in it falls back to the plain style.
             if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:28} {msg}") {
                 bar.set_style(style.progress_chars("━╸─"));
@@ -35,14 +38,28 @@ impl Progress {
         } else {
             Shown::Lines
         };
-        Self { began: Instant::now(), total, past: 0.0, shown }
+        Self { began: Instant::now(), steps: 0, step: 0, total: 0.0, past: 0.0, shown }
+    }
+
+    /// There are about `steps` steps, and those that are not stored yet take about `seconds`.
+    pub(crate) fn expect(&mut self, steps: usize, seconds: f64) {
+        self.steps = steps;
+        self.total = seconds;
+    }
+
+    /// A step need not be made: an earlier session has stored it.
+    pub(crate) fn stored(&mut self) {
+        self.step += 1;
     }
 
     /// Says what happens now.
     pub(crate) fn step(&mut self, what: &str) {
+        self.step += 1;
+        let what = format!("{}/{} {what}", self.step, self.steps.max(self.step));
         let left = remaining(self.total, self.past, self.began.elapsed().as_secs_f64());
         match &self.shown {
             Shown::Bar(bar) => {
+                bar.set_length(self.total.ceil() as u64);
                 bar.set_position(self.past as u64);
                 bar.set_message(format!("{what} · about {} left", span(left)));
             }
@@ -58,6 +75,12 @@ impl Progress {
         self.past += seconds;
     }
 
+    /// A step of about `seconds` was in vain and is made again: the session is longer by it.
+    pub(crate) fn again(&mut self, seconds: f64) {
+        self.total += seconds;
+        self.past += seconds;
+    }
+
     /// Shows a line that stays.
     pub(crate) fn note(&self, line: &str) {
         match &self.shown {
@@ -67,8 +90,8 @@ impl Progress {
     }
 
     /// Removes the bar.
-    pub(crate) fn end(self) {
-        if let Shown::Bar(bar) = self.shown {
+    pub(crate) fn end(&self) {
+        if let Shown::Bar(bar) = &self.shown {
             bar.finish_and_clear();
         }
     }
@@ -96,6 +119,24 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_stored_or_in_vain_says_nothing_of_the_rest() {
+        let mut progress =
+            Progress { began: Instant::now(), steps: 0, step: 0, total: 0.0, past: 0.0, shown: Shown::Lines };
+        let left = |progress: &Progress, elapsed| remaining(progress.total, progress.past, elapsed);
+        // Four steps of 10 s, of which one is stored.
+        progress.expect(4, 30.0);
+        progress.stored();
+        assert_eq!(left(&progress, 0.0), 30.0);
+        progress.step("second");
+        assert_eq!(progress.step, 2);
+        // It is made twice, each time as long as estimated: what is to come is no longer for it.
+        progress.again(10.0);
+        assert_eq!(left(&progress, 10.0), 30.0);
+        progress.done(10.0);
+        assert_eq!(left(&progress, 20.0), 20.0);
+    }
 
     #[test]
     fn the_rest_is_stretched_by_the_past() {

@@ -1,18 +1,21 @@
 //! One session: prepare, plan, then one run after the other, each stored as soon as it is over.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
 
+use crate::builds;
 use crate::contender::{Contender, Places, availability};
 use crate::failure::Failure;
 use crate::machine::{self, Machine, Pinning};
 use crate::probe::Probe;
+use crate::process::registry;
 use crate::progress::Progress;
 use crate::results::calendar;
-use crate::results::schema::{Outcome, Run, RunId, SCHEMA, Session};
+use crate::results::schema::{Outcome, Plan, Resumption, Run, RunId, SCHEMA, Session};
 use crate::results::store::Store;
+use crate::resume;
 use crate::scenario::described::Description;
 use crate::scenario::tune::Aim;
 use crate::scenario::{Lengths, Scenario, Subject, file};
@@ -24,6 +27,9 @@ use crate::workspace::Workspace;
 
 /// Estimated seconds that a run takes beside its load: start, gate, stop.
 const AROUND: f64 = 1.7;
+
+/// How the server's binary came about when it was named.
+pub(crate) const GIVEN: &str = "a binary given with --smarthttpd";
 
 /// Whom Apache serves as when root starts it (Debian's choice).
 const APACHE_USER: &str = "www-data";
@@ -40,6 +46,8 @@ pub(crate) struct Wish {
     pub(crate) quick: bool,
     /// Starts per contender and scenario, instead of each scenario's own number.
     pub(crate) starts: Option<u32>,
+    /// How much shorter small answers are measured.
+    pub(crate) divide: Option<u32>,
     /// How often an INVALID run is made again.
     pub(crate) retries: u32,
     /// Of the order of runs; chosen from the clock when nobody asks for one.
@@ -55,13 +63,41 @@ pub(crate) struct Wish {
 /// # Errors
 /// When nothing can be measured at all. A contender that fails is part of the results.
 pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
+    carry_out(wish, None)
+}
+
+/// Goes on with an interrupted session: makes the runs that are not stored yet.
+///
+/// # Errors
+/// When what it would measure is not what was measured before.
+pub(crate) fn resume(folder: &Path, smarthttpd: Option<PathBuf>) -> Result<Store, Failure> {
+    let store = Store::open(folder)?;
+    let session = store.session()?;
+    let wish = resume::wish(&session, folder, smarthttpd)?;
+    if resume::is_complete(&session, |id| matches!(store.run(id), Ok(Some(_)))) {
+        eprintln!("every run of {} is stored: only the report is made again", folder.display());
+        return Ok(store);
+    }
+    carry_out(&wish, Some((store, session)))
+}
+
+fn carry_out(wish: &Wish, begun: Option<(Store, Session)>) -> Result<Store, Failure> {
     let workspace = Workspace::find()?;
     let probe =
         Probe::new().map_err(|reason| Failure::Prepare { what: "setting up the HTTP client".into(), reason })?;
-    let mut lengths = Lengths::of(wish.quick);
-    lengths.describe(&wish.described, wish.quick);
+    let mut lengths = match &begun {
+        Some((_, session)) => session.lengths.clone(),
+        None => {
+            let mut lengths = Lengths::of(wish.quick);
+            lengths.describe(&wish.described, wish.quick);
+            lengths
+        }
+    };
     if let Some(starts) = wish.starts {
         lengths.start_each(starts);
+    }
+    if let Some(by) = wish.divide {
+        lengths.request_path.small.divide(by);
     }
     let prepared = prepare(wish, &workspace, &lengths)?;
     let cpus = machine::allowed_cpus();
@@ -108,7 +144,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
     let started = calendar::now();
     let seed = wish.seed.unwrap_or(started);
     let machine = Machine::here(cpus.len());
-    let mut session = Session {
+    let planned = Session {
         schema: SCHEMA,
         started: calendar::timestamp(started),
         quick: wish.quick,
@@ -116,22 +152,34 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
         revision: workspace.revision(),
         server_build: match &wish.smarthttpd {
             None => "cargo build --release -p smarthttpd".into(),
-            Some(_) => "a binary given with --smarthttpd".into(),
+            Some(_) => GIVEN.into(),
         },
         order: order(&before_the_search_ends(&wish.scenarios), &present, &lengths, seed),
         lengths: lengths.clone(),
         contenders: entrants,
         pinning: pinning.clone(),
         machine,
+        plan: Some(Plan {
+            scenarios: wish.scenarios.clone(),
+            contenders: wish.contenders.iter().map(|contender| contender.listed().to_owned()).collect(),
+            named: wish.named,
+            retries: wish.retries,
+            builds: builds::fingerprints(prepared.server.as_deref(), &workspace.apps())?,
+        }),
+        resumed: Vec::new(),
     };
-    let store = match &wish.out {
-        Some(folder) => Store::create(folder)?,
-        None => {
-            let name = format!("{}-{}", calendar::date(started), session.machine.label());
-            Store::create_in(&workspace.results(), &name)?
+    let (store, mut session) = match begun {
+        None => (new_folder(wish, &workspace, &planned, started)?, planned),
+        Some((store, mut session)) => {
+            resume::check(&session, &planned, store.folder())?;
+            let kept = session.order.iter().filter(|id| matches!(store.run(id), Ok(Some(_)))).count();
+            session.resumed.push(Resumption { at: calendar::timestamp(started), kept });
+            (store, session)
         }
     };
+    let _writing = store.claim()?;
     store.write_json("session.json", &session)?;
+    registry::part_with(Some(how_to_resume(wish, store.folder())));
 
     if !pinning.generator.is_empty() {
         // Before any thread of the measurement exists: all of them inherit it.
@@ -139,32 +187,79 @@ pub(crate) fn run(wish: &Wish) -> Result<Store, Failure> {
             return Err(Failure::Prepare { what: "pinning the generator".into(), reason: error.to_string() });
         }
     }
-    let measuring = Measuring { circumstances: &circumstances, probe: &probe, store: &store, retries: wish.retries };
-    let runs = measuring.runs(&session, &session.order, &present)?;
+    let mut measuring = Measuring {
+        circumstances: &circumstances,
+        probe: &probe,
+        store: &store,
+        retries: wish.retries,
+        progress: Progress::begin(),
+    };
     let rest = after_the_search(&wish.scenarios);
+    let (later, mut before): (Vec<RunId>, Vec<RunId>) =
+        session.order.iter().cloned().partition(|id| rest.contains(&id.scenario));
+    let expected = if later.is_empty() { expected(&rest, &present, &lengths) } else { later.len() };
+    measuring.expect(&session, &before, &rest, expected);
+    let runs = measuring.runs(&session, &before, &present)?;
     if !rest.is_empty() {
-        let best = search::best(&runs, lengths.process_manager.mixed.finalists);
-        let mut finalists: Vec<Contender> =
-            present.iter().copied().filter(|c| !search::is_sized(c) || best.contains(&c.name)).cloned().collect();
-        search::admit(&search::choices(&session.contenders, &runs), &rest, &mut finalists);
-        let order = order(&rest, &finalists.iter().collect::<Vec<_>>(), &lengths, seed);
-        for entrant in &mut session.contenders {
-            if let Some(finalist) = finalists.iter().find(|finalist| finalist.name == entrant.name) {
-                entrant.scenarios.clone_from(&finalist.scenarios);
+        before = later;
+        if before.is_empty() {
+            let best = search::best(&runs, lengths.process_manager.mixed.finalists);
+            let mut finalists: Vec<Contender> =
+                present.iter().copied().filter(|c| !search::is_sized(c) || best.contains(&c.name)).cloned().collect();
+            search::admit(&search::choices(&session.contenders, &runs), &rest, &mut finalists);
+            before = order(&rest, &finalists.iter().collect::<Vec<_>>(), &lengths, seed);
+            for entrant in &mut session.contenders {
+                if let Some(finalist) = finalists.iter().find(|finalist| finalist.name == entrant.name) {
+                    entrant.scenarios.clone_from(&finalist.scenarios);
+                }
             }
+            session.order.extend(before.iter().cloned());
+            for entrant in session.contenders.iter_mut().filter(|e| search::is_beaten(e, &best)) {
+                entrant.scenarios.retain(|scenario| !rest.contains(scenario));
+            }
+            store.write_json("session.json", &session)?;
         }
-        session.order.extend(order.iter().cloned());
-        for entrant in session.contenders.iter_mut().filter(|e| search::is_beaten(e, &best)) {
-            entrant.scenarios.retain(|scenario| !rest.contains(scenario));
-        }
-        store.write_json("session.json", &session)?;
-        measuring.runs(&session, &order, &present)?;
+        measuring.runs(&session, &before, &present)?;
     }
+    measuring.progress.end();
+    registry::part_with(None);
     Ok(store)
+}
+
+/// The folder that was asked for, or a new one under `results/`.
+fn new_folder(wish: &Wish, workspace: &Workspace, planned: &Session, started: u64) -> Result<Store, Failure> {
+    match &wish.out {
+        Some(folder) => Store::create(folder),
+        None => {
+            let name = format!("{}-{}", calendar::date(started), planned.machine.label());
+            Store::create_in(&workspace.results(), &name)
+        }
+    }
+}
+
+/// What is said to somebody who interrupts the session: the command that goes on with it.
+fn how_to_resume(wish: &Wish, folder: &Path) -> String {
+    let program = std::env::args_os().next().map_or_else(|| "bench".into(), |name| PathBuf::from(name));
+    let mut command = format!("{} run --resume {}", quoted(&program), quoted(folder));
+    if let Some(smarthttpd) = &wish.smarthttpd {
+        command += &format!(" --smarthttpd {}", quoted(smarthttpd));
+    }
+    format!("the runs so far are stored; this goes on with the others:\n  {command}")
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@".contains(c)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 struct Prepared {
     stage: Stage,
+    /// The binary that is measured, if one is.
+    server: Option<PathBuf>,
     places: Places,
     published: Places,
     /// What the application needs to know.
@@ -180,10 +275,21 @@ fn before_the_search_ends(scenarios: &[Scenario]) -> Vec<Scenario> {
 }
 
 /// The scenarios in which those take part that came out best of the search.
-fn after_the_search(scenarios: &[Scenario]) -> Vec<Scenario> {
+pub(crate) fn after_the_search(scenarios: &[Scenario]) -> Vec<Scenario> {
     let is_tuned = scenarios.contains(&Scenario::Tune);
     let waits = |scenario: &Scenario| *scenario == Scenario::Mixed || (is_tuned && Aim::of(*scenario).is_some());
     scenarios.iter().copied().filter(waits).collect()
+}
+
+/// How many runs there will be after the search, about: only its best take part.
+fn expected(rest: &[Scenario], contenders: &[&Contender], lengths: &Lengths) -> usize {
+    let runs = |scenario: &Scenario| {
+        let taking_part = || contenders.iter().filter(|c| c.scenarios.contains(scenario));
+        let sized = taking_part().filter(|contender| search::is_sized(contender)).count();
+        let finalists = sized.min(lengths.process_manager.mixed.finalists);
+        (taking_part().count() - sized + finalists) * lengths.replicates(*scenario) as usize
+    };
+    rest.iter().map(runs).sum()
 }
 
 /// Builds and installs what the contenders need.
@@ -237,7 +343,8 @@ fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prep
         };
         published = published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
     }
-    Ok(Prepared { stage, places, published, environment, refused })
+    let server = needs("{smarthttpd}").then_some(smarthttpd);
+    Ok(Prepared { stage, server, places, published, environment, refused })
 }
 
 /// Has the applications make their data, in a folder that every server's user may read and write.
@@ -309,51 +416,62 @@ struct Measuring<'a> {
     store: &'a Store,
     /// How often an INVALID run is made again.
     retries: u32,
+    progress: Progress,
 }
 
 impl Measuring<'_> {
-    /// Makes the runs of `order` and stores each.
-    fn runs(&self, session: &Session, order: &[RunId], contenders: &[&Contender]) -> Result<Vec<Run>, Failure> {
-        let estimate = |id: &RunId| session.lengths.seconds(id.scenario) + AROUND;
-        let mut progress = Progress::begin(order.iter().map(estimate).sum());
-        let total = order.len();
+    /// How much there is to do: the runs of `order` that are not stored, and about so many `later` ones of `rest`.
+    fn expect(&mut self, session: &Session, order: &[RunId], rest: &[Scenario], later: usize) {
+        let to_make = order.iter().filter(|id| !matches!(self.store.run(id), Ok(Some(_))));
+        let seconds: f64 = to_make.map(|id| estimate(session, id.scenario)).sum();
+        let each = rest.iter().map(|scenario| estimate(session, *scenario)).sum::<f64>() / rest.len().max(1) as f64;
+        self.progress.expect(order.len() + later, seconds + each * later as f64);
+    }
+
+    /// Makes the runs of `order` that are not stored yet, stores each, and gives all.
+    fn runs(&mut self, session: &Session, order: &[RunId], contenders: &[&Contender]) -> Result<Vec<Run>, Failure> {
         let mut runs = Vec::new();
-        for (number, id) in (1..).zip(order) {
+        for id in order {
             let Some(contender) = contenders.iter().find(|c| c.name == id.contender) else {
                 continue;
             };
-            progress.step(&format!(
-                "{number}/{total} {} · {} · start {}",
-                id.scenario.name(),
-                contender.title,
-                id.replicate
-            ));
-            runs.push(self.run(session, id, contender, &progress)?);
-            progress.done(estimate(id));
+            match self.store.run(id) {
+                Ok(Some(run)) => {
+                    self.progress.stored();
+                    runs.push(run);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(failure) => self.progress.note(&format!("{failure}: the run is made again")),
+            }
+            self.progress.step(&format!("{} · {} · start {}", id.scenario.name(), contender.title, id.replicate));
+            runs.push(self.run(session, id, contender)?);
+            self.progress.done(estimate(session, id.scenario));
         }
-        progress.end();
         Ok(runs)
     }
 
     /// Makes one run, again where it is INVALID and that may help, and stores it.
-    fn run(&self, session: &Session, id: &RunId, contender: &Contender, progress: &Progress) -> Result<Run, Failure> {
-        let mut invalid = Vec::new();
+    fn run(&mut self, session: &Session, id: &RunId, contender: &Contender) -> Result<Run, Failure> {
+        let mut invalid = self.store.attempts(id);
         loop {
             let started = calendar::timestamp(calendar::now());
             let outcome = match self.observe(session, id, invalid.len(), contender) {
                 Ok(outcome) => outcome,
                 Err(reason) => {
-                    progress.note(&format!("{}: {reason}", id.label()));
+                    self.progress.note(&format!("{}: {reason}", id.label()));
                     Outcome::Failed { reason: without_places(&reason, self.circumstances) }
                 }
             };
+            registry::go_on_unless_ending();
             let run = Run { schema: SCHEMA, id: id.clone(), started, invalid: invalid.clone(), outcome };
             let reasons = run.outcome.invalid();
             if !run.outcome.failed_for_the_generator() || invalid.len() >= self.retries as usize {
                 self.store.write_run(&run)?;
                 return Ok(run);
             }
-            progress.note(&format!("{} is INVALID and made again: {}", id.label(), reasons.join("; ")));
+            self.progress.note(&format!("{} is INVALID and made again: {}", id.label(), reasons.join("; ")));
+            self.progress.again(estimate(session, id.scenario));
             self.store.write_attempt(&run)?;
             invalid.push(reasons.join("; "));
         }
@@ -377,6 +495,11 @@ impl Measuring<'_> {
         let observation = id.scenario.observe(subject, &session.lengths)?;
         Ok(Outcome::Measured { about: ready.about, observation, ending: ready.server.stop() })
     }
+}
+
+/// Seconds that a run takes, about.
+fn estimate(session: &Session, scenario: Scenario) -> f64 {
+    session.lengths.seconds(scenario) + AROUND
 }
 
 /// A reason as the results tell it: a log's tail may name folders of this machine.
@@ -408,6 +531,18 @@ mod tests {
         assert_eq!(runs, order(&comparison, &all, &lengths, 1));
         assert_ne!(runs, order(&comparison, &all, &lengths, 2));
         assert_eq!(runs[0].label(), format!("steady-r1-{}", runs[0].contender));
+    }
+
+    #[test]
+    fn the_command_that_resumes_can_be_pasted() {
+        let rows = [
+            ("results/2026-11-27-x", "results/2026-11-27-x"),
+            ("my results/x", "'my results/x'"),
+            ("it's", r"'it'\''s'"),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
     }
 
     #[test]

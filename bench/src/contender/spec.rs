@@ -20,6 +20,9 @@ pub(crate) struct Contender {
     pub(crate) order: u32,
     /// What `--contender` takes: letters, digits and hyphens.
     pub(crate) name: String,
+    /// The name that the list has for it, where its own is another: it was named a second time.
+    #[serde(skip)]
+    twin_of: Option<String>,
     /// What tables and pictures say.
     pub(crate) title: String,
     /// Whether it takes part in its scenarios when no contender is named.
@@ -157,7 +160,8 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
 }
 
 /// The contenders of these names, in their order; those that take part in one of `scenarios` by default when no name is
-/// given.
+/// given. One that is named several times takes part several times, each time under a name of its own: what differs
+/// between them is noise.
 ///
 /// # Errors
 /// A name that is not known, or of a contender that takes part in none of `scenarios`.
@@ -188,7 +192,8 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
     };
     let wanted = |c: &Contender| scenarios.iter().any(|scenario| takes(c, scenario));
     if !names.is_empty() {
-        return Ok(all.into_iter().filter(|c| names.contains(&c.name)).collect());
+        let times = |c: &Contender| names.iter().filter(|name| **name == c.name).count();
+        return Ok(all.into_iter().flat_map(|c| (1..=times(&c)).map(move |number| c.twin(number))).collect());
     }
     let mut chosen: Vec<Contender> = all.into_iter().filter(wanted).collect();
     for contender in &mut chosen {
@@ -206,6 +211,22 @@ impl Contender {
             self.scenarios.extend(Scenario::ALL.into_iter().filter(|scenario| scenario.group() == Group::OfferedLoad));
         }
         self
+    }
+
+    /// The name that the list has for it.
+    pub(crate) fn listed(&self) -> &str {
+        self.twin_of.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The one that takes part when it is named for the `number`th time.
+    fn twin(&self, number: usize) -> Self {
+        let mut twin = self.clone();
+        if number > 1 {
+            twin.name = format!("{}-again-{number}", self.name);
+            twin.title = format!("{} (again, {number})", self.title);
+            twin.twin_of = Some(self.name.clone());
+        }
+        twin
     }
 
     /// The one of these workers and threads that a grid stands for.
@@ -314,6 +335,16 @@ mod tests {
         let error = chosen(&["nginx".into()], &comparison).unwrap_err();
         assert!(error.to_string().starts_with("unknown contender \"nginx\"; known are "), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_contender_can_meet_itself() {
+        let names = ["smarthttpd-native", "floor", "smarthttpd-native"].map(String::from);
+        let chosen = chosen(&names, &[Scenario::Hello]).unwrap();
+        let told: Vec<_> = chosen.iter().map(|c| (c.name.as_str(), c.listed())).collect();
+        let native = "smarthttpd-native";
+        assert_eq!(told, [(native, native), ("smarthttpd-native-again-2", native), ("floor", "floor")]);
+        assert_eq!(chosen[0].command, chosen[1].command);
     }
 
     #[test]

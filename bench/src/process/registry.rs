@@ -21,13 +21,15 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How long the kernel may take to end what SIGKILL hit.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
-static RUNNING: Mutex<Running> = Mutex::new(Running { roots: Vec::new(), folders: Vec::new() });
+static RUNNING: Mutex<Running> = Mutex::new(Running { roots: Vec::new(), folders: Vec::new(), parting: None });
 
 /// Roots of process trees that are not reaped yet, and folders to remove at the end.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) roots: Vec<i32>,
     folders: Vec<PathBuf>,
+    /// What somebody who interrupts the harness is told at its end.
+    pub(crate) parting: Option<String>,
 }
 
 /// The list, locked. A panic while it was held leaves it usable: it holds plain values.
@@ -43,6 +45,18 @@ pub(crate) fn reaped(root: i32) {
 /// Removes `folder` at the end.
 pub(crate) fn remove_at_end(folder: &Path) {
     lock().folders.push(folder.to_owned());
+}
+
+/// Tells this to whoever interrupts the harness from now on; `None`: there is nothing to tell.
+pub(crate) fn part_with(words: Option<String>) {
+    lock().parting = words;
+}
+
+/// Returns unless a signal is ending the harness, and then never: what is observed while servers are being stopped must
+/// not be stored.
+pub(crate) fn go_on_unless_ending() {
+    // The signal thread never gives the lock back.
+    drop(lock());
 }
 
 /// Ends every tree and removes every folder; to be called with the lock held, as the last thing this process does.

@@ -27,6 +27,9 @@ pub(crate) fn watch() -> nix::Result<()> {
         let mut running = registry::lock();
         eprintln!("\nbench: {signal}: stopping what was started");
         registry::end_everything(&mut running, registry::GRACE);
+        if let Some(words) = running.parting.take() {
+            eprintln!("bench: {words}");
+        }
         // The shells' convention: 128 + the signal's number.
         std::process::exit(128 + signal as i32);
     });

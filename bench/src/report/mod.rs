@@ -21,12 +21,12 @@ mod markdown;
 mod metrics;
 mod notes;
 mod series;
-mod summary;
+pub(crate) mod summary;
 mod targets;
 mod text;
 
 pub(crate) use self::format::number;
-pub(crate) use self::metrics::burst_latency;
+pub(crate) use self::metrics::{Better, burst_latency};
 pub(crate) use self::text::aligned;
 use crate::failure::Failure;
 use crate::results::store::Store;

@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 use crate::stats::{Ratio, median, ratio};
 
 /// Everything that the report says in figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) schema: u32,
     /// When the session was started.
@@ -135,6 +135,10 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
             .collect(),
         warnings: runs.iter().flat_map(warnings).collect(),
     };
+    let resumed = session.resumed.iter();
+    summary.warnings.extend(resumed.map(|resumption| {
+        format!("the session was interrupted and went on at {} with {} runs stored", resumption.at, resumption.kept)
+    }));
     let made = runs.len();
     let planned = session.order.len();
     if made < planned {

@@ -31,6 +31,36 @@ pub(crate) struct Session {
     pub(crate) contenders: Vec<Entrant>,
     /// The runs in the order in which they were made.
     pub(crate) order: Vec<RunId>,
+    /// What else it takes to go on after an interruption; absent from older folders, which can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Plan>,
+    /// Each time that the session was taken up again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resumed: Vec<Resumption>,
+}
+
+/// What was asked for, and what it is measured with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Those in which only the best of a search take part are in `order` once it is over.
+    pub(crate) scenarios: Vec<Scenario>,
+    /// As they are named on a command line: a grid once, and a name twice for an A/A comparison.
+    pub(crate) contenders: Vec<String>,
+    /// Whether somebody named them.
+    pub(crate) named: bool,
+    /// How often an INVALID run is made again.
+    pub(crate) retries: u32,
+    /// The SHA-256 of everything of the checkout that figures depend on, by what it is, see `builds`.
+    pub(crate) builds: BTreeMap<String, String>,
+}
+
+/// A session was interrupted, and taken up again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resumption {
+    /// UTC, RFC 3339.
+    pub(crate) at: String,
+    /// Runs that were stored by then.
+    pub(crate) kept: usize,
 }
 
 /// A contender as it took part, or why it did not.

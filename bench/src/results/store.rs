@@ -1,12 +1,16 @@
 //! Writing and reading a results folder. Nothing that is there is ever overwritten by a new session.
+//!
+//! A file of the folder is there whole or not at all, also after the harness was killed or the power failed: it is
+//! written beside its place, brought to the disk, and renamed.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::schema::{Run, SCHEMA, Session};
+use super::schema::{Run, RunId, SCHEMA, Session};
 use crate::failure::Failure;
 
 /// A results folder.
@@ -71,6 +75,22 @@ impl Store {
         }
     }
 
+    /// Keeps other sessions from writing to the folder until it is dropped.
+    ///
+    /// # Errors
+    /// When one does already.
+    pub(crate) fn claim(&self) -> Result<File, Failure> {
+        let file = File::open(&self.folder).map_err(Failure::io("open", &self.folder))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Failure::Usage(format!(
+                "{}: another bench writes to it now; wait for its end or stop it",
+                self.folder.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(Failure::io("lock", &self.folder)(error)),
+        }
+    }
+
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -85,7 +105,7 @@ impl Store {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Failure::io("make", parent))?;
         }
-        fs::write(&path, bytes).map_err(Failure::io("write", &path))
+        write_whole(&path, bytes).map_err(Failure::io("write", &path))
     }
 
     /// Writes a value as JSON for people and programs.
@@ -115,26 +135,76 @@ impl Store {
         self.write_json(&format!("raw/{}-invalid-{}.json", run.id.label(), run.invalid.len() + 1), run)
     }
 
+    /// The session alone.
+    ///
+    /// # Errors
+    /// A file that is damaged, or of another version of the harness.
+    pub(crate) fn session(&self) -> Result<Session, Failure> {
+        read_json(&self.folder.join("session.json"))
+    }
+
+    /// A run that is stored; `None` where there is none.
+    ///
+    /// # Errors
+    /// A damaged file: one that was copied in part, or changed by hand.
+    pub(crate) fn run(&self, id: &RunId) -> Result<Option<Run>, Failure> {
+        let path = self.folder.join(format!("raw/{}.json", id.label()));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let run: Run = read_json(&path)?;
+        if run.id == *id { Ok(Some(run)) } else { Err(damaged(&path, "it is another run than its name says".into())) }
+    }
+
+    /// Why the stored attempts at a run were INVALID, in their order; it was interrupted before there was a better one.
+    pub(crate) fn attempts(&self, id: &RunId) -> Vec<String> {
+        let stored = |number: u32| {
+            let path = self.folder.join(format!("raw/{}-invalid-{number}.json", id.label()));
+            read_json::<Run>(&path).ok()
+        };
+        (1..).map_while(stored).map(|run| run.outcome.invalid().join("; ")).collect()
+    }
+
     /// The session and those of its runs that were made, in the order in which they were made.
     ///
     /// # Errors
     /// A file that is damaged, or of another version of the harness.
     pub(crate) fn read(&self) -> Result<(Session, Vec<Run>), Failure> {
-        let session: Session = read_json(&self.folder.join("session.json"))?;
+        let session = self.session()?;
         let mut runs = Vec::new();
         for id in &session.order {
-            let path = self.folder.join(format!("raw/{}.json", id.label()));
             // An interrupted session has made only some.
-            if path.exists() {
-                runs.push(read_json(&path)?);
-            }
+            runs.extend(self.run(id)?);
         }
         Ok((session, runs))
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let damaged = |reason: String| Failure::Results { path: path.to_owned(), reason };
+/// What the rest of the name is while a file is not whole yet.
+const UNFINISHED: &str = ".unfinished";
+
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    let unfinished = PathBuf::from(name);
+    let mut file = File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    // The new name is in the folder's own data.
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn damaged(path: &Path, reason: String) -> Failure {
+    Failure::Results { path: path.to_owned(), reason }
+}
+
+/// A file with a schema: `session.json`, a run, or `summary.json`.
+///
+/// # Errors
+/// A file that is damaged, or of another version of the harness.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let damaged = |reason: String| damaged(path, reason);
     let text = fs::read_to_string(path).map_err(Failure::io("read", path))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     let schema = value.get("schema").and_then(serde_json::Value::as_u64);
