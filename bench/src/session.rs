@@ -239,7 +239,7 @@ fn new_folder(wish: &Wish, workspace: &Workspace, planned: &Session, started: u6
 
 /// What is said to somebody who interrupts the session: the command that goes on with it.
 fn how_to_resume(wish: &Wish, folder: &Path) -> String {
-    let program = std::env::args_os().next().map_or_else(|| "bench".into(), |name| PathBuf::from(name));
+    let program = std::env::args_os().next().map_or_else(|| "bench".into(), PathBuf::from);
     let mut command = format!("{} run --resume {}", quoted(&program), quoted(folder));
     if let Some(smarthttpd) = &wish.smarthttpd {
         command += &format!(" --smarthttpd {}", quoted(smarthttpd));
