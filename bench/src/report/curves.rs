@@ -17,8 +17,8 @@ pub(crate) struct Curve {
     pub(crate) title: String,
     /// By their rate.
     pub(crate) points: Vec<Mark>,
-    /// Medians of the starts: requests per second answered, and p99 in milliseconds.
-    pub(crate) knee: Option<(f64, f64)>,
+    /// Medians of the starts: requests per second answered, and p99 in milliseconds where there were enough answers.
+    pub(crate) knee: Option<(f64, Option<f64>)>,
 }
 
 /// One point of it.
@@ -74,13 +74,12 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Vec<Curve> {
         .collect()
 }
 
-fn middle(observed: &[&curve::Observation]) -> Option<(f64, f64)> {
-    let knees = observed.iter().filter_map(|curve| {
-        let load = &knee(curve).ok()?.load.load;
-        Some((load.answered_rate, load.latency.p99_ns as f64 / 1e6))
-    });
-    let (rates, p99s): (Vec<f64>, Vec<f64>) = knees.unzip();
-    Some((median(&rates)?, median(&p99s)?))
+fn middle(observed: &[&curve::Observation]) -> Option<(f64, Option<f64>)> {
+    let knees: Vec<_> = observed.iter().filter_map(|curve| Some(&knee(curve).ok()?.load.load)).collect();
+    let rates: Vec<f64> = knees.iter().map(|load| load.answered_rate).collect();
+    let latencies = knees.iter().map(|load| &load.latency).filter(|latency| latency.supports(0.99));
+    let p99s: Vec<f64> = latencies.map(|latency| latency.p99_ns as f64 / 1e6).collect();
+    Some((median(&rates)?, median(&p99s)))
 }
 
 fn points(observed: &[&curve::Observation], seed: u64) -> Vec<Mark> {
@@ -107,7 +106,10 @@ fn mark(observed: &[&curve::Observation], offered: Offered, seed: u64) -> Mark {
     };
     Mark {
         offered,
-        rate: mean(all.iter().map(|point| point.rate).collect()).unwrap_or_default(),
+        // Of the starts that the other figures are of, or else they could not be held against it.
+        rate: mean(valid.iter().map(|point| point.rate).collect())
+            .or_else(|| mean(all.iter().map(|point| point.rate).collect()))
+            .unwrap_or_default(),
         answered: mean(valid.iter().map(|point| point.load.load.answered_rate).collect()),
         p50: quantile(0.5, |latency| latency.p50_ns),
         p99: quantile(0.99, |latency| latency.p99_ns),

@@ -65,7 +65,7 @@ impl<'a> Chart<'a> {
                     stroke: look::stroke(place(&curve.name)),
                     points,
                     // Its p99 is known; its p50 would be another point's.
-                    knee: curve.knee.filter(|_| quantile == Quantile::P99),
+                    knee: curve.knee.filter(|_| quantile == Quantile::P99).and_then(|(rate, p99)| Some((rate, p99?))),
                 })
             })
             .collect();
@@ -100,11 +100,12 @@ impl Draw for Chart<'_> {
             if self.quantile == Quantile::P99 { "; ring: knee" } else { "" }
         );
         let rest = look::frame(area, &format!("{name} over offered load"), &subtitle, &legend)?;
-        let bounds = |point: &(f64, Estimate)| point.1.interval.unwrap_or((point.1.value, point.1.value));
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let right = points().map(|point| point.0).fold(0.0, f64::max) * 1.03;
-        let low = points().map(|point| bounds(point).0.min(point.1.value)).fold(f64::INFINITY, f64::min) * 0.8;
-        let high = points().map(|point| bounds(point).1.max(point.1.value)).fold(0.0, f64::max) * 1.25;
+        // Starts that disagree by far have an interval of many powers of ten, which would leave the curves no room: bars
+        // end where the picture does.
+        let low = points().map(|point| point.1.value).fold(f64::INFINITY, f64::min) * 0.5;
+        let high = points().map(|point| point.1.value).fold(0.0, f64::max) * 2.0;
         let mut chart = ChartBuilder::on(&rest)
             .x_label_area_size(96)
             .y_label_area_size(150)
@@ -122,7 +123,8 @@ impl Draw for Chart<'_> {
         for line in &self.lines {
             let bars = line.points.iter().filter_map(|(rate, estimate)| {
                 let (from, to) = estimate.interval?;
-                Some(PathElement::new(vec![(*rate, from), (*rate, to)], line.stroke.colour.stroke_width(3)))
+                let ends = vec![(*rate, from.max(low)), (*rate, to.min(high))];
+                Some(PathElement::new(ends, line.stroke.colour.stroke_width(3)))
             });
             chart.draw_series(bars).map_err(look::told)?;
             let middles: Vec<(f64, f64)> = line.points.iter().map(|(rate, p)| (*rate, p.value)).collect();
@@ -169,7 +171,7 @@ mod tests {
             starts: 3,
             limited: 0,
         };
-        let curve = |points| Curve { name: "a".into(), title: "A".into(), points, knee: Some((400.0, 2.0)) };
+        let curve = |points| Curve { name: "a".into(), title: "A".into(), points, knee: Some((400.0, Some(2.0))) };
         let whole = [curve(vec![mark(200.0, Some(1.5)), mark(400.0, Some(2.0)), mark(800.0, Some(90.0))])];
         // A slow point has no p99; a curve of one is none.
         let short = [curve(vec![mark(100.0, None), mark(200.0, Some(1.5))])];
