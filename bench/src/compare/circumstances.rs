@@ -98,38 +98,46 @@ pub(crate) fn differences(old: Option<&Session>, new: Option<&Session>) -> Vec<D
     found
 }
 
-/// Scenarios with other lengths or loads. How many starts there were is no difference: the intervals know.
+/// Scenarios that both sessions have, with other lengths or loads. How many starts there were is no difference: the
+/// intervals know.
 fn lengths(old: &Session, new: &Session, look: &mut impl FnMut(&str, String, String, Effect)) {
-    let both = |scenario: &Scenario| {
-        let has = |session: &Session| session.order.iter().any(|id| id.scenario == *scenario);
-        has(old) && has(new)
-    };
+    let planned = |session: &Session, scenario: Scenario| session.order.iter().any(|id| id.scenario == scenario);
+    let mut both: Vec<Scenario> =
+        old.order.iter().map(|id| id.scenario).filter(|scenario| planned(new, *scenario)).collect();
+    both.sort();
+    both.dedup();
     let (before, after) = (leaves(&old.lengths), leaves(&new.lengths));
     let value = |of: &[(String, String)], path: &str| {
         of.iter().find(|(other, _)| other == path).map_or("none".to_owned(), |(_, value)| value.clone())
     };
+    // "none" is a load that one of the two did not have.
     let paths = before.iter().chain(after.iter().filter(|(path, _)| value(&before, path) == "none"));
     for (path, _) in paths {
         let (before, after) = (value(&before, path), value(&after, path));
-        // "none" is a load that one of the two did not have.
-        if before == after {
-            continue;
-        }
-        let touched: Vec<Scenario> =
-            Scenario::ALL.into_iter().filter(both).filter(|scenario| concerns(path, *scenario)).collect();
-        if !touched.is_empty() {
+        let touched: Vec<Scenario> = both.iter().copied().filter(|scenario| concerns(path, *scenario)).collect();
+        if before != after && !touched.is_empty() {
             look(path, before, after, Effect::Scenarios(touched));
+        }
+    }
+    for scenario in both {
+        let file = |session: &Session| session.lengths.description(scenario).map(leaves);
+        if file(old) != file(new) {
+            let what = format!("file of {}", scenario.name());
+            look(&what, "one".into(), "another".into(), Effect::Scenarios(vec![scenario]));
         }
     }
 }
 
-/// Every plain value of the lengths with its path, without the number of starts.
+/// What says nothing of how long or how hard: numbers of starts. The scenarios of files are compared by themselves.
+const NO_LENGTHS: [&str; 3] = ["replicates", "starts", "described"];
+
+/// Every plain value of the lengths with its path.
 fn leaves(lengths: &impl Serialize) -> Vec<(String, String)> {
     fn walk(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    if name != "replicates" {
+                    if !NO_LENGTHS.contains(&&**name) {
                         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                         walk(&path, member, found);
                     }
@@ -194,6 +202,20 @@ mod tests {
             let touched: Vec<Scenario> = Scenario::ALL.into_iter().filter(|s| concerns(path, *s)).collect();
             assert_eq!(touched, expected, "{path}");
         }
+    }
+
+    #[test]
+    fn scenarios_of_files_are_compared_by_themselves() {
+        let steady = crate::scenario::described::files::all().unwrap().into_iter().next().unwrap();
+        let mut lengths = crate::scenario::Lengths::of(true);
+        let before = leaves(&lengths);
+        lengths.describe(std::slice::from_ref(&steady), false);
+        assert_eq!(leaves(&lengths), before, "one that only one session has touches no other");
+        let mut more = steady.clone();
+        more.starts += 1;
+        assert_eq!(leaves(&more), leaves(&steady));
+        more.app.push('x');
+        assert_ne!(leaves(&more), leaves(&steady));
     }
 
     #[test]
