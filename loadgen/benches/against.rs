@@ -94,12 +94,12 @@ const TOOLS: [Tool; 6] = [
     Tool {
         name: "hey",
         words: |o, url| words(&format!("hey -cpus 1 -z {}s -c {} {url}", o.seconds, o.connections)),
-        answers: |text| number_after(text, "[200]"),
+        answers: |text| number_after(text, "\n  [200]"),
     },
     Tool {
         name: "oha",
         words: |o, url| words(&format!("oha --no-tui -z {}s -c {} {url}", o.seconds, o.connections)),
-        answers: |text| number_after(text, "[200]"),
+        answers: |text| number_after(text, "\n  [200]"),
     },
 ];
 

@@ -146,7 +146,7 @@ const TOOLS: [Tool; 8] = [
         said: |text, _| {
             let at = |mark: &str| after(text, mark)?.trim_start_matches("in ").parse().ok();
             Some(Said {
-                answers: after(text, "[200]")?.parse().ok()?,
+                answers: after(text, "\n  [200]")?.parse().ok()?,
                 quantiles: [at("50% in"), at("95% in"), at("99% in"), None],
             })
         },
