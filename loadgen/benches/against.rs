@@ -138,7 +138,7 @@ impl Run {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     if options.serve {
-        return floor::serve();
+        return floor::serve(std::iter::empty());
     }
     let tools: Vec<&Tool> =
         TOOLS.iter().filter(|tool| tool.name == "loadgen" || installed(tool.name, &["--version", "-V"])).collect();

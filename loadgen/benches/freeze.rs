@@ -4,28 +4,28 @@
 //! cargo bench -p loadgen --bench freeze -- --seconds 20
 //! ```
 //!
-//! The server of this file answers at once, but for one second in ten it does nothing, from 4.5 s
+//! The server (`floor/`) answers at once, but for one second in ten it does nothing, from 4.5 s
 //! after the first connection on. Requests are due every `1 / rate` seconds, so one in ten is due
 //! while the server stands still, and these wait between one second and nothing, all lengths alike:
 //! the truth is p50 = 0, p95 = 0.5 s, p99 = 0.9 s, p99.9 = 0.99 s. Each generator is asked for the
 //! same rate where it has one, and prints its own percentiles. Generators are those that are
 //! installed; the server is pinned to one CPU and they to another.
 
+mod floor;
+
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
-use mio::{Events, Interest, Poll, Token};
+use floor::pinned;
 use serde_json::Value;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\
-    Connection: keep-alive\r\n\r\nHello, World!";
-/// From one freeze to the next.
-const PERIOD: Duration = Duration::from_secs(10);
 /// From the first connection to the first freeze.
 const FIRST: Duration = Duration::from_millis(4_500);
+/// From one freeze to the next.
+const PERIOD: Duration = Duration::from_secs(10);
 const FROZEN: Duration = Duration::from_secs(1);
 /// What is compared, and what is true, in seconds.
 const QUANTILES: [(f64, f64); 4] = [(0.5, 0.0), (0.95, 0.5), (0.99, 0.9), (0.999, 0.99)];
@@ -193,7 +193,7 @@ fn seconds(text: &str) -> Option<f64> {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     if options.serve {
-        return serve();
+        return floor::serve((0..).map(|number| (FIRST + PERIOD * number, FROZEN)));
     }
     println!("{} requests/s for {} s, {} connections", options.rate, options.seconds, options.connections);
     println!("{:<18}{:>9}{:>12}{:>12}{:>12}{:>12}", "", "answers", "p50", "p95", "p99", "p99.9");
@@ -225,17 +225,12 @@ fn run(options: &Options, tool: &Tool) -> io::Result<Said> {
     let server = Server::start(options)?;
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
-    let line = (tool.words)(options, &server.url, &log.to_string_lossy());
-    let output = pinned(options.cpu, tool.program).args(line.split(' ')).stdin(Stdio::null()).output()?;
+    let words = (tool.words)(options, &server.url, &log.to_string_lossy());
+    let line: Vec<String> = std::iter::once(tool.program).chain(words.split(' ')).map(str::to_owned).collect();
+    let output = pinned(options.cpu, &line).stdin(Stdio::null()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     (tool.said)(&text, &fs::read_to_string(&log).unwrap_or_default())
         .ok_or_else(|| io::Error::other(format!("{} said something else: {output:?}", tool.name)))
-}
-
-fn pinned(cpu: usize, program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(cpu.to_string()).arg(program);
-    command
 }
 
 /// The server that freezes; ended when dropped.
@@ -246,14 +241,8 @@ struct Server {
 
 impl Server {
     fn start(options: &Options) -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        let mut command = pinned(options.target_cpu, &program.to_string_lossy());
-        let mut child = command.arg("--serve").stdout(Stdio::piped()).spawn()?;
-        let mut port = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut port)?;
-        }
-        Ok(Self { child, url: format!("http://127.0.0.1:{}/", port.trim()) })
+        let (child, port) = floor::start(options.target_cpu)?;
+        Ok(Self { child, url: format!("http://127.0.0.1:{port}/") })
     }
 }
 
@@ -262,45 +251,5 @@ impl Drop for Server {
         // One that is gone already needs no ending.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Answers whatever is read, except while it is frozen.
-fn serve() -> io::Result<()> {
-    const LISTENER: Token = Token(usize::MAX);
-    let mut poll = Poll::new()?;
-    let mut listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into())?;
-    println!("{}", listener.local_addr()?.port());
-    io::stdout().flush()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut connections: Vec<Option<mio::net::TcpStream>> = Vec::new();
-    let mut events = Events::with_capacity(256);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut freezes: Option<Instant> = None;
-    loop {
-        poll.poll(&mut events, freezes.map(|at| at.saturating_duration_since(Instant::now())))?;
-        if let Some(at) = freezes
-            && Instant::now() >= at
-        {
-            std::thread::sleep((at + FROZEN).saturating_duration_since(Instant::now()));
-            freezes = Some(at + PERIOD);
-        }
-        for event in &events {
-            if event.token() == LISTENER {
-                while let Ok((mut stream, _)) = listener.accept() {
-                    stream.set_nodelay(true)?;
-                    let token = Token(connections.len());
-                    poll.registry().register(&mut stream, token, Interest::READABLE)?;
-                    connections.push(Some(stream));
-                    freezes.get_or_insert_with(|| Instant::now() + FIRST);
-                }
-                continue;
-            }
-            let Some(connection) = &mut connections[event.token().0] else { continue };
-            let read = connection.read(&mut buffer).unwrap_or(0);
-            if read == 0 || connection.write_all(ANSWER).is_err() {
-                connections[event.token().0] = None;
-            }
-        }
     }
 }

@@ -60,7 +60,7 @@ impl Drop for Floor {
 fn main() -> io::Result<()> {
     let options = Options::parse();
     if options.serve {
-        return floor::serve();
+        return floor::serve(std::iter::empty());
     }
     let (child, port) = floor::start(options.target_cpu)?;
     let floor = Floor(child);

@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
@@ -30,8 +31,9 @@ pub(crate) fn start(cpu: usize) -> io::Result<(Child, u16)> {
     Ok((child, port))
 }
 
-/// Listens, prints the port, and serves for ever.
-pub(crate) fn serve() -> io::Result<()> {
+/// Listens, prints the port, and serves for ever, but for its `freezes`: each is when it begins, from
+/// the first connection on, and how long it lasts.
+pub(crate) fn serve(mut freezes: impl Iterator<Item = (Duration, Duration)>) -> io::Result<()> {
     const LISTENER: Token = Token(usize::MAX);
     let mut poll = Poll::new()?;
     let mut listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into())?;
@@ -41,8 +43,17 @@ pub(crate) fn serve() -> io::Result<()> {
     let mut connections: Vec<Option<mio::net::TcpStream>> = Vec::new();
     let mut events = Events::with_capacity(256);
     let mut buffer = vec![0; 64 * 1024];
+    let mut next: Option<(Instant, Duration)> = None;
+    let mut began: Option<Instant> = None;
     loop {
-        poll.poll(&mut events, None)?;
+        if let (None, Some(began)) = (next, began) {
+            next = freezes.next().map(|(after, length)| (began + after, length));
+        }
+        poll.poll(&mut events, next.map(|(at, _)| at.saturating_duration_since(Instant::now())))?;
+        if let Some((at, length)) = next.filter(|(at, _)| Instant::now() >= *at) {
+            std::thread::sleep((at + length).saturating_duration_since(Instant::now()));
+            next = None;
+        }
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {
@@ -50,6 +61,7 @@ pub(crate) fn serve() -> io::Result<()> {
                     let token = Token(connections.len());
                     poll.registry().register(&mut stream, token, Interest::READABLE)?;
                     connections.push(Some(stream));
+                    began.get_or_insert_with(Instant::now);
                 }
                 continue;
             }
