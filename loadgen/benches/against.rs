@@ -9,14 +9,16 @@
 //! counts for the ended process (`getrusage`). Ratios are of the same round, with the interval in
 //! which 95 % of resampled means lie. Targets: `floor`, a server of this file that does one read
 //! and one write per request and parses nothing; nginx, where it is installed; or `--target`.
-//! Generators are those that are installed. With `--calls`, perf counts the system calls of one
+//! Generators are those that are installed, and `least`, a loop of this bench that does nothing but
+//! receive and send: what remains between it and a generator is all that a generator can save. With `--calls`, perf counts the system calls of one
 //! more run each, which takes the right to trace.
 
 mod floor;
+mod least;
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,9 @@ struct Options {
     /// Be the floor, and print the port.
     #[arg(long, hide = true)]
     serve: bool,
+    /// Be the least of all generators, against this address.
+    #[arg(long, hide = true)]
+    least: Option<SocketAddr>,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -67,7 +72,7 @@ struct Tool {
     answers: fn(&str) -> Option<u64>,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         name: "wrk",
         words: |o, url| words(&format!("wrk -t1 -c{} -d{}s {url}", o.connections, o.seconds)),
@@ -80,6 +85,20 @@ const TOOLS: [Tool; 6] = [
             words(&format!("{program} --target {url} -c {} -d {}s -q --json", o.connections, o.seconds))
         },
         answers: |text| serde_json::from_str::<loadgen::Report>(text).ok().map(|report| report.answered),
+    },
+    Tool {
+        name: "least",
+        words: |o, url| {
+            let address = url.trim_start_matches("http://").trim_end_matches('/');
+            let program = std::env::current_exe().unwrap_or_default();
+            words(&format!(
+                "{} --least {address} --connections {} --seconds {}",
+                program.display(),
+                o.connections,
+                o.seconds
+            ))
+        },
+        answers: |text| number_before(text, " requests in"),
     },
     Tool {
         name: "ab",
@@ -140,8 +159,11 @@ fn main() -> io::Result<()> {
     if options.serve {
         return floor::serve(std::iter::empty());
     }
+    if let Some(address) = options.least {
+        return least::drive(address, options.connections, Duration::from_secs(options.seconds));
+    }
     let tools: Vec<&Tool> =
-        TOOLS.iter().filter(|tool| tool.name == "loadgen" || installed(tool.name, &["--version", "-V"])).collect();
+        TOOLS.iter().filter(|tool| is_ours(tool.name) || installed(tool.name, &["--version", "-V"])).collect();
     if let Some(url) = &options.target {
         return compare(&options, &tools, url, url);
     }
@@ -153,6 +175,10 @@ fn main() -> io::Result<()> {
         compare(&options, &tools, "nginx", &nginx.url)?;
     }
     Ok(())
+}
+
+fn is_ours(name: &str) -> bool {
+    matches!(name, "loadgen" | "least")
 }
 
 /// Whether a command exists: it can be started, whatever it says to these words.

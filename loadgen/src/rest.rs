@@ -4,7 +4,10 @@
 //! both pay: the generator for going to sleep and waking up, the target for waking it. A short rest
 //! spares most of that. It must not become a part of what is measured, so it is a small share of
 //! the **quickest** answer of late. While the target is the bottleneck, not even that shows: what
-//! the generator waits, the target's queue is shorter.
+//! the generator waits, the target's queue is shorter. Measured in turns against nginx with one
+//! worker and 64 connections (six runs of 2 s each, two CPUs): with rests p50 383 µs, mean 411 µs,
+//! 142,000 answers/s and 6.1 µs of CPU each; without p50 447 µs, mean 469 µs, 134,000 and 6.2 µs.
+//! With 16 connections p50 106 against 111 µs.
 
 use std::time::Duration;
 
