@@ -1,5 +1,5 @@
-//! Embeds every file of `contenders/`, `scenarios/` and `scenarios/simulate/`, so that adding a contender or a scenario, measured
-//! or simulated, is adding a file.
+//! Embeds every file of `contenders/`, `suites/`, `scenarios/` and `scenarios/simulate/`, so that adding a contender, a suite or a
+//! scenario, measured or simulated, is adding a file.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ fn main() {
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     embed(&package.join("contenders"), &out.join("contenders.rs"));
+    embed(&package.join("suites"), &out.join("suites.rs"));
     embed(&package.join("scenarios"), &out.join("scenarios.rs"));
     embed(&package.join("scenarios/simulate"), &out.join("simulate.rs"));
 }

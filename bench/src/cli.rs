@@ -47,6 +47,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         #[arg(conflicts_with_all = ["scenarios", "contenders", "quick", "starts", "divide", "retries", "out", "seed"])]
         resume: Option<PathBuf>,
+        /// Several scenarios, each with contenders of its own, see `bench list`; or a file that says which, as those of
+        /// bench/suites do
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["scenarios", "contenders", "resume"])]
+        suite: Option<String>,
         #[command(flatten)]
         session: SessionArguments,
     },

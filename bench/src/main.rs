@@ -39,6 +39,7 @@ mod simulate;
 mod stage;
 mod start;
 mod stats;
+mod suite;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ use crate::scenario::Scenario;
 use crate::scenario::described::files;
 use crate::scenario::tune::Aim;
 use crate::session::Wish;
+use crate::suite::Lineup;
 use crate::workspace::Workspace;
 
 fn main() -> ExitCode {
@@ -89,7 +91,10 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Some(Command::Run { resume: Some(folder), session, .. }) => {
             tell(&session::resume(&folder, smarthttpd(&session)?)?)
         }
-        Some(Command::Run { scenarios, contenders, resume: None, session }) => {
+        Some(Command::Run { suite: Some(suite), session, .. }) => {
+            measure(&wished(suite::chosen(&suite)?, false, session)?)
+        }
+        Some(Command::Run { scenarios, contenders, resume: None, suite: None, session }) => {
             measure(&wish(&scenarios, &contenders, session)?)
         }
         Some(Command::List) => list(),
@@ -107,15 +112,16 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
 }
 
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
-    let smarthttpd = smarthttpd(&arguments)?;
-    let (described, others) = files::chosen(scenarios)?;
-    // Without any name it is the default comparison; with files alone it is these.
-    let mut scenarios =
-        if described.is_empty() || !others.is_empty() { Scenario::chosen(&others)? } else { Vec::new() };
-    scenarios.extend(described.iter().map(|description| Scenario::described(&description.name)));
+    let (scenarios, described) = suite::scenarios(scenarios)?;
     let named = !contenders.is_empty();
-    // The search has no contenders of its own: whose settings are tried takes part in what they are chosen for.
     let contenders = spec::chosen(contenders, &scenarios)?;
+    wished(Lineup { scenarios, described, contenders }, named, arguments)
+}
+
+fn wished(lineup: Lineup, named: bool, arguments: SessionArguments) -> Result<Wish, Failure> {
+    let smarthttpd = smarthttpd(&arguments)?;
+    let Lineup { mut scenarios, described, contenders } = lineup;
+    // The search has no contenders of its own: whose settings are tried takes part in what they are chosen for.
     if arguments.tuned && !scenarios.contains(&Scenario::Tune) {
         if scenarios.iter().all(|scenario| Aim::of(*scenario).is_none()) {
             return Err(Failure::Usage(
@@ -176,6 +182,10 @@ fn list() -> Result<(), Failure> {
     println!("\nscenarios that files describe, together called {}:", files::GROUP);
     for description in files::all()? {
         println!("  {:<22} {}: {}", description.name, description.title, description.about);
+    }
+    println!("\nsuites (--suite): scenarios, each with contenders of its own:");
+    for suite in suite::all()? {
+        println!("  {:<22} {}", suite.name, suite.about);
     }
     println!("\ncontenders (* in its scenarios when no contender is named):");
     let contenders = spec::all()?;

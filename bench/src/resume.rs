@@ -30,10 +30,15 @@ pub(crate) fn wish(session: &Session, folder: &Path, smarthttpd: Option<PathBuf>
         }
         _ => {}
     }
-    // Those that nobody named may take part in less than they can.
-    let named: &[String] = if plan.named { &plan.contenders } else { &[] };
+    let mut contenders = spec::chosen(&plan.contenders, &plan.scenarios)?;
+    // They may take part in less than they can.
+    for contender in &mut contenders {
+        if let Some(entrant) = session.contenders.iter().find(|entrant| entrant.name == contender.name) {
+            contender.scenarios.retain(|scenario| entrant.scenarios.contains(scenario));
+        }
+    }
     Ok(Wish {
-        contenders: spec::chosen(named, &plan.scenarios)?,
+        contenders,
         scenarios: plan.scenarios.clone(),
         described: session.lengths.described.clone(),
         named: plan.named,
