@@ -72,7 +72,7 @@ struct Tool {
     answers: fn(&str) -> Option<u64>,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         name: "wrk",
         words: |o, url| words(&format!("wrk -t1 -c{} -d{}s {url}", o.connections, o.seconds)),
@@ -98,6 +98,12 @@ const TOOLS: [Tool; 7] = [
                 o.seconds
             ))
         },
+        answers: |text| number_before(text, " requests in"),
+    },
+    // It has no closed loop: behind a rate that nobody reaches, every connection always has its request.
+    Tool {
+        name: "wrk2",
+        words: |o, url| words(&format!("wrk2 -t1 -c{} -d{}s -R2000000 {url}", o.connections, o.seconds)),
         answers: |text| number_before(text, " requests in"),
     },
     Tool {
