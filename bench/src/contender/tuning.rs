@@ -211,6 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn everybody_has_settings_to_try_or_says_why_not() {
+        for contender in spec::all().unwrap() {
+            let told = contender.told_tuning();
+            assert!(told.is_some(), "{}: neither a [tuning] table nor nothing_to_tune", contender.name);
+            let is_tuned = !contender.tuning.is_empty();
+            assert_ne!(is_tuned, contender.nothing_to_tune.is_some(), "{}: both", contender.name);
+            // What the search costs is known when a setting is added, not when a session takes the afternoon.
+            assert!(contender.candidates(false).len() <= 12, "{}: too many settings", contender.name);
+        }
+    }
+
+    #[test]
     fn every_value_has_a_place() {
         for contender in spec::all().unwrap() {
             let mut texts = contender.command.join(" ");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::format;
 use super::{escape, put};
+use crate::contender::Tuning;
 use crate::results::schema::{Outcome, Run, Session};
 
 /// How it was measured, and on what.
@@ -47,6 +48,9 @@ pub(super) fn contenders(page: &mut String, session: &Session, runs: &[Run]) {
     for entrant in session.contenders.iter().filter(|entrant| !entrant.is_only_tried()) {
         put(page, "h3", &entrant.title);
         put(page, "p", &entrant.terms);
+        if let Some(Tuning::Nothing(reason)) = &entrant.tuning {
+            put(page, "p", &format!("Its defaults are its only setting: {reason}."));
+        }
         if let Some(missing) = &entrant.missing {
             put(page, "p", &format!("Not measured: {missing}"));
         }
