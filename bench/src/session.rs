@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::geteuid;
 
 use crate::builds;
+use crate::contender::spec::Packages;
 use crate::contender::{Contender, Places, availability};
 use crate::failure::Failure;
 use crate::machine::{self, Machine, Pinning};
@@ -121,7 +122,9 @@ fn carry_out(wish: &Wish, begun: Option<(Store, Session)>) -> Result<Store, Fail
         search::Tries::of(&wish.scenarios, wish.quick),
     );
     for contender in &contenders {
-        let refused = prepared.refused.iter().find(|(name, _)| *name == contender.name);
+        // A setting that is tried is as present as the contender that it is of.
+        let of = contender.tried_for.as_ref().map_or(&contender.name, |(of, _)| of);
+        let refused = prepared.refused.iter().find(|(name, _)| name == of);
         let missing = match refused {
             Some((_, reason)) => Some(reason.clone()),
             None => availability::missing(contender, &prepared.places),
@@ -306,7 +309,7 @@ fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prep
     };
     eprintln!("preparing Flask and gunicorn in target/bench/venv");
     let venv = workspace.prepare_venv()?;
-    let refused = packages(wish, workspace);
+    let mut refused = packages(wish, workspace);
     let stage = Stage::new()?;
     let root = geteuid().is_root();
     let user = if root {
@@ -333,15 +336,25 @@ fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prep
         raise_file_limit();
     }
     let mut published = places.clone();
-    if wish.contenders.iter().any(|c| c.packages == crate::contender::spec::Packages::ModWsgi)
-        && let Some(packages) = workspace.prepare_mod_wsgi_packages()?
-    {
-        let (apps, packages) = if root {
-            (stage.publish(&workspace.apps(), "apps", APACHE_USER)?, stage.publish(&packages, "packages", APACHE_USER)?)
-        } else {
-            (workspace.apps(), packages)
-        };
-        published = published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
+    let with_mod_wsgi: Vec<&Contender> =
+        wish.contenders.iter().filter(|contender| contender.packages == Packages::ModWsgi).collect();
+    if !with_mod_wsgi.is_empty() {
+        match workspace.prepare_mod_wsgi_packages() {
+            Ok(None) => {}
+            Ok(Some(packages)) => {
+                let (apps, packages) = if root {
+                    (
+                        stage.publish(&workspace.apps(), "apps", APACHE_USER)?,
+                        stage.publish(&packages, "packages", APACHE_USER)?,
+                    )
+                } else {
+                    (workspace.apps(), packages)
+                };
+                published =
+                    published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
+            }
+            Err(failure) => refused.extend(with_mod_wsgi.iter().map(|one| (one.name.clone(), last_line(&failure)))),
+        }
     }
     let server = needs("{smarthttpd}").then_some(smarthttpd);
     Ok(Prepared { stage, server, places, published, environment, refused })
@@ -363,14 +376,16 @@ fn packages(wish: &Wish, workspace: &Workspace) -> Vec<(String, String)> {
         let Some(package) = &contender.package else { continue };
         if let Err(failure) = workspace.prepare_package(package) {
             let needs: Vec<&str> = contender.needs.iter().map(|need| need.install.as_str()).collect();
-            let last = failure.to_string().lines().last().unwrap_or_default().trim().to_owned();
-            refused.push((
-                contender.name.clone(),
-                format!("{package} cannot be installed ({last}); {}", needs.join("; ")),
-            ));
+            let reason = format!("{package} cannot be installed ({}); {}", last_line(&failure), needs.join("; "));
+            refused.push((contender.name.clone(), reason));
         }
     }
     refused
+}
+
+/// What a tool said last, which is its reason.
+fn last_line(failure: &Failure) -> String {
+    failure.to_string().lines().last().unwrap_or_default().trim().to_owned()
 }
 
 /// Allows this process, and the servers that it starts, as many open files as the hard limit does. A limit that stays
