@@ -499,6 +499,7 @@ impl Measuring<'_> {
         let subject = Subject {
             base: &ready.base,
             root: ready.server.pid(),
+            serving: contender.serving.as_deref(),
             generator: &session.pinning.generator,
             server: self.circumstances.cpus(id.scenario),
             account: &ready.account,

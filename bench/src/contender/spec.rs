@@ -40,6 +40,9 @@ pub(crate) struct Contender {
     pub(crate) terms: String,
     /// How many processes of its tree serve no request.
     pub(crate) managers: u32,
+    /// How the command line of those that serve begins, where the number of the others is not always the same.
+    #[serde(default)]
+    pub(crate) serving: Option<String>,
     /// Where its Python finds Flask.
     pub(crate) packages: Packages,
     /// The Python package that it is, with its version, as pip takes it. A session that it takes part in installs it

@@ -25,6 +25,9 @@ pub(crate) struct Sample {
     pub(crate) at: f64,
     /// Living processes of the tree, managers included.
     pub(crate) processes: u32,
+    /// Those of them that serve, where they can be told from the others by their name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) serving: Option<u32>,
     pub(crate) threads: u32,
     /// Threads of the process that has most of them; 0 in folders from before this was looked at.
     #[serde(default)]
@@ -32,6 +35,13 @@ pub(crate) struct Sample {
     /// Proportional set size of the tree in KiB; read once a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pss_kib: Option<u64>,
+}
+
+impl Sample {
+    /// How many processes serve, in a tree with so many `managers`.
+    pub(crate) fn workers(&self, managers: u32) -> u32 {
+        self.serving.unwrap_or_else(|| self.processes.saturating_sub(managers))
+    }
 }
 
 /// What a whole watch found.
@@ -60,13 +70,15 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Starts to watch the tree under `root`, `after` a warm-up that the caller begins right now.
-    pub(crate) fn start(root: i32, ticks_per_second: f64, after: Duration) -> Self {
+    /// Starts to watch the tree under `root`, `after` a warm-up that the caller begins right now. `serving` is how the
+    /// command line of those who serve begins; without it nobody is told from the others.
+    pub(crate) fn start(root: i32, serving: Option<&str>, ticks_per_second: f64, after: Duration) -> Self {
         let (stop, stopped) = mpsc::channel();
+        let serving = serving.map(str::to_owned);
         let thread = thread::spawn(move || {
             // Ends early only when the run does: then there is nothing to watch.
             let _ = stopped.recv_timeout(after);
-            let mut view = View::begin(root);
+            let mut view = View::begin(root, serving);
             let mut due = view.began;
             loop {
                 due += PERIOD;
@@ -105,6 +117,7 @@ impl Drop for Sampler {
 
 struct View {
     root: i32,
+    serving: Option<String>,
     began: Instant,
     looks: u64,
     samples: Vec<Sample>,
@@ -115,9 +128,10 @@ struct View {
 }
 
 impl View {
-    fn begin(root: i32) -> Self {
+    fn begin(root: i32, serving: Option<String>) -> Self {
         let mut view = Self {
             root,
+            serving,
             began: Instant::now(),
             looks: 0,
             samples: Vec::new(),
@@ -150,6 +164,7 @@ impl View {
         self.samples.push(Sample {
             at,
             processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            serving: self.serving.as_deref().map(|beginning| tree::count_called(&members, beginning)),
             threads: tree::threads(&members),
             most_threads: tree::most_threads(&members),
             pss_kib,
@@ -211,10 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn who_serves_is_counted_or_what_the_managers_leave() {
+        let sample =
+            |processes, serving| Sample { at: 0.0, processes, serving, threads: 1, most_threads: 1, pss_kib: None };
+        // (processes, counted, managers, workers)
+        for (processes, serving, managers, expected) in [(5, None, 2, 3), (1, None, 2, 0), (8, Some(2), 4, 2)] {
+            assert_eq!(sample(processes, serving).workers(managers), expected);
+        }
+    }
+
+    #[test]
     fn a_watch_of_this_process_sees_it() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let watch = Sampler::start(me, 100.0, Duration::ZERO).finish();
+        let watch = Sampler::start(me, None, 100.0, Duration::ZERO).finish();
         assert!(watch.samples[0].processes >= 1);
+        assert_eq!(watch.samples[0].serving, None);
         assert!(watch.samples[0].pss_kib.is_some());
         assert!(watch.seconds >= 0.0);
     }

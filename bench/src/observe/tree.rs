@@ -70,6 +70,14 @@ pub(crate) fn most_threads(members: &[Stat]) -> u32 {
     members.iter().map(|stat| stat.threads).max().unwrap_or(0)
 }
 
+/// How many have a command line that begins so. One that is gone meanwhile does not count.
+pub(crate) fn count_called(members: &[Stat], beginning: &str) -> u32 {
+    let is_called = |stat: &&Stat| {
+        fs::read(format!("/proc/{}/cmdline", stat.pid)).is_ok_and(|line| line.starts_with(beginning.as_bytes()))
+    };
+    u32::try_from(members.iter().filter(is_called).count()).unwrap_or(u32::MAX)
+}
+
 /// The ids of all tasks (threads) of all processes.
 pub(crate) fn tasks(members: &[Stat]) -> BTreeSet<i32> {
     let folders = members.iter().filter_map(|stat| fs::read_dir(format!("/proc/{}/task", stat.pid)).ok());
@@ -295,5 +303,8 @@ mod tests {
         assert!(pss_kib(&found).unwrap() > 0);
         assert!(!masks(&found).is_empty());
         assert!(!open_files(me).is_empty());
+        let own = fs::read_to_string(format!("/proc/{me}/cmdline")).unwrap();
+        assert!(count_called(&found, &own) >= 1);
+        assert_eq!(count_called(&found, "(wsgi:nobody)"), 0);
     }
 }

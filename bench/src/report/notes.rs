@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn the_course_holds_the_last_sample_before_each_half_second() {
-        let sample = |at, most_threads| Sample { at, processes: 1, threads: 1, most_threads, pss_kib: None };
+        let sample =
+            |at, most_threads| Sample { at, processes: 1, serving: None, threads: 1, most_threads, pss_kib: None };
         let samples = [sample(0.001, 2), sample(0.4, 3), sample(0.6, 9), sample(1.01, 20)];
         assert_eq!(course(&samples), "2 3 9");
         assert_eq!(course(&[]), "0");

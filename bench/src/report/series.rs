@@ -109,7 +109,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, St
                         .samples
                         .iter()
                         .filter(|sample| sample.at <= end)
-                        .map(|s| (s.at, f64::from(s.processes.saturating_sub(entrant.managers))))
+                        .map(|s| (s.at, f64::from(s.workers(entrant.managers))))
                         .collect()
                 }),
             })

@@ -456,6 +456,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) base: &'a str,
     /// Pid of the tree's root.
     pub(crate) root: i32,
+    /// How the command line of its processes that serve begins; `None` where they are all but a known number.
+    pub(crate) serving: Option<&'a str>,
     /// CPUs of the generator's threads; empty: not pinned.
     pub(crate) generator: &'a [usize],
     /// The server's CPUs; empty: not pinned.
@@ -517,7 +519,7 @@ impl Subject<'_> {
 
     /// Carries out `plan` with the tree watched, except during its warm-up.
     fn watched(&self, plan: &Plan) -> Result<Watched, String> {
-        let sampler = Sampler::start(self.root, self.ticks_per_second, plan.warmup);
+        let sampler = Sampler::start(self.root, self.serving, self.ticks_per_second, plan.warmup);
         // Ctrl-C ends the whole harness from its signal thread: nothing here has to stop early.
         let load = loadgen::run(plan, &mut |_| {}, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
         Ok(Watched { load, watch: sampler.finish() })

@@ -181,7 +181,7 @@ fn missed(load: &Watched, open: &Open) -> f64 {
 
 fn worker_seconds(load: &Watched, open: &Open, managers: u32) -> f64 {
     let samples = load.watch.samples.iter().filter(|sample| sample.at <= open.seconds());
-    let points: Vec<_> = samples.map(|s| (s.at, f64::from(s.processes.saturating_sub(managers)))).collect();
+    let points: Vec<_> = samples.map(|s| (s.at, f64::from(s.workers(managers)))).collect();
     integral(&points, open.seconds())
 }
 

@@ -32,7 +32,7 @@ pub(super) fn during<'a>(stages: &[Pace], watched: &'a Watched) -> &'a [Sample] 
 
 /// The processes that serve, over time: (seconds, how many).
 pub(super) fn workers(stages: &[Pace], managers: u32, watched: &Watched) -> Vec<(f64, f64)> {
-    during(stages, watched).iter().map(|s| (s.at, f64::from(s.processes.saturating_sub(managers)))).collect()
+    during(stages, watched).iter().map(|s| (s.at, f64::from(s.workers(managers)))).collect()
 }
 
 /// Their integral over the stages.

@@ -136,7 +136,7 @@ impl<'a> Told<'a> {
 
 fn processes(watched: &Watched, managers: u32) -> Vec<(f64, f64)> {
     let samples = watched.watch.samples.iter();
-    samples.map(|sample| (sample.at, f64::from(sample.processes.saturating_sub(managers)))).collect()
+    samples.map(|sample| (sample.at, f64::from(sample.workers(managers)))).collect()
 }
 
 /// CPU milliseconds of an answer beyond its handler, when the tree used `cpu_ms` for everything but forks.
