@@ -26,6 +26,7 @@ mod floor;
 mod gate;
 mod machine;
 mod observe;
+mod preparation;
 mod probe;
 mod process;
 mod progress;
@@ -171,7 +172,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn list() -> Result<(), Failure> {
-    let places = session::places(&Workspace::find()?);
+    let places = preparation::places(&Workspace::find()?);
     println!(
         "scenarios (* when no scenario is named; groups: request-path up to idle, process-manager up to memory, offered-load up to capacity, evidence up to rest):"
     );

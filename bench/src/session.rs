@@ -1,15 +1,12 @@
-//! One session: prepare, plan, then one run after the other, each stored as soon as it is over.
+//! One session: prepare (`preparation`), plan, then one run after the other, each stored as soon as it is over.
 
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::geteuid;
-
 use crate::builds;
-use crate::contender::spec::Packages;
-use crate::contender::{Contender, Places, availability};
+use crate::contender::{Contender, availability};
 use crate::failure::Failure;
 use crate::machine::{self, Machine, Pinning};
+use crate::preparation;
 use crate::probe::Probe;
 use crate::process::registry;
 use crate::progress::Progress;
@@ -19,9 +16,8 @@ use crate::results::store::Store;
 use crate::resume;
 use crate::scenario::described::Description;
 use crate::scenario::tune::Aim;
-use crate::scenario::{Lengths, Scenario, Subject, file};
+use crate::scenario::{Lengths, Scenario, Subject};
 use crate::search;
-use crate::stage::Stage;
 use crate::start::Circumstances;
 use crate::stats::Generator;
 use crate::workspace::Workspace;
@@ -31,9 +27,6 @@ const AROUND: f64 = 1.7;
 
 /// How the server's binary came about when it was named.
 pub(crate) const GIVEN: &str = "a binary given with --smarthttpd";
-
-/// Whom Apache serves as when root starts it (Debian's choice).
-const APACHE_USER: &str = "www-data";
 
 /// What somebody asked for.
 #[derive(Debug, Clone)]
@@ -100,7 +93,7 @@ fn carry_out(wish: &Wish, begun: Option<(Store, Session)>) -> Result<Store, Fail
     if let Some(by) = wish.divide {
         lengths.request_path.small.divide(by);
     }
-    let prepared = prepare(wish, &workspace, &lengths)?;
+    let prepared = preparation::prepare(wish, &workspace, &lengths)?;
     let cpus = machine::allowed_cpus();
     let pinning = Pinning::over(&cpus);
     let circumstances = Circumstances {
@@ -259,18 +252,6 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-struct Prepared {
-    stage: Stage,
-    /// The binary that is measured, if one is.
-    server: Option<PathBuf>,
-    places: Places,
-    published: Places,
-    /// What the application needs to know.
-    environment: Vec<(&'static str, String)>,
-    /// Contenders whose package could not be installed, and why.
-    refused: Vec<(String, String)>,
-}
-
 /// The scenarios whose contenders are known at the start.
 fn before_the_search_ends(scenarios: &[Scenario]) -> Vec<Scenario> {
     let later = after_the_search(scenarios);
@@ -293,116 +274,6 @@ fn expected(rest: &[Scenario], contenders: &[&Contender], lengths: &Lengths) -> 
         (taking_part().count() - sized + finalists) * lengths.replicates(*scenario) as usize
     };
     rest.iter().map(runs).sum()
-}
-
-/// Builds and installs what the contenders need.
-fn prepare(wish: &Wish, workspace: &Workspace, lengths: &Lengths) -> Result<Prepared, Failure> {
-    let needs =
-        |what: &str| wish.contenders.iter().any(|contender| contender.command.iter().any(|word| word.contains(what)));
-    let smarthttpd = match &wish.smarthttpd {
-        Some(binary) => binary.clone(),
-        None if needs("{smarthttpd}") => {
-            eprintln!("building smarthttpd (cargo build --release; the first time takes minutes)");
-            workspace.build_server()?
-        }
-        None => workspace.server(),
-    };
-    eprintln!("preparing Flask and gunicorn in target/bench/venv");
-    let venv = workspace.prepare_venv()?;
-    let mut refused = packages(wish, workspace);
-    let stage = Stage::new()?;
-    let root = geteuid().is_root();
-    let user = if root {
-        format!("User {APACHE_USER}\nGroup {APACHE_USER}")
-    } else {
-        "# started without privileges: serves as the user who started it".into()
-    };
-    let mut places = places(workspace)
-        .with("smarthttpd", &smarthttpd, "target/release/smarthttpd")
-        .with("venv", &venv, "target/bench/venv")
-        .with_value("user", &user);
-    let mut environment = Vec::new();
-    if wish.scenarios.contains(&Scenario::File) {
-        let path = stage.path().join("large.bin");
-        file::write(&path, lengths.request_path.file.length).map_err(Failure::io("write", &path))?;
-        places = places.with("file", &path, "{file}");
-        environment.push(("BENCH_LARGE_FILE", path.display().to_string()));
-    }
-    let with_data: Vec<&Description> = wish.described.iter().filter(|description| description.data).collect();
-    if !with_data.is_empty() {
-        environment.push(("BENCH_DATA", make_data(&with_data, workspace, &stage)?.display().to_string()));
-    }
-    if wish.scenarios.contains(&Scenario::Idle) || wish.described.iter().any(Description::is_crowded) {
-        raise_file_limit();
-    }
-    let mut published = places.clone();
-    let with_mod_wsgi: Vec<&Contender> =
-        wish.contenders.iter().filter(|contender| contender.packages == Packages::ModWsgi).collect();
-    if !with_mod_wsgi.is_empty() {
-        match workspace.prepare_mod_wsgi_packages() {
-            Ok(None) => {}
-            Ok(Some(packages)) => {
-                let (apps, packages) = if root {
-                    (
-                        stage.publish(&workspace.apps(), "apps", APACHE_USER)?,
-                        stage.publish(&packages, "packages", APACHE_USER)?,
-                    )
-                } else {
-                    (workspace.apps(), packages)
-                };
-                published =
-                    published.with("apps", &apps, "bench/apps").with("packages", &packages, "target/bench/packages");
-            }
-            Err(failure) => refused.extend(with_mod_wsgi.iter().map(|one| (one.name.clone(), last_line(&failure)))),
-        }
-    }
-    let server = needs("{smarthttpd}").then_some(smarthttpd);
-    Ok(Prepared { stage, server, places, published, environment, refused })
-}
-
-/// Has the applications make their data, in a folder that every server's user may read and write.
-fn make_data(described: &[&Description], workspace: &Workspace, stage: &Stage) -> Result<PathBuf, Failure> {
-    let made = tempfile::tempdir_in(stage.path()).map_err(Failure::io("make a folder in", stage.path()))?;
-    for description in described {
-        workspace.make_data(&description.app, made.path())?;
-    }
-    stage.publish(made.path(), "data", APACHE_USER)
-}
-
-/// Installs the packages that contenders are. One that cannot be installed costs only its contender.
-fn packages(wish: &Wish, workspace: &Workspace) -> Vec<(String, String)> {
-    let mut refused = Vec::new();
-    for contender in &wish.contenders {
-        let Some(package) = &contender.package else { continue };
-        if let Err(failure) = workspace.prepare_package(package) {
-            let needs: Vec<&str> = contender.needs.iter().map(|need| need.install.as_str()).collect();
-            let reason = format!("{package} cannot be installed ({}); {}", last_line(&failure), needs.join("; "));
-            refused.push((contender.name.clone(), reason));
-        }
-    }
-    refused
-}
-
-/// What a tool said last, which is its reason.
-fn last_line(failure: &Failure) -> String {
-    failure.to_string().lines().last().unwrap_or_default().trim().to_owned()
-}
-
-/// Allows this process, and the servers that it starts, as many open files as the hard limit does. A limit that stays
-/// too low is told by the scenario that needs more.
-fn raise_file_limit() {
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
-}
-
-/// The places that are known without building anything.
-pub(crate) fn places(workspace: &Workspace) -> Places {
-    Places::default()
-        .with("apps", &workspace.apps(), "bench/apps")
-        .with("venv", &workspace.venv(), "target/bench/venv")
-        .with("smarthttpd", &workspace.server(), "target/release/smarthttpd")
-        .with("bench", &std::env::current_exe().unwrap_or_else(|_| "bench".into()), "target/release/bench")
 }
 
 /// Scenario after scenario, round after round; inside a round every contender once, in a shuffled order, so that a
