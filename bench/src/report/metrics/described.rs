@@ -31,7 +31,7 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     open("described_p50", "p50", "ms", HISTOGRAM, |load, _, _| quantile_ms(&load.load.latency, 0.5)),
     open("described_p99", "p99", "ms", HISTOGRAM, |load, _, _| quantile_ms(&load.load.latency, 0.99)),
-    open("described_p999", "p99.9", "ms", HISTOGRAM, |load, _, _| quantile_ms(&load.load.latency, 0.999)),
+    open(RARE, "p99.9", "ms", HISTOGRAM, |load, _, _| quantile_ms(&load.load.latency, 0.999)),
     open(
         "described_missed",
         "time with a p99 above the objective",
@@ -86,6 +86,13 @@ pub(super) const METRICS: &[Metric] = &[
 ];
 
 const IDLE: &str = "described_idle_left";
+const RARE: &str = "described_p999";
+
+/// Whether a figure of the open loop can be had with as many requests as the description has: a quantile takes ten
+/// answers beyond it, and a row without a figure says nothing.
+pub(super) fn is_in_reach(id: &str, description: &Description) -> bool {
+    description.open.as_ref().is_some_and(|open| id != RARE || open.requests() >= 10_000.0)
+}
 
 /// Whether a figure about other clients is about some that the description has.
 pub(super) fn is_beside(id: &str, description: &Description) -> bool {

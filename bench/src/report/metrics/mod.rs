@@ -229,7 +229,7 @@ impl Metric {
     pub(crate) fn is_asked(&self, description: Option<&Description>) -> bool {
         description.is_none_or(|description| match self.part {
             Part::AnyClosed => description.closed.is_some(),
-            Part::AnyOpen => description.open.is_some(),
+            Part::AnyOpen => described::is_in_reach(self.id, description),
             Part::AnyBeside => described::is_beside(self.id, description),
             Part::AnyFailure => description.failure.is_some(),
             _ => true,

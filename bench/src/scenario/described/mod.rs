@@ -40,6 +40,9 @@ pub(crate) struct Description {
     /// Server starts per contender; intervals need 3.
     #[serde(default = "Description::starts")]
     pub(crate) starts: u32,
+    /// How much of its length a quick session has, where a quarter says nothing.
+    #[serde(default = "Description::quarter", skip_serializing_if = "Description::is_quarter")]
+    pub(crate) quick: f64,
     #[serde(default)]
     pub(crate) connections: Connections,
     /// One, or several of which one is drawn by weight for each request.
@@ -188,6 +191,15 @@ impl Description {
         3
     }
 
+    fn quarter() -> f64 {
+        0.25
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_quarter(share: &f64) -> bool {
+        *share == Self::quarter()
+    }
+
     /// Seconds of load in one run.
     pub(crate) fn seconds(&self) -> f64 {
         let closed = self.closed.as_ref().map_or(0.0, |closed| closed.warmup_s + closed.seconds);
@@ -195,20 +207,20 @@ impl Description {
         closed + open
     }
 
-    /// The same in a quarter of the time, once, and with fewer idle connections.
+    /// The same in a part of the time, once, and with fewer idle connections.
     pub(crate) fn quick(mut self) -> Self {
-        const QUICKER: f64 = 0.25;
+        let share = self.quick;
         self.starts = 1;
         if let Some(closed) = &mut self.closed {
-            closed.warmup_s *= QUICKER;
-            closed.seconds *= QUICKER;
+            closed.warmup_s *= share;
+            closed.seconds *= share;
         }
         if let Some(open) = &mut self.open {
-            open.warmup_s *= QUICKER;
-            open.stages.iter_mut().for_each(|stage| stage.seconds *= QUICKER);
+            open.warmup_s *= share;
+            open.stages.iter_mut().for_each(|stage| stage.seconds *= share);
         }
         if let Some(failure) = &mut self.failure {
-            failure.at_s *= QUICKER;
+            failure.at_s *= share;
         }
         if let Some(beside) = &mut self.beside {
             beside.idle = beside.idle.div_ceil(4);
@@ -264,6 +276,11 @@ impl Request {
 }
 
 impl Open {
+    /// How many requests there are to be.
+    pub(crate) fn requests(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.seconds * (stage.rate + stage.to.unwrap_or(stage.rate)) / 2.0).sum()
+    }
+
     /// Seconds of all stages.
     pub(crate) fn seconds(&self) -> f64 {
         self.stages.iter().map(|stage| stage.seconds).sum()
