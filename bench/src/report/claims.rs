@@ -202,14 +202,8 @@ fn portability(session: &Session, runs: &[Run]) -> Claim {
         (false, true) => (Verdict::False, "ours needs Linux, theirs does not".into()),
     };
     Claim {
-        claim: CLAIM.into(),
-        figure: FIGURE.into(),
-        ours: told(&ours),
-        theirs: told(&theirs),
-        ratio: "–".into(),
-        verdict,
-        because,
         source: "strace -c -f under load, and the links of /proc/PID/fd for what was made at the start; calls that only Linux has (section 2 of its manual) and that a program asks for by name".into(),
+        ..judged(CLAIM, FIGURE, [told(&ours), told(&theirs)], verdict, because)
     }
 }
 
@@ -248,15 +242,11 @@ fn determinism(runs: &[Run]) -> Claim {
         ),
         Some(difference) => (Verdict::False, format!("the first that differs: {difference}")),
     };
+    let starts = format!("{starts} {}", if starts == 1 { "start" } else { "starts" });
+    let ours = format!("{} of {} in {starts}", sum.same, sum.decisions);
     Claim {
-        claim: CLAIM.into(),
-        figure: FIGURE.into(),
-        ours: format!("{} of {} in {starts} {}", sum.same, sum.decisions, if starts == 1 { "start" } else { "starts" }),
-        theirs: "not recorded".into(),
-        ratio: "–".into(),
-        verdict,
-        because,
         source: "--decision-log of our server: every snapshot from its start, given again to the policies' code (crate mpm); orders and reasons compared word for word".into(),
+        ..judged(CLAIM, FIGURE, [ours, "not recorded".into()], verdict, because)
     }
 }
 
@@ -301,16 +291,10 @@ fn no_handlers(session: &Session, runs: &[Run]) -> Claim {
         if names.is_empty() { "none".to_owned() } else { names.iter().cloned().collect::<Vec<_>>().join(", ") }
     };
     Claim {
-        claim: CLAIM.into(),
-        figure: FIGURE.into(),
-        ours: told(&ours),
-        theirs: told(&theirs),
-        ratio: "–".into(),
-        verdict,
-        because,
         source:
             "SigCgt of /proc/PID/status of every process of the tree, under load; installed, which does not mean used"
                 .into(),
+        ..judged(CLAIM, FIGURE, [told(&ours), told(&theirs)], verdict, because)
     }
 }
 
@@ -331,14 +315,19 @@ pub(crate) fn caught(session: &Session, runs: &[Run], name: &str) -> Option<BTre
 
 fn unmeasured(claim: &str, figure: &str, reason: &str) -> Claim {
     let none = "not measured".to_owned();
+    judged(claim, figure, [none.clone(), none], Verdict::NotMeasured, reason.into())
+}
+
+/// A row about something that has no ratio, of `[ours, theirs]`; where it comes from is for the caller to say.
+fn judged(claim: &str, figure: &str, [ours, theirs]: [String; 2], verdict: Verdict, because: String) -> Claim {
     Claim {
         claim: claim.into(),
         figure: figure.into(),
-        ours: none.clone(),
-        theirs: none,
+        ours,
+        theirs,
         ratio: "–".into(),
-        verdict: Verdict::NotMeasured,
-        because: reason.into(),
+        verdict,
+        because,
         source: "–".into(),
     }
 }

@@ -1,9 +1,12 @@
 //! The answer in a few sentences with figures, the unflattering ones included.
 
+use super::super::claims;
 use super::super::format::{self, Standing, number};
-use super::super::summary::{Column, Figure, Summary, Table};
+use super::super::metrics::Better;
+use super::super::summary::{Column, Figure, Row, Summary, Table};
 use super::super::targets::Verdict;
 use crate::scenario::{Group, Scenario};
+use crate::stats::Ratio;
 
 /// Ours against the one that matters most: Apache where it was measured, else whoever is last.
 pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
@@ -15,6 +18,9 @@ pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
     }
     if table.scenario == Scenario::Tune {
         return table.notes.iter().map(|note| format!("{note}.")).collect();
+    }
+    if table.scenario.is_described() {
+        return described(summary);
     }
     if !table.scenario.is_comparison() {
         return match summary.targets.is_empty() {
@@ -117,39 +123,223 @@ fn recovery(figure: &Figure) -> String {
     }
 }
 
-/// Where the rival is better: with an interval that shows it, or, in single runs, simply by its figure.
+/// A sentence for each scenario of a file, or the sum of them where there are many; and where the rival is better.
+fn described(summary: &Summary) -> Vec<String> {
+    const FEW: usize = 4;
+    let Some((ours, rival)) = summary.tables.first().and_then(opponents) else {
+        return vec!["One contender was measured; there is nothing to compare it with.".into()];
+    };
+    let mut sentences: Vec<String> = if summary.tables.len() <= FEW {
+        summary.tables.iter().filter_map(|table| scenario(table, ours, rival)).collect()
+    } else {
+        vec![sum(summary, ours, rival)]
+    };
+    sentences.push(drawbacks(summary, ours, rival));
+    sentences
+}
+
+/// What one scenario is about, of both.
+fn scenario(table: &Table, ours: &Column, rival: &Column) -> Option<String> {
+    const ABOUT: [&str; 5] =
+        ["described_throughput", "described_p99", "described_missed", "described_lost", "described_back"];
+    let rows = pairs(table, ours, rival).filter(|(row, ..)| ABOUT.contains(&row.id.as_str()));
+    let figures: Vec<String> = rows.map(|(row, a, b)| told(row, a, b, " against ")).collect();
+    let (who, whom) = (&ours.title, &rival.title);
+    (!figures.is_empty()).then(|| format!("{}, {who} against {whom}: {}.", table.scenario.name(), figures.join("; ")))
+}
+
+/// How many figures each of both is better in.
+fn sum(summary: &Summary, ours: &Column, rival: &Column) -> String {
+    let standings = summary.tables.iter().flat_map(|table| pairs(table, ours, rival));
+    let standings: Vec<Standing> = standings.map(|(row, _, b)| format::standing(row, b)).collect();
+    let of = |wanted| standings.iter().filter(|standing| **standing == wanted).count();
+    format!(
+        "Of {} figures of {} scenarios {} is better in {} and {} in {}, with an interval that shows it.",
+        standings.len(),
+        summary.tables.len(),
+        ours.title,
+        of(Standing::Worse),
+        rival.title,
+        of(Standing::Better)
+    )
+}
+
+/// Each row with the figures of both.
+fn pairs<'a>(
+    table: &'a Table,
+    ours: &Column,
+    rival: &Column,
+) -> impl Iterator<Item = (&'a Row, &'a Figure, &'a Figure)> {
+    let place = |one: &Column| table.contenders.iter().position(|column| column.name == one.name);
+    let places = place(ours).zip(place(rival));
+    let rows = table.rows.iter();
+    rows.filter_map(move |row| places.and_then(|(a, b)| Some((row, row.figures.get(a)?, row.figures.get(b)?))))
+}
+
+/// `p99 1.2 ms against 3.4 ms`.
+fn told(row: &Row, a: &Figure, b: &Figure, between: &str) -> String {
+    format!("{} {}{between}{}", row.label, format::with_unit(a, &row.unit), format::with_unit(b, &row.unit))
+}
+
+/// How a rival's figure is beside ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    None,
+    /// Better, and nothing says that this is more than chance.
+    Told,
+    /// Better, with an interval of the ratio that excludes 1.
+    Shown,
+}
+
+impl Lead {
+    fn of(row: &Row, ours: &Figure, rival: &Figure) -> Self {
+        let (Figure::Measured { value: a, beyond: no_end, .. }, Figure::Measured { value: b, beyond, ratio, .. }) =
+            (ours, rival)
+        else {
+            return Self::None;
+        };
+        let differs = ratio.as_ref().and_then(Ratio::differs);
+        match (format::standing(row, rival), differs) {
+            (Standing::Better, _) => Self::Shown,
+            (Standing::Worse, _) | (Standing::Open, Some(_)) => Self::None,
+            // One start, a zero, an end that one of both never came to: the figures are all there is.
+            (Standing::Open, None) => match (no_end, beyond) {
+                (true, false) => Self::Told,
+                (_, true) => Self::None,
+                (false, false) if b != a && (b > a) == (row.better == Better::Higher) => Self::Told,
+                (false, false) => Self::None,
+            },
+        }
+    }
+}
+
+/// Where the rival is better, and, where that is nowhere, which claims are false all the same.
 fn drawbacks(summary: &Summary, ours: &Column, rival: &Column) -> String {
     let mut shown = Vec::new();
-    let mut hinted = Vec::new();
+    let mut only_told = Vec::new();
     for table in &summary.tables {
-        for row in &table.rows {
-            let (Some(a), Some(b)) = (summary.figure(&row.id, &ours.name), summary.figure(&row.id, &rival.name)) else {
-                continue;
+        for (row, a, b) in pairs(table, ours, rival) {
+            let place =
+                if table.scenario.is_described() { format!("{}: ", table.scenario.name()) } else { String::new() };
+            let figures = || {
+                let (a, b) = (format::with_unit(a, &row.unit), format::with_unit(b, &row.unit));
+                format!("{place}{} ({a} against {b})", row.label)
             };
-            let Figure::Measured { ratio: Some(ratio), .. } = b else {
-                continue;
-            };
-            let figures = format!(
-                "{} ({} against {})",
-                row.label,
-                format::with_unit(a, &row.unit),
-                format::with_unit(b, &row.unit)
-            );
-            match (format::standing(row, b), ratio.differs(), ratio.value) {
-                (Standing::Better, _, _) => shown.push(figures),
-                (_, None, Some(value)) if value != 1.0 && (value > 1.0) == (row.better == super::Better::Higher) => {
-                    hinted.push(figures);
-                }
-                _ => {}
+            match Lead::of(row, a, b) {
+                Lead::Shown => shown.push(figures()),
+                Lead::Told => only_told.push(figures()),
+                Lead::None => {}
             }
         }
     }
-    match (shown.is_empty(), hinted.is_empty()) {
-        (true, true) => format!("In none of the figures below is {} better.", rival.title),
-        (false, true) => format!("{} is better in {}.", rival.title, shown.join(", ")),
-        (true, false) => format!("{} is better, in single runs, in {}.", rival.title, hinted.join(", ")),
+    let (shown, only_told) = (shown.join(", "), only_told.join(", "));
+    let rival = &rival.title;
+    match (shown.is_empty(), only_told.is_empty()) {
+        (true, true) => match false_claims(summary) {
+            Some(claims) => claims,
+            None => format!("In none of the figures below is {rival} better."),
+        },
+        (false, true) => format!("{rival} is better in {shown}."),
+        (true, false) => format!("{rival} is better, without an interval that shows it, in {only_told}."),
         (false, false) => {
-            format!("{} is better in {}; and, in single runs, in {}.", rival.title, shown.join(", "), hinted.join(", "))
+            format!("{rival} is better in {shown}; and, without an interval that shows it, in {only_told}.")
         }
+    }
+}
+
+/// The claims that are false, if some are.
+fn false_claims(summary: &Summary) -> Option<String> {
+    let wrong = summary.claims.iter().filter(|claim| claim.verdict == claims::Verdict::False);
+    let wrong: Vec<String> = wrong.map(|claim| format!("{} ({})", claim.claim, claim.figure)).collect();
+    (!wrong.is_empty()).then(|| format!("Of the claims below these are false: {}.", wrong.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::claims::Claim;
+    use super::*;
+
+    fn figure(value: f64, beyond: bool, ratio: Option<(Option<f64>, Option<(f64, f64)>)>) -> Figure {
+        let ratio = ratio.map(|(value, interval)| Ratio { value, interval, note: None });
+        Figure::Measured { value, beyond, replicates: vec![value], invalid: 0, ratio }
+    }
+
+    fn row(better: Better, figures: Vec<Figure>) -> Row {
+        Row { id: "x".into(), label: "x".into(), unit: String::new(), better, source: "x".into(), figures }
+    }
+
+    #[test]
+    fn a_lead_needs_no_ratio() {
+        let none = Some((None, None));
+        // (what is better, ours, theirs, their lead)
+        let rows = [
+            (
+                Better::Lower,
+                figure(2.0, false, None),
+                figure(1.0, false, Some((Some(0.5), Some((0.4, 0.6))))),
+                Lead::Shown,
+            ),
+            (
+                Better::Lower,
+                figure(2.0, false, None),
+                figure(1.9, false, Some((Some(0.95), Some((0.9, 1.1))))),
+                Lead::None,
+            ),
+            (Better::Lower, figure(2.0, false, None), figure(1.0, false, Some((Some(0.5), None))), Lead::Told),
+            // Errors: theirs had none. There is no ratio with zero.
+            (Better::Lower, figure(7.0, false, None), figure(0.0, false, none), Lead::Told),
+            (Better::Lower, figure(0.0, false, None), figure(7.0, false, none), Lead::None),
+            (Better::Lower, figure(0.0, false, None), figure(0.0, false, none), Lead::None),
+            (Better::Higher, figure(0.0, false, None), figure(7.0, false, none), Lead::Told),
+            // Ours never recovered.
+            (Better::Lower, figure(12.0, true, None), figure(3.0, false, None), Lead::Told),
+            (Better::Lower, figure(3.0, false, None), figure(12.0, true, None), Lead::None),
+            (Better::Lower, figure(12.0, true, None), figure(12.0, true, None), Lead::None),
+            (Better::Lower, figure(1.0, false, None), Figure::NotMeasured { reason: "x".into() }, Lead::None),
+        ];
+        for (better, ours, theirs, expected) in rows {
+            assert_eq!(Lead::of(&row(better, Vec::new()), &ours, &theirs), expected, "{ours:?} {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_praised_beside_a_claim_that_is_false() {
+        let columns = ["a", "b"].map(|name| Column { name: name.into(), title: name.to_uppercase() });
+        let [ours, rival] = columns.clone();
+        let table = Table {
+            scenario: Scenario::Steady,
+            contenders: columns.to_vec(),
+            rows: vec![row(Better::Lower, vec![figure(1.0, false, None), figure(2.0, false, None)])],
+            notes: Vec::new(),
+        };
+        let claim = Claim {
+            claim: "no signals".into(),
+            figure: "sent".into(),
+            ours: "1".into(),
+            theirs: "0".into(),
+            ratio: "–".into(),
+            verdict: claims::Verdict::Holds,
+            because: String::new(),
+            source: String::new(),
+        };
+        let mut summary = Summary {
+            schema: 1,
+            started: String::new(),
+            tables: vec![table],
+            curves: Vec::new(),
+            claims: vec![claim],
+            targets: Vec::new(),
+            missing: Vec::new(),
+            failures: Vec::new(),
+            warnings: Vec::new(),
+        };
+        assert_eq!(drawbacks(&summary, &ours, &rival), "In none of the figures below is B better.");
+        summary.claims[0].verdict = claims::Verdict::False;
+        assert_eq!(drawbacks(&summary, &ours, &rival), "Of the claims below these are false: no signals (sent).");
+        summary.tables[0].rows[0].better = Better::Higher;
+        assert_eq!(
+            drawbacks(&summary, &ours, &rival),
+            "B is better, without an interval that shows it, in x (1 against 2)."
+        );
     }
 }

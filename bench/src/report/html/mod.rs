@@ -11,7 +11,6 @@ use std::fmt::Write as _;
 
 use super::charts::{DARK, Picture};
 use super::curves;
-use super::metrics::Better;
 use super::summary::Summary;
 use crate::results::schema::{Run, Session};
 use crate::scenario::Scenario;
