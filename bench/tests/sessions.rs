@@ -97,6 +97,44 @@ fn label(id: &Value) -> String {
 }
 
 #[test]
+fn a_search_that_is_interrupted_goes_on_and_so_does_what_it_is_for() {
+    let server = smarthttpd();
+    let bench = Bench::new();
+    let out = bench.out();
+    let options = ["--quick", "--seed", "5", "--contender", "smarthttpd-busyness", "--out", &out];
+    let mut first = bench.command(&[&["run", "step", "--tuned", "--smarthttpd", &server], &options[..]].concat());
+    let mut second = bench.command(&["run", "--resume", &out, "--smarthttpd", &server]);
+    // While the settings are tried: one of three is stored. Then in what the best of them was chosen for.
+    for (command, word, kept) in [(&mut first, "] 2/", 1), (&mut second, " step · ", 3)] {
+        let (mut child, _, errors) = start_until(command, word);
+        support::signal(child.id(), "INT");
+        let said = rest_of(errors);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+        bench.assert_nothing_stays();
+        assert_eq!(stored(&out).len(), kept, "{word}: {said}");
+    }
+    let before = stored(&out);
+    let planned = read(format!("{out}/session.json"));
+
+    let done = bench.run(&["run", "--resume", &out, "--smarthttpd", &server]);
+    assert_eq!(done.code, 0, "{}\n{}", done.out, done.err);
+    bench.assert_nothing_stays();
+    let session = read(format!("{out}/session.json"));
+    // Who goes on was decided once, by what was stored.
+    assert_eq!((&session["order"], &session["contenders"]), (&planned["order"], &planned["contenders"]));
+    assert_eq!([0, 1].map(|number| session["resumed"][number]["kept"].as_u64()), [Some(1), Some(3)]);
+    let all = stored(&out);
+    assert!(before.iter().all(|run| all.contains(run)), "what was stored is as it was");
+    let order = session["order"].as_array().unwrap();
+    let mut labels: Vec<String> = order.iter().map(|id| label(id) + "json").collect();
+    labels.sort();
+    assert_eq!(all.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), labels);
+    assert!(order.iter().any(|id| id["scenario"] == "step" && id["contender"] == "smarthttpd-busyness"), "{order:?}");
+    assert!(done.out.contains("smarthttpd busyness: best of 3 settings for the step: "), "{}", done.out);
+    assert_eq!(bench.run(&["report", &out]).out, done.out);
+}
+
+#[test]
 fn a_killed_session_goes_on_and_leaves_nothing() {
     let bench = Bench::new();
     let out = bench.out();

@@ -138,14 +138,25 @@ fn described(summary: &Summary) -> Vec<String> {
     sentences
 }
 
-/// What one scenario is about, of both.
+/// What one scenario is about, of both, as far as both were measured; the median where a p99 was not.
 fn scenario(table: &Table, ours: &Column, rival: &Column) -> Option<String> {
     const ABOUT: [&str; 5] =
         ["described_throughput", "described_p99", "described_missed", "described_lost", "described_back"];
-    let rows = pairs(table, ours, rival).filter(|(row, ..)| ABOUT.contains(&row.id.as_str()));
-    let figures: Vec<String> = rows.map(|(row, a, b)| told(row, a, b, " against ")).collect();
+    let measured = |(_, a, b): &(&Row, &Figure, &Figure)| {
+        [a, b].into_iter().all(|figure| matches!(figure, Figure::Measured { .. }))
+    };
+    let pairs: Vec<_> = pairs(table, ours, rival).filter(measured).collect();
+    let has_p99 = pairs.iter().any(|(row, ..)| row.id == "described_p99");
+    let is_about = |id: &str| ABOUT.contains(&id) || (id == "described_p50" && !has_p99);
+    let told = pairs.iter().filter(|(row, ..)| is_about(&row.id));
+    let figures: Vec<String> = told.map(|(row, a, b)| told_of(row, a, b)).collect();
     let (who, whom) = (&ours.title, &rival.title);
     (!figures.is_empty()).then(|| format!("{}, {who} against {whom}: {}.", table.scenario.name(), figures.join("; ")))
+}
+
+/// `p99 1.2 ms against 3.4`.
+fn told_of(row: &Row, a: &Figure, b: &Figure) -> String {
+    format!("{} {} against {}", row.label, format::with_unit(a, &row.unit), format::figure(b))
 }
 
 /// How many figures each of both is better in.
@@ -174,11 +185,6 @@ fn pairs<'a>(
     let places = place(ours).zip(place(rival));
     let rows = table.rows.iter();
     rows.filter_map(move |row| places.and_then(|(a, b)| Some((row, row.figures.get(a)?, row.figures.get(b)?))))
-}
-
-/// `p99 1.2 ms against 3.4 ms`.
-fn told(row: &Row, a: &Figure, b: &Figure, between: &str) -> String {
-    format!("{} {}{between}{}", row.label, format::with_unit(a, &row.unit), format::with_unit(b, &row.unit))
 }
 
 /// How a rival's figure is beside ours.
