@@ -7,6 +7,7 @@
 mod counts;
 mod latency;
 mod log_state;
+mod stir;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use std::{io, time::Duration};
 pub(crate) use counts::{Cost, Tally, TaskCounts, TaskStep};
 pub(crate) use latency::upper_ns;
 pub(crate) use log_state::LogState;
+pub(crate) use stir::Stir;
 
 use crate::sys::{clock, shared};
 
@@ -29,13 +31,15 @@ const LATENCY: usize = 6 * LINE;
 /// Classes of answers: cut off before there was a status, then 1xx to 5xx.
 pub(crate) const CLASSES: usize = 6;
 
-/// The header's words. Written by the supervisor.
+/// The header's words. Written by the supervisor; `Asleep` also by the worker that wakes it.
 #[derive(Clone, Copy)]
 enum Shared {
     /// Not 0: the server is stopping; workers take what waits in the backlog and leave.
     Stopping = 0,
     /// How often logs were to be reopened.
     LogGeneration,
+    /// Not 0: the supervisor sleeps until somebody rings, see [`Scoreboard::rouse`].
+    Asleep,
 }
 
 /// A slot's words.
@@ -318,19 +322,23 @@ impl Slot {
         i32::try_from(pid).ok().filter(|pid| *pid > 0)
     }
 
-    /// Worker: how many connections are open.
-    pub(crate) fn set_connections(self, count: usize) {
-        self.store(Word::Connections, count as u64);
+    /// Worker: how many connections are open. True if that is more than before: then the supervisor may sleep, see
+    /// [`Scoreboard::rouse`].
+    pub(crate) fn set_connections(self, count: usize) -> bool {
+        let rises = self.load(Word::Connections) < count as u64;
+        let order = if rises { Ordering::SeqCst } else { Ordering::Relaxed };
+        self.words[Word::Connections as usize].store(count as u64, order);
+        rises
     }
 
-    /// Worker: a call into the application begins.
+    /// Worker: a call into the application begins. The supervisor may sleep, see [`Scoreboard::rouse`].
     pub(crate) fn begin_call(self) {
-        self.words[Word::InFlight as usize].fetch_add(1, Ordering::Relaxed);
+        self.words[Word::InFlight as usize].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Worker: a call has ended.
+    /// Worker: a call has ended, and is counted.
     pub(crate) fn end_call(self) {
-        self.words[Word::InFlight as usize].fetch_sub(1, Ordering::Relaxed);
+        self.words[Word::InFlight as usize].fetch_sub(1, Ordering::Release);
     }
 
     /// Calls that run now.

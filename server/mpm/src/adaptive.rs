@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::least_used::surplus;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Limits, Phase, Policy, Snapshot};
+use crate::{Cause, Decision, LONGEST_REST, Limits, Phase, Policy, Snapshot, WorkerView};
 
 use contention::Contention;
 use demand::Meter;
@@ -41,6 +41,8 @@ pub struct Adaptive {
     capped: Capped,
     /// The limits were changed, and more workers may be there than they allow: the surplus leaves without patience.
     rescaled: bool,
+    /// There was no call at the last snapshot and in the window before, and no CPU that needs more than the fewest workers.
+    quiet: bool,
 }
 
 impl Adaptive {
@@ -56,6 +58,7 @@ impl Adaptive {
             pause: SpawnPause::doubling(Duration::from_secs(1), Duration::from_secs(10)),
             capped: Capped::No,
             rescaled: false,
+            quiet: false,
         }
     }
 
@@ -81,6 +84,15 @@ impl Policy for Adaptive {
         staffing::floor(&self.limits)
     }
 
+    /// Until something happens, while there is nothing to do for the fewest workers that there may be, and the windows that
+    /// demand is measured over hold no call.
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        let fewest = staffing::floor(&self.limits);
+        let there = snapshot.count(|worker| worker.phase == Phase::Ready);
+        let settled = there == fewest && snapshot.count(WorkerView::serves) == fewest;
+        if settled && self.quiet && !self.rescaled { LONGEST_REST } else { self.tick() }
+    }
+
     /// Acts the same whatever the cause: what counts is in the snapshot.
     fn decide(&mut self, snapshot: &Snapshot<'_>) -> Option<Decision> {
         if snapshot.cause == Cause::Started {
@@ -94,6 +106,7 @@ impl Policy for Adaptive {
         let demand = self.meter.observe(snapshot);
         let (by_cpu, symptom) = self.contention.observe(now, &demand, serving, &self.limits);
         let staffing = staffing::staff(&demand, by_cpu, serving, &self.limits);
+        self.quiet = demand.is_nothing() && staffing.kept <= staffing::floor(&self.limits);
         let needed_lately = self.shrink.observe(now, staffing.kept);
         let inputs = Inputs { demand: &demand, staffing: &staffing, symptom, limits: &self.limits, serving, starting };
 

@@ -25,6 +25,11 @@ impl Complement {
         self.wanted - serving
     }
 
+    /// Whether fewer serve than were ordered.
+    pub(crate) fn is_short(&self, snapshot: &Snapshot<'_>) -> bool {
+        snapshot.count(WorkerView::serves) < self.wanted
+    }
+
     /// The policy orders more.
     pub(crate) fn ordered(&mut self, count: u32) {
         self.wanted = self.wanted.saturating_add(count);

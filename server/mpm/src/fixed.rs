@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::least_used::surplus;
 use crate::spawn_pause::SpawnPause;
-use crate::{Cause, Decision, Policy, Snapshot, WorkerView, inputs};
+use crate::{Cause, Decision, LONGEST_REST, Policy, Snapshot, WorkerView, inputs};
 
 /// The `static` policy.
 #[derive(Debug, Clone)]
@@ -36,6 +36,11 @@ impl Policy for Static {
 
     fn tick(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    /// Until one ends, once all are there.
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        if snapshot.count(WorkerView::serves) == self.workers { LONGEST_REST } else { self.tick() }
     }
 
     fn initial(&self) -> u32 {

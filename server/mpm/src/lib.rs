@@ -63,16 +63,30 @@ pub use snapshot::{Cause, Limits, Phase, Snapshot, Totals, WorkerView};
 pub use spare::{Spare, SpareConfig};
 pub use unit::{Unit, UnitConfig};
 
+/// The longest rest between two ticks. What nobody is woken for is noticed this late: limits of the machine that have changed,
+/// a clock, a worker that is there and does not answer.
+pub const LONGEST_REST: Duration = Duration::from_secs(2);
+
 /// Decides how many workers there should be.
 ///
 /// The caller asks once every [`tick`](Policy::tick) with [`Cause::Tick`], and at once with the other causes when they
-/// happen; a policy that acts on ticks only answers `None` to the rest. Snapshots come with a monotonic `now`.
+/// happen; a policy that acts on ticks only answers `None` to the rest. Snapshots come with a monotonic `now`. Where a policy
+/// [rests](Policy::rest), the next tick comes later, unless something happens.
 pub trait Policy: Send {
     /// The policy's name as the operator selects it.
     fn name(&self) -> &'static str;
 
     /// The time between two [`Cause::Tick`]s.
     fn tick(&self) -> Duration;
+
+    /// How long it can do without a tick after this snapshot, the last one that it was asked about and had nothing to say
+    /// to, as long as nothing happens: no call begins, no connection comes, nobody is started or ends. Whatever does happen
+    /// is a [`Cause::Tick`] at once. Pure, and never less than [`tick`](Policy::tick); the caller rests for
+    /// [`LONGEST_REST`] at most. Policies that count their ticks don't rest.
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        let _ = snapshot;
+        self.tick()
+    }
 
     /// How many workers to start with, before the first snapshot.
     fn initial(&self) -> u32;

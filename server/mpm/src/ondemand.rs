@@ -17,7 +17,7 @@ use crate::complement::Complement;
 use crate::dynamic::HEARTBEAT;
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
-use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
+use crate::{Decision, LONGEST_REST, Phase, Policy, Snapshot, WorkerView, inputs};
 
 /// Between two looks at the listener when nothing else happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -156,6 +156,17 @@ impl Policy for OnDemand {
 
     fn tick(&self) -> Duration {
         LOOK
+    }
+
+    /// Until the next heartbeat while children are there and nobody waits for one; until somebody does while none is.
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        let quiet = snapshot.backlog == 0 && snapshot.workers.iter().all(WorkerView::has_nothing_to_do);
+        let rest = match snapshot.workers {
+            _ if !quiet || self.complement.is_short(snapshot) => LOOK,
+            [] => LONGEST_REST,
+            _ => self.next_beat.saturating_sub(snapshot.now),
+        };
+        rest.max(LOOK)
     }
 
     fn initial(&self) -> u32 {

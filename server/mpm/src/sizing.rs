@@ -70,6 +70,16 @@ impl CallStats {
         self
     }
 
+    /// This share of them, from 0 to 1.
+    pub(crate) fn share(&self, share: f64) -> Self {
+        Self {
+            requests: (self.requests as f64 * share).round() as u64,
+            wall: self.wall.mul_f64(share),
+            cpu: self.cpu.mul_f64(share),
+            gil_wait: self.gil_wait.mul_f64(share),
+        }
+    }
+
     /// Adds another window's calls.
     pub(crate) fn add(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::per_worker::PerWorker;
 use crate::spawn_pause::SpawnPause;
-use crate::{Decision, Phase, Policy, Snapshot, WorkerView, inputs};
+use crate::{Decision, LONGEST_REST, Phase, Policy, Snapshot, WorkerView, inputs};
 
 /// Between two looks when nothing else happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -165,6 +165,19 @@ impl Policy for Unit {
 
     fn tick(&self) -> Duration {
         LOOK
+    }
+
+    /// Until the first of those beyond the spare ones has been idle for long, while nobody has a request.
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        let quiet = snapshot.backlog == 0 && snapshot.workers.iter().all(WorkerView::has_nothing_to_do);
+        if !quiet || self.need(snapshot).is_some() {
+            return LOOK;
+        }
+        let due = self.seen.values().filter_map(|seen| match seen.place {
+            Place::Idle(since) => Some(since.saturating_add(self.config.idle_timeout).saturating_sub(snapshot.now)),
+            Place::None | Place::Spare => None,
+        });
+        due.min().unwrap_or(LONGEST_REST).max(LOOK)
     }
 
     fn initial(&self) -> u32 {

@@ -16,6 +16,7 @@ const LOCKED_OUT: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     pub(super) fn decide(&mut self, cause: Cause) {
+        self.end_rest();
         if self.phase != Phase::Serving && !(self.phase == Phase::Starting && cause == Cause::Tick) {
             return;
         }
@@ -23,6 +24,8 @@ impl Supervisor {
         if !self.can_spawn() {
             return;
         }
+        // Before the rest is looked at, so that nothing that happens meanwhile is missed.
+        let stir = self.roster.stir();
         let mut workers = self.roster.views();
         // Who is there only to take another one's place is no capacity of its own.
         workers.retain(|worker| !self.renewal.is_successor(worker.slot as usize));
@@ -37,7 +40,12 @@ impl Supervisor {
         }
         let backlog = self.listeners.iter().map(Listener::waiting).sum();
         let snapshot = Snapshot { now: self.now(), cause, workers: &workers, backlog };
-        let Some(mut decision) = self.policy.decide(&snapshot) else { return };
+        let Some(mut decision) = self.policy.decide(&snapshot) else {
+            if cause == Cause::Tick {
+                self.rest(self.policy.rest(&snapshot), stir);
+            }
+            return;
+        };
         if self.reload.as_ref().is_some_and(|reload| reload.template.ready) {
             // There are two generations of workers, of which one leaves soon.
             decision.actions.retain(|action| matches!(action, Action::Spawn { .. }));

@@ -72,6 +72,10 @@ impl Policy for Recorded {
         self.policy.tick()
     }
 
+    fn rest(&self, snapshot: &Snapshot<'_>) -> Duration {
+        self.policy.rest(snapshot)
+    }
+
     fn initial(&self) -> u32 {
         self.policy.initial()
     }

@@ -17,8 +17,9 @@ pub(super) const WAKE: Token = Token(1);
 pub(super) const CONTROL: Token = Token(2);
 pub(super) const FILES: Token = Token(3);
 pub(super) const ADMIN: Token = Token(4);
+pub(super) const LISTENER: Token = Token(5);
 /// Two for each template: its link, its end.
-pub(super) const FIRST_TEMPLATE: usize = 5;
+pub(super) const FIRST_TEMPLATE: usize = 6;
 /// One that the server lives from, one of a reload, and some that are to leave.
 pub(super) const MOST_TEMPLATES: usize = 6;
 pub(super) const FIRST_CLIENT: Token = Token(FIRST_TEMPLATE + 2 * MOST_TEMPLATES);
@@ -65,12 +66,14 @@ pub(super) enum Event {
 impl Supervisor {
     /// Everything that has happened since the last call, waiting until something does.
     pub(super) fn wait(&mut self, events: &mut Events) -> Vec<Event> {
+        self.fall_asleep();
         let patience = self.next_deadline().map(|at| at.saturating_sub(self.now()));
         if let Err(error) = self.poll.poll(events, patience)
             && error.kind() != io::ErrorKind::Interrupted
         {
             tracing::error!("waiting for events: {error}");
         }
+        self.wake_up(events.iter().any(|event| event.token() == LISTENER));
         let mut happened = Vec::new();
         for event in events.iter() {
             match event.token() {
@@ -98,6 +101,8 @@ impl Supervisor {
                         happened.push(Event::Template(number, message, descriptors));
                     }
                 }
+                // It has ended a rest.
+                LISTENER => {}
                 ADMIN => happened.push(Event::AdminKnock),
                 Token(token) if token >= FIRST_WORKER => happened.push(Event::OrphanEnded),
                 Token(token) if token >= FIRST_WATCHER.0 => {

@@ -17,6 +17,7 @@ mod policy;
 mod recycling;
 mod reload;
 mod renewal;
+mod rest;
 mod roster;
 mod scale;
 mod start;
@@ -44,6 +45,7 @@ use self::nursery::Template;
 use self::obituary::Coroner;
 use self::reload::{Asker, Handover, Reload};
 use self::renewal::Renewal;
+use self::rest::Rest;
 use self::roster::Roster;
 use self::status::Decided;
 use self::terminal::Terminal;
@@ -53,13 +55,15 @@ use crate::config::{self, AppSource, Config, Exit};
 use crate::ctl::protocol::{Answer, Counters, Reply, Request, Tasks};
 use crate::handoff::Handoff;
 use crate::listener::Listener;
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Scoreboard, Stir};
 use crate::sys::wakeup::Wakeup;
 
 /// A template that does not leave by itself when its link closes is stuck in the application's import.
 const TEMPLATE_PATIENCE: Duration = Duration::from_secs(1);
 /// A worker that dies younger than this makes its successor wait.
 const YOUNG: Duration = Duration::from_secs(1);
+/// How often we look for ended processes that nobody tells us of: the application's, whose parents ended before them.
+const BURIALS: Duration = Duration::from_secs(5);
 
 /// Where the server is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +133,12 @@ struct Supervisor {
     /// What we leave with, if not with success.
     verdict: Option<Exit>,
     next_tick: Duration,
+    rest: Rest,
+    /// What the workers had done at the last tick.
+    last_stir: Option<Stir>,
+    /// Connections that come are events here too.
+    watches_listeners: bool,
+    next_burial: Duration,
     decisions: VecDeque<Decision>,
     decided: Decided,
     counters: Counters,
@@ -175,8 +185,12 @@ impl Supervisor {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Tick => {
-                self.next_tick = self.now() + self.policy.tick();
-                self.bury_strangers();
+                let now = self.now();
+                self.next_tick = now + self.policy.tick();
+                if now >= self.next_burial {
+                    self.next_burial = now + BURIALS;
+                    self.bury_strangers();
+                }
                 self.read_news();
                 self.decide(Cause::Tick);
             }

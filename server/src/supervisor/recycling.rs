@@ -10,7 +10,7 @@ use super::{Phase, Supervisor};
 use crate::config::Config;
 
 /// Reading a process's memory takes a system call or three; a leak takes longer than this.
-const WEIGHING: Duration = Duration::from_secs(1);
+pub(super) const WEIGHING: Duration = Duration::from_secs(1);
 
 /// Whether workers have to be watched for this at all.
 pub(super) fn is_wanted(config: &Config) -> bool {

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::renewal::{Life, Member, Stage};
 use super::status::resident_bytes;
-use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, Tally, TaskCounts};
+use crate::scoreboard::{LogState, Phase, Scoreboard, Seen, Stir, Tally, TaskCounts};
 use crate::sys::wakeup::Wakeup;
 use crate::sys::{clock, process};
 
@@ -374,6 +374,11 @@ impl Roster {
                 }
             })
             .collect()
+    }
+
+    /// What the workers do and have done, for comparison.
+    pub(super) fn stir(&self) -> Stir {
+        self.workers().map(|(slot, _)| self.scoreboard.slot(slot).stir()).sum()
     }
 
     /// What policies decide upon.

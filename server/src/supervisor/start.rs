@@ -16,6 +16,7 @@ use super::decision_log::DecisionLog;
 use super::events::{ADMIN, CONTROL, FILES, FIRST_CLIENT, FIRST_WATCHER, SIGNALS, WAKE};
 use super::obituary::Coroner;
 use super::renewal::{Renewal, Wear};
+use super::rest::Rest;
 use super::roster::Roster;
 use super::status::Decided;
 use super::terminal::Terminal;
@@ -159,6 +160,10 @@ impl Supervisor {
             phase: Phase::Starting,
             verdict: None,
             next_tick: Duration::ZERO,
+            rest: Rest::Awake,
+            last_stir: None,
+            watches_listeners: false,
+            next_burial: Duration::ZERO,
             decisions: VecDeque::new(),
             decided: Decided::default(),
             counters: Counters::default(),

@@ -41,6 +41,8 @@ impl Supervisor {
     /// backlog before they close it, so that no connection that the kernel has accepted is reset.
     pub(super) fn begin_to_stop(&mut self) {
         self.forget_reload();
+        // What is watched for us would be so as long as any process has it.
+        self.end_rest();
         self.phase = Phase::Stopping { since: self.now() };
         self.start_for_backlog();
         for listener in self.listeners.drain(..) {

@@ -60,6 +60,12 @@ impl Demand {
         (self.rate > 0.0).then(|| self.load / self.rate)
     }
 
+    /// No call, now or in the window. Processes may use some CPU all the same.
+    pub(super) fn is_nothing(&self) -> bool {
+        [self.rate, self.load, self.arrivals, self.running, self.mean_waiting].iter().all(|figure| *figure == 0.0)
+            && self.waiting == 0
+    }
+
     /// Mean CPU seconds of a call; 0 when no call ended.
     pub(super) fn cpu_per_call(&self) -> f64 {
         if self.rate > 0.0 { self.cpu / self.rate } else { 0.0 }
@@ -185,10 +191,12 @@ impl Meter {
     fn over(&self, instant: Instant, window: Duration) -> Demand {
         let start = instant.at.saturating_sub(window);
         let later = self.history.partition_point(|stretch| stretch.start <= start);
+        let end = self.history.get(later).map_or(instant.at, |stretch| stretch.start);
         let mut stretches = self.history.range(later.saturating_sub(1)..);
-        let Some(mut sum) = stretches.next().copied() else {
+        let Some(first) = stretches.next() else {
             return Demand::default();
         };
+        let mut sum = first.within(start, end);
         for stretch in stretches {
             sum.calls.add(&stretch.calls);
             sum.in_flight += stretch.in_flight;
@@ -216,6 +224,25 @@ impl Meter {
             waiting: instant.waiting,
             mean_waiting: sum.waiting / seconds,
             start_time: 0.0,
+        }
+    }
+}
+
+impl Stretch {
+    /// What counts of it in a window that begins at `start`, if it ends at `end`. One of a tick counts as a whole, and the
+    /// window is longer by that much; one of a rest, which may be longer than the window, by its share.
+    fn within(&self, start: Duration, end: Duration) -> Self {
+        let length = end.saturating_sub(self.start);
+        if self.start >= start || length <= BURST_WINDOW {
+            return *self;
+        }
+        let share = end.saturating_sub(start).as_secs_f64() / length.as_secs_f64();
+        Self {
+            start,
+            present: self.present,
+            calls: self.calls.share(share),
+            in_flight: self.in_flight * share,
+            waiting: self.waiting * share,
         }
     }
 }

@@ -50,6 +50,7 @@ impl Pool {
         }
         let job = ready.pop_front()?;
         self.slot.begin_call();
+        self.rouse_supervisor();
         self.queued.store(ready.len(), Ordering::Relaxed);
         self.slot.set_queued(ready.len());
         Some(job)

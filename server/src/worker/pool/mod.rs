@@ -229,7 +229,9 @@ impl Pool {
                 self.settle_all(&mut reactor, &mut jobs);
             }
             self.enqueue(&mut jobs);
-            self.slot.set_connections(reactor.connections());
+            if self.slot.set_connections(reactor.connections()) {
+                self.rouse_supervisor();
+            }
             if self.outbox.is_due(now_ns) {
                 self.post_off(&mut reactor, &mut deliveries, &mut jobs);
                 now_ns = clock::monotonic_ns();

@@ -15,6 +15,13 @@ impl Pool {
         self.supervisor.ring();
     }
 
+    /// Something begins: rings if the supervisor sleeps until something does.
+    pub(super) fn rouse_supervisor(&self) {
+        if self.scoreboard.rouse() {
+            self.notify_supervisor();
+        }
+    }
+
     /// Notes whether connections are left to others, and tells the supervisor when that begins.
     pub(super) fn report_fullness(&self, full: bool, now_ns: u64) {
         if !full {

@@ -205,6 +205,7 @@ impl Pool {
             return false;
         }
         self.slot.begin_call();
+        self.rouse_supervisor();
         drop(ready);
         // The leader leaves new connections to other workers.
         self.wake.ring();
