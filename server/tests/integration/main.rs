@@ -16,6 +16,7 @@ mod lifecycle;
 mod load_errors;
 mod logs;
 mod resilience;
+mod rest;
 mod scaling;
 mod signals;
 mod statics;

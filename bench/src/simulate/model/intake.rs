@@ -43,6 +43,7 @@ impl Model<'_> {
         }
         let call = self.requests.add(Request::new(self.now, cost, generator));
         self.record.arrived(self.now);
+        self.rouse_supervisor();
         match self.kept_connection(generator) {
             Some(slot) => self.deliver(slot, call),
             None => self.connect(call, 0),

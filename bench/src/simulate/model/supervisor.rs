@@ -2,12 +2,16 @@
 //!
 //! The causes and their order are those of `server/src/supervisor`: news of workers that serve or are full, ends of
 //! processes, its clock, the end of a pause after failures. While it is busy with one round, what happens waits for the
-//! next: with thousands of workers, looking at all of them takes its time.
+//! next: with thousands of workers, looking at all of them takes its time. While nothing happens it rests as long as the policy
+//! lets it, and the first request wakes it.
+
+use std::time::Duration;
 
 use mpm::{Action, Cause, Policy, Snapshot, WorkerView};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::intake::WAKE;
 use super::worker::{Stage, Worker};
 use super::{Event, Model};
 use crate::simulate::time::{MICROSECOND, Nanos, SECOND, duration, seconds};
@@ -31,6 +35,10 @@ pub(crate) struct Order {
 pub(super) struct Supervisor {
     policy: Box<dyn Policy>,
     next_tick: Nanos,
+    /// The next tick comes late, unless something happens.
+    rests: bool,
+    /// A request has come since the last tick.
+    is_stirred: bool,
     /// When it gets to what it was told.
     turn_at: Option<Nanos>,
     busy_until: Nanos,
@@ -50,6 +58,8 @@ impl Supervisor {
         Self {
             policy,
             next_tick: 0,
+            rests: false,
+            is_stirred: false,
             turn_at: None,
             busy_until: 0,
             started: false,
@@ -88,6 +98,10 @@ impl Supervisor {
     }
 }
 
+fn nanos_of(time: Duration) -> Nanos {
+    time.as_nanos() as Nanos
+}
+
 impl Model<'_> {
     /// It will see to what happened at `at`, or when it is through with what it is doing.
     pub(super) fn wake_supervisor(&mut self, at: Nanos) {
@@ -95,6 +109,15 @@ impl Model<'_> {
         if self.supervisor.turn_at.is_none_or(|planned| at < planned) {
             self.supervisor.turn_at = Some(at);
             self.events.push(at, Event::Turn);
+        }
+    }
+
+    /// A request comes: a rest ends.
+    pub(super) fn rouse_supervisor(&mut self) {
+        self.supervisor.is_stirred = true;
+        if std::mem::take(&mut self.supervisor.rests) {
+            self.supervisor.next_tick = self.now;
+            self.wake_supervisor(self.now + WAKE);
         }
     }
 
@@ -119,7 +142,7 @@ impl Model<'_> {
             }
         }
         if now >= self.supervisor.next_tick {
-            self.supervisor.next_tick = now + self.supervisor.policy.tick().as_nanos() as Nanos;
+            self.supervisor.next_tick = now + nanos_of(self.supervisor.policy.tick());
             asked += self.decide(Cause::Tick);
         }
         if self.supervisor.backoff.has_ended(now) {
@@ -145,6 +168,9 @@ impl Model<'_> {
     fn decide(&mut self, cause: Cause) -> u64 {
         let now = self.now;
         let supervisor = &mut self.supervisor;
+        if std::mem::take(&mut supervisor.rests) {
+            supervisor.next_tick = supervisor.next_tick.min(now + nanos_of(supervisor.policy.tick()));
+        }
         if (!supervisor.is_serving && cause != Cause::Tick) || supervisor.backoff.holds(now) {
             return 0;
         }
@@ -153,7 +179,17 @@ impl Model<'_> {
         supervisor.views.extend(self.workers.iter().flatten().map(|worker| worker.view(now, clock)));
         let backlog = self.backlog.len() as u32;
         let snapshot = Snapshot { now: duration(now), cause, workers: &supervisor.views, backlog };
-        let Some(decision) = supervisor.policy.decide(&snapshot) else { return 1 };
+        let Some(decision) = supervisor.policy.decide(&snapshot) else {
+            if cause == Cause::Tick {
+                let quiet = !std::mem::take(&mut supervisor.is_stirred) && self.requests.is_empty();
+                let rest = supervisor.policy.rest(&snapshot).min(mpm::LONGEST_REST);
+                if quiet && supervisor.is_serving && rest > supervisor.policy.tick() {
+                    supervisor.rests = true;
+                    supervisor.next_tick = now + nanos_of(rest);
+                }
+            }
+            return 1;
+        };
         let mut change = 0;
         for action in &decision.actions {
             match *action {

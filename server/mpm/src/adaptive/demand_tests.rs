@@ -163,3 +163,29 @@ fn a_start_takes_what_the_last_ones_took_or_take() {
         assert!((start_time * 1e3 - milliseconds as f64).abs() < 1e-6, "at {now} ms: {start_time}");
     }
 }
+
+/// Three seconds without a snapshot, then calls at 50 a second, and some CPU all the time.
+#[test]
+fn a_rest_neither_dilutes_what_comes_nor_concentrates_what_was() {
+    let mut meter = Meter::default();
+    let look = |meter: &mut Meter, now: u64, requests: u64| {
+        let mut worker = worker(0, 1, 60_000 + now, requests);
+        // A thread of the application computes a twentieth of the time.
+        worker.totals.cpu += Duration::from_micros(now * 50);
+        observe(meter, now, &[worker], 0)
+    };
+    look(&mut meter, 0, 0);
+    look(&mut meter, 100, 0);
+    let woken = look(&mut meter, 3_100, 1);
+    assert!((woken.cpu - 0.05).abs() < 0.002, "{woken:?}");
+    let soon = look(&mut meter, 3_200, 6);
+    assert!((soon.arrivals - 25.0).abs() < 3.0, "five calls in the last two of ten moments: {soon:?}");
+    let mut demand = soon;
+    for tick in 2..=9 {
+        demand = look(&mut meter, 3_100 + tick * 100, 1 + 5 * tick);
+    }
+    assert!((demand.rate - 45.0).abs() < 1.5, "{demand:?}");
+    assert!((demand.cpu - 0.05 - 0.045).abs() < 0.003, "{demand:?}");
+    demand = look(&mut meter, 4_100, 51);
+    assert!((demand.rate - 50.0).abs() < 1e-6, "{demand:?}");
+}
