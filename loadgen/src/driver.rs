@@ -22,6 +22,7 @@ use rustix::thread::Timespec;
 use crate::clock;
 use crate::connection::Reader;
 use crate::deadline::Deadlines;
+use crate::demand::Demand;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
 use crate::rest::Rest;
@@ -44,15 +45,12 @@ const TURN: usize = 64;
 struct Driver<'a> {
     task: Task<'a>,
     timeline: Timeline,
+    demand: Demand,
     poll: Poll,
     timer: Timer,
     journal: Journal,
     /// The clock as last read.
     now: u64,
-    /// When the next request of an open loop is due.
-    due: Option<u64>,
-    /// Requests counted as due when their interval ended, and not acted upon yet.
-    overdue: VecDeque<u64>,
     slots: Vec<Slot>,
     limits: Limits,
     /// Slots that became free, or could take more, and have not been given work yet.
@@ -80,7 +78,7 @@ struct Driver<'a> {
 
 /// Sets a thread up, waits for the timeline, and runs to the end. A dropped `begin` means that the
 /// run was called off.
-pub(crate) fn drive(task: Task<'_>, begin: &Receiver<Timeline>) {
+pub(crate) fn drive(task: Task<'_>, source: Source, begin: &Receiver<Timeline>) {
     let out = task.out.clone();
     // The coordinator may be gone after an error of its own; then there is nobody to tell.
     let tell = |message| {
@@ -99,22 +97,21 @@ pub(crate) fn drive(task: Task<'_>, begin: &Receiver<Timeline>) {
     };
     tell(Message::Ready(waker));
     let Ok(timeline) = begin.recv() else { return };
-    if let Err(e) = Driver::new(task, timeline, poll, timer).run() {
+    if let Err(e) = Driver::new(task, Demand::new(source, timeline), timeline, poll, timer).run() {
         tell(broken("go on in a generator thread's event loop", e));
     }
 }
 
 impl<'a> Driver<'a> {
-    fn new(task: Task<'a>, timeline: Timeline, poll: Poll, timer: Timer) -> Self {
+    fn new(task: Task<'a>, demand: Demand, timeline: Timeline, poll: Poll, timer: Timer) -> Self {
         let slots = task.slots;
         Self {
             journal: Journal::new(timeline, task.thread, task.out.clone()),
             timeline,
+            demand,
             poll,
             timer,
             now: 0,
-            due: None,
-            overdue: VecDeque::new(),
             slots: (0..slots).map(|_| Slot::vacant()).collect(),
             limits: Limits { depth: task.depth, per_connection: task.per_connection },
             ready: Line::new(slots),
@@ -145,12 +142,10 @@ impl<'a> Driver<'a> {
         }
         self.timer.fired();
         self.observe();
-        match &mut self.task.source {
-            Source::Closed { .. } => (0..self.slots.len()).for_each(|slot| self.ready.push(slot)),
-            Source::Open { pacer } => {
-                self.due = pacer.next().map(|time| self.timeline.start + time);
-                self.vacant.extend((0..self.slots.len()).rev());
-            }
+        if self.demand.is_open_loop() {
+            self.vacant.extend((0..self.slots.len()).rev());
+        } else {
+            (0..self.slots.len()).for_each(|slot| self.ready.push(slot));
         }
         loop {
             if self.halted() {
@@ -200,20 +195,18 @@ impl<'a> Driver<'a> {
 
     /// Between two events of a batch: what is due must not be held up by a long one.
     fn between(&mut self) {
-        match self.task.source {
-            Source::Open { .. } => {
-                self.observe();
-                self.release();
-                self.assign();
-            }
-            Source::Closed { .. } if self.ready.len() >= TURN => self.assign(),
-            Source::Closed { .. } => {}
+        if self.demand.is_open_loop() {
+            self.observe();
+            self.release();
+            self.assign();
+        } else if self.ready.len() >= TURN {
+            self.assign();
         }
     }
 
     /// Closed loop: lets some more answers arrive, if that does no harm. `events` is the last batch.
     fn rest(&self, events: &Events) {
-        if matches!(self.task.source, Source::Closed { .. })
+        if !self.demand.is_open_loop()
             && let Some(rest) = self.rest.before_wait(events.iter().count(), self.in_flight)
         {
             let time = Timespec { tv_sec: 0, tv_nsec: rest.subsec_nanos().into() };
@@ -224,14 +217,9 @@ impl<'a> Driver<'a> {
 
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
-        let drain = self.drain_end().filter(|_| !self.queue.is_empty());
-        let times = [Some(self.journal.border()), self.due, self.deadlines.bound(), rest, drain];
+        let drain = self.demand.drain_end(self.task.timeout).filter(|_| !self.queue.is_empty());
+        let times = [Some(self.journal.border()), self.demand.due(), self.deadlines.bound(), rest, drain];
         times.into_iter().flatten().min().unwrap_or(self.journal.border())
-    }
-
-    /// When requests that still have no connection are given up.
-    fn drain_end(&self) -> Option<u64> {
-        self.timeline.end.map(|end| end.saturating_add(self.task.timeout))
     }
 
     /// Reads the clock and closes the intervals that are over.
@@ -239,10 +227,7 @@ impl<'a> Driver<'a> {
         self.now = clock::now();
         while self.now >= self.journal.border() {
             let border = self.journal.border();
-            // What was due in the interval belongs to it, however late it is acted upon.
-            while let Some(due) = self.next_due(border - 1) {
-                self.overdue.push_back(due);
-            }
+            self.demand.end_interval(border, &mut self.journal.tally.offered);
             self.journal.close(border, self.levels(), false);
         }
         self.now
@@ -250,42 +235,20 @@ impl<'a> Driver<'a> {
 
     fn levels(&self) -> Levels {
         Levels {
-            queued: (self.queue.len() + self.overdue.len()) as u64,
+            queued: (self.queue.len() + self.demand.overdue()) as u64,
             in_flight: self.in_flight,
             connections: self.connections,
         }
     }
 
     fn finished(&self) -> bool {
-        let issued = match self.task.source {
-            Source::Closed { .. } => !self.more(),
-            Source::Open { .. } => self.due.is_none() && self.timeline.end.is_none_or(|end| self.now >= end),
-        };
-        issued && self.in_flight == 0 && self.queue.is_empty() && self.overdue.is_empty()
-    }
-
-    /// Closed loop: another request may start now.
-    fn more(&self) -> bool {
-        let Source::Closed { left } = self.task.source else {
-            return false;
-        };
-        left != Some(0) && self.timeline.end.is_none_or(|end| self.now < end)
-    }
-
-    /// Open loop: takes the next request off the schedule if it is due by `limit`, and counts it.
-    fn next_due(&mut self, limit: u64) -> Option<u64> {
-        let due = self.due.filter(|due| *due <= limit)?;
-        if let Source::Open { pacer } = &mut self.task.source {
-            self.due = pacer.next().map(|time| self.timeline.start + time);
-        }
-        self.journal.tally.offered += u64::from(due >= self.timeline.measured);
-        Some(due)
+        self.in_flight == 0 && self.queue.is_empty() && self.demand.is_over(self.now)
     }
 
     /// Open loop: acts on every request that is due.
     fn release(&mut self) {
-        while let Some(due) = self.overdue.pop_front().or_else(|| self.next_due(self.now)) {
-            let recorded = due >= self.timeline.measured;
+        while let Some(due) = self.demand.next_due(self.now, &mut self.journal.tally.offered) {
+            let recorded = self.demand.records(due);
             if recorded {
                 self.journal.tally.send_lag.record(self.now - due);
             }
@@ -328,7 +291,7 @@ impl<'a> Driver<'a> {
             let Some(slot) = self.ready.pop() else {
                 return;
             };
-            if matches!(self.task.source, Source::Closed { .. }) || !self.queue.is_empty() {
+            if !self.demand.is_open_loop() || !self.queue.is_empty() {
                 self.fill(slot);
                 continue;
             }
@@ -342,19 +305,12 @@ impl<'a> Driver<'a> {
 
     /// The next request that is to be sent as soon as a slot can take it.
     fn next_job(&mut self) -> Option<Job> {
-        if matches!(self.task.source, Source::Open { .. }) {
+        if self.demand.is_open_loop() {
             return self.queue.pop_front();
         }
         // Others may have been sent since the clock was read.
         let now = self.observe();
-        if !self.more() {
-            return None;
-        }
-        let recorded = now >= self.timeline.measured;
-        if let Source::Closed { left: Some(left) } = &mut self.task.source {
-            *left -= u64::from(recorded);
-        }
-        self.journal.tally.offered += u64::from(recorded);
+        let recorded = self.demand.start(now, &mut self.journal.tally.offered)?;
         Some(Job::new(now, now, recorded))
     }
 
@@ -419,7 +375,7 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-        if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {
+        if !self.queue.is_empty() && self.demand.drain_end(self.task.timeout).is_some_and(|end| self.now >= end) {
             for _ in self.queue.drain(..).filter(|job| job.recorded) {
                 self.journal.tally.error(ErrorKind::Unsent, "");
             }
@@ -430,13 +386,8 @@ impl<'a> Driver<'a> {
     fn abandon(&mut self) {
         let in_slots = self.slots.iter().flat_map(|slot| slot.job.iter().chain(&slot.behind));
         let jobs = in_slots.chain(&self.queue).filter(|job| job.recorded).count();
-        let measured = self.timeline.measured;
-        let overdue = self.overdue.iter().filter(|due| **due >= measured).count();
-        self.journal.tally.abandoned += (jobs + overdue) as u64;
+        self.journal.tally.abandoned += jobs as u64 + self.demand.call_off();
         self.in_flight = 0;
         self.queue.clear();
-        self.overdue.clear();
-        // Closing the last interval must not find further requests due.
-        self.due = None;
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! ```text
 //! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary, page, chart
-//!                                          │ pacer: when is the next request due      validity    csv, hlog, hgrm
+//!                                          │ demand, over pacer: when a request is duevalidity    csv, hlog, hgrm
 //!                                          │ timer, deadline, timeline: waking up                 compare, merge
 //!                                          │ script, over targets, message, template: which request is next
 //!                                          │ connection: one socket, over request and response: what bytes mean
@@ -48,6 +48,7 @@ mod connection;
 mod cookies;
 mod csv;
 mod deadline;
+mod demand;
 mod distribution;
 mod driver;
 mod engine;

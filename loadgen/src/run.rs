@@ -102,7 +102,6 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 cookies: plan.cookies,
                 keep_alive: plan.reuse == Reuse::KeepAlive,
                 slots: share(part.connections as u64, thread, count) as usize,
-                source: source(plan, number, all),
                 timeout: nanos(plan.timeout),
                 connect_timeout: nanos(plan.connect_timeout),
                 outstanding: plan.max_outstanding.map_or(u64::MAX, |most| share(most as u64, number, all)),
@@ -112,11 +111,11 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
                 flags: &flags,
                 out: out.clone(),
             };
-            let engine = &engine;
+            let (engine, source) = (&engine, source(plan, number, all));
             let cpu = plan.cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
             thread::Builder::new()
                 .name(format!("load-{thread}"))
-                .spawn_scoped(scope, move || start(task, engine, cpu, &wait))
+                .spawn_scoped(scope, move || start(task, source, engine, cpu, &wait))
                 .map_err(|source| set_up("start a generator thread", source))?;
             begins.push(begin);
         }
@@ -127,7 +126,7 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(&Interval), stop: &AtomicBool) 
 }
 
 /// The first thing a generator thread does: go to its CPU. Memory it touches later is then local.
-fn start(task: Task<'_>, engine: &Prepared, cpu: Option<usize>, begin: &Receiver<Timeline>) {
+fn start(task: Task<'_>, source: Source, engine: &Prepared, cpu: Option<usize>, begin: &Receiver<Timeline>) {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
         let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
@@ -138,9 +137,9 @@ fn start(task: Task<'_>, engine: &Prepared, cpu: Option<usize>, begin: &Receiver
         }
     }
     match engine {
-        Prepared::Fast => driver::drive(task, begin),
+        Prepared::Fast => driver::drive(task, source, begin),
         #[cfg(feature = "reqwest")]
-        Prepared::Reqwest(outlet) => reqwest_engine::drive(task, outlet, begin),
+        Prepared::Reqwest(outlet) => reqwest_engine::drive(task, source, outlet, begin),
     }
 }
 

@@ -41,7 +41,6 @@ pub(crate) struct Task<'a> {
     pub(crate) cookies: bool,
     pub(crate) keep_alive: bool,
     pub(crate) slots: usize,
-    pub(crate) source: Source,
     /// Nanoseconds.
     pub(crate) timeout: u64,
     /// Nanoseconds.

@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::response::Answer;
 use crate::script::Turn;
 use crate::tally::EntryTally;
-use crate::task::{Message, Source, Task};
+use crate::task::{Message, Task};
 
 /// In a closed loop, a slot that could not connect rests this long: a dead target must not be
 /// hammered at the speed of refusals.
@@ -56,7 +56,7 @@ impl Driver<'_> {
         if job.recorded {
             self.journal.tally.started += 1;
             self.journal.tally.last_start = now;
-            if matches!(self.task.source, Source::Open { .. }) {
+            if self.demand.is_open_loop() {
                 self.journal.tally.queue_wait.record(now - job.seen);
             }
         }
@@ -321,7 +321,7 @@ impl Driver<'_> {
             let error = source.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, detail));
             let _ = self.task.out.send(Message::Down(error));
         }
-        let rest = if unconnected && matches!(self.task.source, Source::Closed { .. }) { REST } else { 0 };
+        let rest = if unconnected && !self.demand.is_open_loop() { REST } else { 0 };
         self.free(slot, rest.max(self.task.think_time));
     }
 

@@ -25,6 +25,7 @@ use super::lane::Lane;
 use super::outlet::{Outlet, content};
 use super::wire::Log;
 use crate::clock;
+use crate::demand::Demand;
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Levels};
 use crate::script::Turn;
@@ -80,14 +81,11 @@ struct Generator<'a> {
     task: Task<'a>,
     outlet: &'a Outlet,
     timeline: Timeline,
+    demand: Demand,
     journal: Journal,
     alarm: Alarm,
     /// The clock as last read.
     now: u64,
-    /// When the next request of an open loop is due.
-    due: Option<u64>,
-    /// Requests counted as due when their interval ended, and not acted upon yet.
-    overdue: VecDeque<u64>,
     lanes: Vec<Arc<Lane>>,
     /// Of each lane.
     used: Vec<Used>,
@@ -111,7 +109,7 @@ struct Generator<'a> {
 }
 
 /// Sets a thread up, waits for the timeline, and runs to the end. A dropped `begin` means that the run was called off.
-pub(crate) fn drive(task: Task<'_>, outlet: &Outlet, begin: &Receiver<Timeline>) {
+pub(crate) fn drive(task: Task<'_>, source: Source, outlet: &Outlet, begin: &Receiver<Timeline>) {
     let out = task.out.clone();
     // The coordinator may be gone after an error of its own; then there is nobody to tell.
     let tell = |message| {
@@ -125,7 +123,8 @@ pub(crate) fn drive(task: Task<'_>, outlet: &Outlet, begin: &Receiver<Timeline>)
     let Parts { runtime, alarm, waker, lanes, log } = parts;
     tell(Message::Ready(waker));
     let Ok(timeline) = begin.recv() else { return };
-    let generator = Generator::new(task, outlet, timeline, alarm, lanes, log);
+    let demand = Demand::new(source, timeline);
+    let generator = Generator::new(task, demand, outlet, timeline, alarm, lanes, log);
     let ran = runtime.block_on(generator.run());
     // A name that is still being looked up for a redirect must not hold up the end.
     runtime.shutdown_background();
@@ -157,6 +156,7 @@ fn set_up(outlet: &Outlet, lanes: usize) -> io::Result<Parts> {
 impl<'a> Generator<'a> {
     fn new(
         task: Task<'a>,
+        demand: Demand,
         outlet: &'a Outlet,
         timeline: Timeline,
         alarm: Alarm,
@@ -169,10 +169,9 @@ impl<'a> Generator<'a> {
             journal: Journal::new(timeline, task.thread, task.out.clone()),
             outlet,
             timeline,
+            demand,
             alarm,
             now: 0,
-            due: None,
-            overdue: VecDeque::new(),
             used: vec![Used::default(); lanes.len()],
             lanes,
             log,
@@ -196,9 +195,7 @@ impl<'a> Generator<'a> {
             self.next_event().await?;
         }
         self.observe();
-        if let Source::Open { pacer } = &mut self.task.source {
-            self.due = pacer.next().map(|time| self.timeline.start + time);
-        } else {
+        if !self.demand.is_open_loop() {
             let mut slots = std::mem::take(&mut self.idle);
             while let Some(slot) = slots.pop() {
                 self.start_closed(slot);
@@ -243,20 +240,11 @@ impl<'a> Generator<'a> {
         self.task.flags.halt.load(Ordering::Acquire)
     }
 
-    fn is_open_loop(&self) -> bool {
-        matches!(self.task.source, Source::Open { .. })
-    }
-
     fn next_wake(&self) -> u64 {
         let rest = self.resting.peek().map(|Reverse((at, _))| *at);
-        let drain = self.drain_end().filter(|_| !self.queue.is_empty());
-        let times = [Some(self.journal.border()), self.due, rest, drain];
+        let drain = self.demand.drain_end(self.task.timeout).filter(|_| !self.queue.is_empty());
+        let times = [Some(self.journal.border()), self.demand.due(), rest, drain];
         times.into_iter().flatten().min().unwrap_or(self.journal.border())
-    }
-
-    /// When requests that still have no connection are given up.
-    fn drain_end(&self) -> Option<u64> {
-        self.timeline.end.map(|end| end.saturating_add(self.task.timeout))
     }
 
     /// Reads the clock and closes the intervals that are over.
@@ -264,10 +252,7 @@ impl<'a> Generator<'a> {
         self.now = clock::now();
         while self.now >= self.journal.border() {
             let border = self.journal.border();
-            // What was due in the interval belongs to it, however late it is acted upon.
-            while let Some(due) = self.next_due(border - 1) {
-                self.overdue.push_back(due);
-            }
+            self.demand.end_interval(border, &mut self.journal.tally.offered);
             self.close_interval(border, false);
         }
         self.now
@@ -276,7 +261,7 @@ impl<'a> Generator<'a> {
     fn close_interval(&mut self, until: u64, last: bool) {
         self.take_log();
         let levels = Levels {
-            queued: (self.queue.len() + self.overdue.len()) as u64,
+            queued: (self.queue.len() + self.demand.overdue()) as u64,
             in_flight: self.in_flight,
             connections: self.lanes.iter().filter(|lane| lane.wire.is_open()).count() as u64,
         };
@@ -304,35 +289,13 @@ impl<'a> Generator<'a> {
     }
 
     fn finished(&self) -> bool {
-        let issued = match self.task.source {
-            Source::Closed { .. } => !self.more(),
-            Source::Open { .. } => self.due.is_none() && self.timeline.end.is_none_or(|end| self.now >= end),
-        };
-        issued && self.in_flight == 0 && self.queue.is_empty() && self.overdue.is_empty()
-    }
-
-    /// Closed loop: another request may start now.
-    fn more(&self) -> bool {
-        let Source::Closed { left } = self.task.source else {
-            return false;
-        };
-        left != Some(0) && self.timeline.end.is_none_or(|end| self.now < end)
-    }
-
-    /// Open loop: takes the next request off the schedule if it is due by `limit`, and counts it.
-    fn next_due(&mut self, limit: u64) -> Option<u64> {
-        let due = self.due.filter(|due| *due <= limit)?;
-        if let Source::Open { pacer } = &mut self.task.source {
-            self.due = pacer.next().map(|time| self.timeline.start + time);
-        }
-        self.journal.tally.offered += u64::from(due >= self.timeline.measured);
-        Some(due)
+        self.in_flight == 0 && self.queue.is_empty() && self.demand.is_over(self.now)
     }
 
     /// Open loop: acts on every request that is due.
     fn release(&mut self) {
-        while let Some(due) = self.overdue.pop_front().or_else(|| self.next_due(self.now)) {
-            let recorded = due >= self.timeline.measured;
+        while let Some(due) = self.demand.next_due(self.now, &mut self.journal.tally.offered) {
+            let recorded = self.demand.records(due);
             if recorded {
                 self.journal.tally.send_lag.record(self.now - due);
             }
@@ -354,15 +317,9 @@ impl<'a> Generator<'a> {
 
     /// Closed loop: the slot starts another request, if there is to be one.
     fn start_closed(&mut self, slot: usize) {
-        if !self.more() {
-            return;
+        if let Some(recorded) = self.demand.start(self.now, &mut self.journal.tally.offered) {
+            self.take(slot, Job::new(self.now, self.now, recorded));
         }
-        let recorded = self.now >= self.timeline.measured;
-        if let Source::Closed { left: Some(left) } = &mut self.task.source {
-            *left -= u64::from(recorded);
-        }
-        self.journal.tally.offered += u64::from(recorded);
-        self.take(slot, Job::new(self.now, self.now, recorded));
     }
 
     /// A free slot takes up a request. The task that carries it out is the last in the runtime's queue: what the slot's
@@ -372,7 +329,7 @@ impl<'a> Generator<'a> {
         if job.recorded {
             self.journal.tally.started += 1;
             self.journal.tally.last_start = self.now;
-            if self.is_open_loop() {
+            if self.demand.is_open_loop() {
                 self.journal.tally.queue_wait.record(self.now - job.seen);
             }
         }
@@ -430,7 +387,7 @@ impl<'a> Generator<'a> {
                 }
             }
         }
-        if !self.is_open_loop() {
+        if !self.demand.is_open_loop() {
             if rest > 0 {
                 self.resting.push(Reverse((self.now.saturating_add(rest), done.slot)));
             } else {
@@ -493,7 +450,7 @@ impl<'a> Generator<'a> {
             self.resting.pop();
             self.start_closed(slot);
         }
-        if !self.queue.is_empty() && self.drain_end().is_some_and(|end| self.now >= end) {
+        if !self.queue.is_empty() && self.demand.drain_end(self.task.timeout).is_some_and(|end| self.now >= end) {
             for _ in self.queue.drain(..).filter(|job| job.recorded) {
                 self.journal.tally.error(ErrorKind::Unsent, "");
             }
@@ -503,13 +460,8 @@ impl<'a> Generator<'a> {
     /// Counts what is unfinished when the run is stopped from outside.
     fn abandon(&mut self) {
         let jobs = self.jobs.iter().flatten().chain(&self.queue).filter(|job| job.recorded).count();
-        let measured = self.timeline.measured;
-        let overdue = self.overdue.iter().filter(|due| **due >= measured).count();
-        self.journal.tally.abandoned += (jobs + overdue) as u64;
+        self.journal.tally.abandoned += jobs as u64 + self.demand.call_off();
         self.in_flight = 0;
         self.queue.clear();
-        self.overdue.clear();
-        // Closing the last interval must not find further requests due.
-        self.due = None;
     }
 }
