@@ -160,6 +160,7 @@ impl Collector {
             tls: total.tls.summarise(),
             cpu_per_request_ns: (total.answered > 0)
                 .then(|| self.cpu_total.iter().sum::<u64>() as f64 / total.answered as f64),
+            floor: None,
             threads: threads
                 .map(|(thread, (whole, measured))| ThreadReport {
                     cpu_s: seconds(*whole),

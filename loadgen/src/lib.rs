@@ -15,7 +15,7 @@
 //!
 //! ```text
 //! quantity, target ─▶ plan ─▶ run ─task─▶ driver, one per thread ─tally─▶ collect ─▶ report ─▶ summary, page, chart
-//!                                          │ demand, over pacer: when a request is duevalidity    csv, hlog, hgrm
+//!                                          │ demand, over pacer: when is a request due     validity    csv, hlog, hgrm
 //!                                          │ timer, deadline, timeline: waking up                 compare, merge
 //!                                          │ script, over targets, message, template: which request is next
 //!                                          │ connection: one socket, over request and response: what bytes mean
@@ -25,6 +25,8 @@
 //! `engine` says what sends the requests: the driver above, or `reqwest_engine` in its place, which
 //! takes the same tasks and hands in the same tallies. `shard` is the part of a plan that one of
 //! several processes has.
+//!
+//! `floor` says what an engine costs and adds by itself, with a run against a server that does nothing.
 //!
 //! What is decided with a report: `objective` holds it to bounds, and `capacity` searches for the
 //! highest rate at which they hold, one run after the other.
@@ -53,6 +55,7 @@ mod distribution;
 mod driver;
 mod engine;
 mod error;
+mod floor;
 mod form;
 mod hgrm;
 mod hlog;
@@ -93,6 +96,7 @@ pub use capacity::{Capacity, Finding, Purpose, Question, SearchEvent, Standing, 
 pub use distribution::{DecodeError, Distribution, supports};
 pub use engine::{Engine, Transport, Trust, Version};
 pub use error::{ErrorKind, PlanError, RunError};
+pub use floor::{Floor, FloorExchange, FloorQuestion, floor_table, measure_floor};
 pub use form::{EncodedForm, Field, FieldValue, encode_form};
 pub use hlog::HlogError;
 pub use measures::{MEASURES, Measure};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::engine::Engine;
 use crate::error::ErrorKind;
+use crate::floor::Floor;
 use crate::objective::{Objective, Outcome, Verdict};
 use crate::plan::{Load, Reuse, Shard};
 use crate::targets::Order;
@@ -88,6 +89,10 @@ pub struct Report {
     /// nothing was answered.
     #[serde(default)]
     pub cpu_per_request_ns: Option<f64>,
+    /// What the engine costs and adds by itself, on this machine. `None`: not measured. A run does not measure it;
+    /// [`measure_floor`](crate::measure_floor) does. Of joined shards that of the one where it cost the most.
+    #[serde(default)]
+    pub floor: Option<Floor>,
     /// The run second by second (or whatever [`Setup::interval_s`] is).
     pub intervals: Vec<Interval>,
     /// One entry per generator thread.
@@ -403,6 +408,7 @@ pub(crate) mod tests {
             first_byte: Distribution::default(),
             tls: Distribution::default(),
             cpu_per_request_ns: Some(25_000.0),
+            floor: None,
             latency,
             targets: Vec::new(),
             intervals: Vec::new(),

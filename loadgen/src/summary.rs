@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::distribution::Distribution;
 use crate::engine::{Engine, Trust};
+use crate::floor;
 use crate::measures::MEASURES;
 use crate::objective::Outcome;
 use crate::plan::{Arrivals, Load, Reuse, Stop};
@@ -200,6 +201,9 @@ fn write_generator(text: &mut String, report: &Report) -> std::fmt::Result {
     let threads = threads.collect::<Vec<_>>().join(", ");
     let each = report.cpu_per_request_ns.map(|cost| format!(", {} per answer", time(cost))).unwrap_or_default();
     writeln!(text, "  generator     {}, CPU per thread {threads}{each}", engine(&report.setup.engine))?;
+    for line in floor::lines(report.floor.as_ref()) {
+        writeln!(text, "  floor         {line}")?;
+    }
     if report.interrupted {
         writeln!(text, "  interrupted   the figures cover {:.2} s", report.duration_s)?;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parts::{MergeError, Name, Part, Tolerance, check};
 use crate::distribution::{DecodeError, Distribution};
+use crate::floor::Floor;
 use crate::measures::MEASURES;
 use crate::plan::{Load, Stop};
 use crate::report::{Interval, Report, RequestReport, Setup};
@@ -100,6 +101,7 @@ fn join(reports: &[&Report]) -> Result<Report, (usize, DecodeError)> {
         intervals: intervals(reports, began)?,
         threads: reports.iter().flat_map(|report| report.threads.clone()).collect(),
         targets: targets(reports),
+        floor: reports.iter().filter_map(|report| report.floor.clone()).reduce(Floor::costlier),
         // What each of them was held to says nothing of the whole.
         assertions: Vec::new(),
         ..reports[0].clone()

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::chart::{self, ChartError, Figure};
 use crate::distribution::Distribution;
+use crate::floor;
 use crate::measures::MEASURES;
 use crate::plan::Reuse;
 use crate::report::Report;
@@ -236,6 +237,9 @@ fn setup(page: &mut String, report: &Report) -> std::fmt::Result {
     for (number, thread) in report.threads.iter().enumerate() {
         let place = thread.pinned_to.map(|cpu| format!(" on CPU {cpu}")).unwrap_or_default();
         row(&format!("thread {number}"), format!("{:.0} % of a CPU{place}", thread.cpu_share * 100.0))?;
+    }
+    for line in floor::lines(report.floor.as_ref()) {
+        row("floor of the engine", line)?;
     }
     writeln!(page, "</dl>")
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod errors;
+mod floor;
 mod judgement;
 mod latency;
 mod limits;

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser};
-use loadgen::{Outcome, Report, RunError};
+use loadgen::{FloorQuestion, Outcome, Report, RunError, measure_floor};
 
 use cli::Arguments;
 use failure::Failure;
@@ -81,6 +81,15 @@ fn execute(arguments: &Arguments) -> Result<u8, Failure> {
     progress.end();
     let mut report = report?;
     report.hold_to(&arguments.judgement.assertions());
+    if arguments.generator.measures_floor(&plan.engine) && !report.interrupted {
+        match measure_floor(&FloorQuestion::of(&plan), &stop) {
+            Ok(floor) => report.floor = floor,
+            // The run is over, and must not be lost to this.
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "loadgen: --floor: {error}; the report does without");
+            }
+        }
+    }
 
     let summary = report.summary();
     if outputs.take_stdout() {

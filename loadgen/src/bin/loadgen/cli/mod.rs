@@ -42,7 +42,8 @@ const USAGE: &str = "\
 loadgen --target <URL> [OPTIONS]
        loadgen report <RESULT.json> [OPTIONS]
        loadgen compare <A.json> <B.json> [OPTIONS]
-       loadgen merge <FILE>... --output <FILE>";
+       loadgen merge <FILE>... --output <FILE>
+       loadgen floor [OPTIONS]";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -103,7 +104,7 @@ pub(crate) struct Arguments {
     request: RequestOptions,
 
     #[command(flatten)]
-    generator: GeneratorOptions,
+    pub(crate) generator: GeneratorOptions,
 
     #[command(flatten)]
     shard: ShardOptions,
@@ -342,6 +343,8 @@ mod tests {
             "--max-rate 5",
             "--precision 5%",
             "--order random",
+            "--find-capacity p99<5s --floor",
+            "--floor sometimes",
             "--precision 5 --find-capacity p99<5s",
         ] {
             assert!(parse(words).is_err(), "{words}");

@@ -1,6 +1,8 @@
-//! The subcommands: what can be done with the results of runs. None of them sends anything.
+//! The subcommands: what can be done with the results of runs, and what the generator itself costs. None of them sends
+//! anything to a target.
 
 pub(crate) mod compare;
+pub(crate) mod floor;
 pub(crate) mod merge;
 pub(crate) mod report;
 
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     Compare(compare::Arguments),
     /// Join the results of a run's shards into one.
     Merge(merge::Arguments),
+    /// Say what the generator costs and adds by itself, on this machine.
+    Floor(floor::Arguments),
 }
 
 impl Command {
@@ -29,6 +33,7 @@ impl Command {
             Self::Report(arguments) => arguments.execute(),
             Self::Compare(arguments) => arguments.execute(),
             Self::Merge(arguments) => arguments.execute(),
+            Self::Floor(arguments) => arguments.execute(),
         }
     }
 }
