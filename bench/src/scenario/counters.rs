@@ -2,15 +2,20 @@
 //! calls these are.
 //!
 //! Runs of their own, never timed. perf(1) counts tracepoints and hardly slows anything down; where it may not, strace(1)
-//! counts, which stops a server at every call and sees signals before they are ignored. Two loads are counted: an equal
-//! one over keep-alive connections, which says what a request costs, and a step over a new connection per request,
-//! because that is where a process manager works: it forks, reaps and signals.
+//! counts, which stops a server at every call and sees signals before they are ignored. Three loads are counted, the same
+//! for everybody: a low one over keep-alive connections, a step over a new connection per request, because that is where
+//! a process manager works (it forks, reaps and signals), and saturation over keep-alive connections, where the kernel has
+//! the most reasons to take a CPU away. Low load and saturation last as long for every server.
+//!
+//! A server that writes down what its process manager decides is given crowds of calls that block in addition, each
+//! beyond the last, so that there is something to decide. The record is written in these runs only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
 use loadgen::{Load, Plan, Reuse};
+use mpm::Action;
 use mpm::record::{self, Entry, Replay};
 use serde::{Deserialize, Serialize};
 
@@ -36,15 +41,35 @@ pub(crate) struct Settings {
     /// The step over a new connection per request, to a handler that blocks 50 ms.
     pub(crate) path: String,
     pub(crate) stages: Vec<Pace>,
+    /// Closed loop over keep-alive connections that keeps the server saturated, after a warm-up. Absent from folders that
+    /// are older than it, as the crowds are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) saturated: Option<Saturated>,
+    /// Connections of the closed loops to `path`, one after the other, that a process manager has to answer with more
+    /// workers: a worker has 64 threads at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) crowds: Vec<usize>,
+    /// Seconds of each.
+    #[serde(default)]
+    pub(crate) crowd_s: f64,
     /// Closed loop under strace, which tells the calls' names: over so many connections, new for every request, to `path`.
     pub(crate) connections: usize,
     pub(crate) traced_s: f64,
 }
 
+/// A closed loop over keep-alive connections.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Saturated {
+    pub(crate) connections: usize,
+    pub(crate) warmup_s: f64,
+    pub(crate) seconds: f64,
+}
+
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
         let (replicates, warmup_s, paced_s, stages, traced_s) =
-            if quick { (1, 0.1, 0.5, [0.3, 0.9, 0.3], 0.5) } else { (3, 0.2, 1.0, [0.3, 1.9, 1.2], 0.8) };
+            if quick { (1, 0.1, 0.5, [0.3, 0.9, 0.3], 0.5) } else { (3, 0.2, 1.0, [0.3, 1.4, 0.8], 0.5) };
+        let saturated_s = if quick { 0.3 } else { 0.6 };
         let rates = [20.0, 300.0, 20.0];
         Self {
             replicates,
@@ -52,6 +77,9 @@ impl Settings {
             paced: Pace { seconds: paced_s, rate: 200.0 },
             path: "/sleep50".into(),
             stages: stages.into_iter().zip(rates).map(|(seconds, rate)| Pace { seconds, rate }).collect(),
+            saturated: Some(Saturated { connections: 8, warmup_s: 0.2, seconds: saturated_s }),
+            crowds: vec![100, 200],
+            crowd_s: 0.6,
             connections: 12,
             traced_s,
         }
@@ -64,25 +92,40 @@ impl Settings {
 
     /// Seconds of load in one run, with about what it takes to attach and to let go.
     pub(crate) fn seconds(&self) -> f64 {
-        self.warmup_s + self.paced.seconds + self.step_seconds() + self.traced_s + 1.0
+        let saturated = self.saturated.map_or(0.0, |saturated| saturated.warmup_s + saturated.seconds);
+        let crowds = self.crowd_s * self.crowds.len() as f64;
+        self.warmup_s + self.paced.seconds + self.step_seconds() + saturated + crowds + self.traced_s + 1.0
     }
 }
 
 /// What one run observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Observation {
-    /// The equal load.
+    /// The low load.
     pub(crate) paced: Counted,
     /// The step.
     pub(crate) step: Counted,
+    /// Saturation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) saturated: Option<Counted>,
     /// The closed loop under strace.
     pub(crate) traced: Watched,
     /// The calls during it, by name.
     pub(crate) names: Count<BTreeMap<String, u64>>,
     /// The calls that must have made what processes had open after the step.
     pub(crate) behind: BTreeSet<String>,
-    /// What its process manager had decided until the step's end, decided again.
+    /// What its process manager had decided until then, decided again.
     pub(crate) decisions: Count<Replay>,
+    /// The orders among these decisions.
+    #[serde(default)]
+    pub(crate) orders: Orders,
+}
+
+/// How many workers a process manager ordered to come and to go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Orders {
+    pub(crate) start: u64,
+    pub(crate) leave: u64,
 }
 
 /// A load, and what the tree asked of the kernel meanwhile.
@@ -129,32 +172,64 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let mut step = subject.plan(&settings.path, Load::constant(stages))?;
     step.reuse = Reuse::NewConnectionPerRequest;
     let step = counted(subject, &step)?;
+    let saturated = settings.saturated.map(|load| {
+        // Those who came for the step are there, and import what they need, before anybody counts.
+        let plan = |seconds| subject.closed("/", load.connections, 0.0, seconds);
+        subject.watched(&plan(load.warmup_s)?)?;
+        counted(subject, &plan(load.seconds)?)
+    });
+    let saturated = saturated.transpose()?;
     let behind = tree::members(subject.root)
         .iter()
         .flat_map(|stat| tree::open_files(stat.pid))
         .filter_map(|file| interfaces::behind(&file).map(String::from))
         .collect();
-    let decisions = again(subject);
+    let (decisions, orders) = match decided(subject, settings)? {
+        Ok((replay, orders)) => (Count::Counted(replay), orders),
+        Err(reason) => (Count::NotCounted(reason), Orders::default()),
+    };
     // Last, because nothing is as it was after that.
     let mut traced = subject.closed(&settings.path, settings.connections, 0.0, settings.traced_s)?;
     traced.reuse = Reuse::NewConnectionPerRequest;
     let strace = calls::STRACE.attach(subject);
     let traced = subject.watched(&traced)?;
     let names = calls::STRACE.count(subject, strace);
-    Ok(Observation { paced, step, traced, names, behind, decisions })
+    Ok(Observation { paced, step, saturated, traced, names, behind, decisions, orders })
 }
 
-/// Decides again what the server has written down that it decided; a server that runs has written whole lines.
-fn again(subject: Subject<'_>) -> Count<Replay> {
-    let path = subject.scratch.join("decisions.log");
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Count::NotCounted("it keeps no record of what its process manager decides".into());
-    };
-    let entries: Result<Vec<Entry>, _> = text.lines().map(serde_json::from_str).collect();
-    match entries.map_err(|error| error.to_string()).and_then(|entries| Ok(record::replay(entries)?)) {
-        Ok(replay) => Count::Counted(replay),
-        Err(reason) => Count::NotCounted(format!("its record of decisions cannot be read: {reason}")),
+/// Gives a server that keeps a record something to decide, and decides again what it has written down; or why not.
+///
+/// # Errors
+/// The load generator's reason, in a sentence.
+fn decided(subject: Subject<'_>, settings: &Settings) -> Result<Result<(Replay, Orders), String>, String> {
+    let record = subject.scratch.join("decisions.log");
+    if !record.exists() {
+        return Ok(Err("it keeps no record of what its process manager decides".into()));
     }
+    for connections in &settings.crowds {
+        subject.watched(&subject.closed(&settings.path, *connections, 0.0, settings.crowd_s)?)?;
+    }
+    let text = fs::read_to_string(&record).map_err(|error| error.to_string());
+    Ok(text.and_then(|text| again(&text)).map_err(|reason| format!("its record of decisions cannot be read: {reason}")))
+}
+
+/// Decides again what a record says; a server that runs has written whole lines.
+fn again(record: &str) -> Result<(Replay, Orders), String> {
+    let whole = record.rfind('\n').map_or("", |end| &record[..end]);
+    let entries: Result<Vec<Entry>, _> = whole.lines().map(serde_json::from_str).collect();
+    let entries = entries.map_err(|error| error.to_string())?;
+    let mut orders = Orders::default();
+    for entry in &entries {
+        if let Entry::Asked { decision: Some(decision), .. } = entry {
+            for action in &decision.actions {
+                match action {
+                    Action::Spawn { count } => orders.start += u64::from(*count),
+                    Action::Retire { .. } => orders.leave += 1,
+                }
+            }
+        }
+    }
+    Ok((record::replay(entries)?, orders))
 }
 
 /// A load with perf looking on, or strace where perf cannot.
@@ -270,6 +345,34 @@ fn signals(subject: Subject<'_>, recording: Result<Server, String>, tree: &BTree
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_decided_is_decided_again() {
+        let limits = r#"{"adaptive":{"min_workers":1,"max_workers":8,"min_threads":1,"max_threads":64,"cpus":1.0,"memory_workers":99}}"#;
+        let zero = r#"{"secs":0,"nanos":0}"#;
+        let worker = |in_flight: u32| {
+            format!(
+                r#"{{"slot":0,"generation":1,"phase":"ready","age":{zero},"connections":{in_flight},"in_flight":{in_flight},"queued":0,"threads":64,"totals":{{"requests":0,"wall":{zero},"cpu":{zero},"gil_wait":{zero}}}}}"#
+            )
+        };
+        let asked = |at: u32, in_flight: u32, decision: &str| {
+            format!(
+                r#"{{"asked":{{"now":{{"secs":{at},"nanos":0}},"cause":"tick","workers":[{}],"backlog":{},"decision":{decision}}}}}"#,
+                worker(in_flight),
+                in_flight / 2
+            )
+        };
+        let said = r#"{"at":1.0,"actions":[{"spawn":{"count":7}},{"retire":{"slot":3}}],"reason":"a whim"}"#;
+        let made = format!("{{\"made\":{limits}}}");
+        // Nothing to do, nothing said; then a crowd, to which something else was said than would be now.
+        let record = format!("{made}\n{}\n{}\n{{\"as", asked(0, 1, "null"), asked(1, 64, said));
+        let (replay, orders) = again(&record).unwrap();
+        assert_eq!((replay.asked, replay.decisions, replay.same), (2, 1, 0));
+        assert!(replay.difference.unwrap().contains("a whim"));
+        assert_eq!(orders, Orders { start: 7, leave: 1 });
+        assert!(again("nonsense\n").is_err());
+        assert!(again("").unwrap().0 == Replay::default());
+    }
 
     #[test]
     fn what_the_tools_wrote_is_read() {

@@ -52,10 +52,24 @@ pub(super) fn scenario(scenario: Scenario, lengths: &Lengths) -> (&str, String) 
         ),
         Scenario::Counters => {
             let s = &lengths.evidence.counters;
+            let saturated = s.saturated.map_or_else(String::new, |load| {
+                format!(
+                    ", then a closed loop over {} keep-alive connections for {} s (saturated)",
+                    load.connections,
+                    number(load.seconds)
+                )
+            });
+            let crowds = match s.crowds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ") {
+                none if none.is_empty() => none,
+                crowds => format!(
+                    " A server that writes down what its process manager decides gets something to decide: closed loops of {} s each to the same handler, over {crowds} connections.",
+                    number(s.crowd_s)
+                ),
+            };
             (
                 "Counters",
                 format!(
-                    "Runs of their own, in which nothing is timed. perf counts tracepoints over the whole tree, strace where perf may not: first {} s at {} requests/s over keep-alive connections, then a step of {} over a new connection per request, during which the process manager works. Then strace tells the names of the calls, in a closed loop of {} s.",
+                    "Runs of their own, in which nothing is timed. perf counts tracepoints over the whole tree, strace where perf may not: first {} s at {} requests/s over keep-alive connections (low load), then a step of {} over a new connection per request, during which the process manager works{saturated}.{crowds} Then strace tells the names of the calls, in a closed loop of {} s.",
                     number(s.paced.seconds),
                     number(s.paced.rate),
                     s.stages.iter().map(pace).collect::<Vec<_>>().join(", then "),

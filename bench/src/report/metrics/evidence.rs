@@ -6,11 +6,10 @@ use crate::scenario::counters::{By, Counted, Observation};
 use crate::scenario::onlooker::Count;
 use crate::scenario::rest;
 
-const CALLS: &str = "perf stat, tracepoint raw_syscalls:sys_enter over the tree, forked children included, ÷ answers; where perf may not: strace -f -C";
-const FUTEXES: &str =
-    "perf stat, tracepoint syscalls:sys_enter_futex over the tree ÷ answers; where perf may not: strace -f -C";
-const SWITCHES: &str = "perf stat, context-switches over the tree, forked children included, ÷ answers";
-const WAITS: &str = "perf stat, tracepoints syscalls:sys_enter_wait4 and sys_enter_waitid over the tree ÷ seconds of the step; where perf may not: strace -f -C";
+const CALLS: &str = "perf stat, tracepoint raw_syscalls:sys_enter over the tree, forked children included, ÷ answers to the same load (low: 200 requests/s; saturated: a closed loop over 8 connections; a step); where perf may not: strace -f -C";
+const FUTEXES: &str = "perf stat, tracepoint syscalls:sys_enter_futex over the tree ÷ answers to the same load; where perf may not: strace -f -C";
+const SWITCHES: &str = "perf stat, context-switches over the tree, forked children included, ÷ answers to the same load over keep-alive connections: 200 requests/s (low), or a closed loop over 8 connections (saturated)";
+const WAITS: &str = "perf stat, tracepoints syscalls:sys_enter_wait4 and sys_enter_waitid over the tree ÷ seconds of the same load (low: 200 requests/s; saturated: a closed loop over 8 connections; a step); where perf may not: strace -f -C";
 const SIGNALS: &str = "perf record of the whole machine, tracepoints signal:signal_generate and signal_deliver, those of the tree; where perf may not: strace -f, which also calls ignored ones delivered";
 const OPEN: &str = "strace -c -f of a closed loop of new connections, and the links of /proc/PID/fd for what was made at the start; calls of section 2 of the manual that only Linux has and that a program asks for by name";
 const DECISIONS: &str = "--decision-log from the server's start, given again to the policies' code (crate mpm); orders and reasons compared";
@@ -19,23 +18,33 @@ const RAN: &str = "/proc/PID/task/*/schedstat over the tree (nanoseconds on a CP
 
 /// Every figure, in the order of the tables.
 pub(super) const METRICS: &[Metric] = &[
-    counter("counted_calls", Part::PacedCounted, "system calls per request", CALLS, |seen| {
+    counter("counted_calls", Part::PacedCounted, "system calls per request, low load", CALLS, |seen| {
         per_answer(&seen.paced, seen.paced.asked.get()?.calls)
     }),
-    counter("counted_futexes", Part::PacedCounted, "futex calls per request", FUTEXES, |seen| {
+    counter("saturated_calls", Part::SaturatedCounted, "system calls per request, saturated", CALLS, |seen| {
+        let counted = saturated(seen)?;
+        per_answer(counted, counted.asked.get()?.calls)
+    }),
+    counter("counted_futexes", Part::PacedCounted, "futex calls per request, low load", FUTEXES, |seen| {
         per_answer(&seen.paced, seen.paced.asked.get()?.futexes)
     }),
-    counter("counted_switches", Part::PacedCounted, "context switches per request, counted", SWITCHES, |seen| {
-        let asked = seen.paced.asked.get()?;
-        per_answer(&seen.paced, asked.switches.ok_or_else(|| refusal(&seen.paced))?)
+    counter("saturated_futexes", Part::SaturatedCounted, "futex calls per request, saturated", FUTEXES, |seen| {
+        let counted = saturated(seen)?;
+        per_answer(counted, counted.asked.get()?.futexes)
     }),
-    Metric {
-        unit: "per s",
-        ..counter("waits", Part::StepCounted, "wait* calls during a step", WAITS, |seen| {
-            let seconds = seen.step.load.watch.seconds;
-            Ok(Reading::Value(seen.step.asked.get()?.waits as f64 / seconds))
-        })
-    },
+    counter("counted_switches", Part::PacedCounted, "context switches per request, low load", SWITCHES, |seen| {
+        switches(&seen.paced)
+    }),
+    counter(
+        "saturated_switches",
+        Part::SaturatedCounted,
+        "context switches per request, saturated",
+        SWITCHES,
+        |seen| switches(saturated(seen)?),
+    ),
+    waiting("counted_waits", Part::PacedCounted, "wait* calls, low load", |seen| waits(&seen.paced)),
+    waiting("saturated_waits", Part::SaturatedCounted, "wait* calls, saturated", |seen| waits(saturated(seen)?)),
+    waiting("waits", Part::StepCounted, "wait* calls during a step", |seen| waits(&seen.step)),
     counter("step_calls", Part::StepCounted, "system calls per request during a step", CALLS, |seen| {
         per_answer(&seen.step, seen.step.asked.get()?.calls)
     }),
@@ -70,7 +79,9 @@ pub(super) const METRICS: &[Metric] = &[
             }
         })
     },
-    rest("rest_wakeups", "wake-ups", "per s", SLEEPS, |seen| Ok(Reading::Value(seen.wakeups as f64 / seen.seconds))),
+    rest("rest_wakeups", "wake-ups when idle", "per s", SLEEPS, |seen| {
+        Ok(Reading::Value(seen.wakeups as f64 / seen.seconds))
+    }),
     rest("rest_cpu", "CPU per idle hour", "s", RAN, |seen| {
         let spent = seen.cpu_seconds.ok_or("the kernel keeps no run times (CONFIG_SCHED_INFO)")?;
         Ok(Reading::Value(spent / seen.seconds * 3600.0))
@@ -99,6 +110,15 @@ const fn counter(
     Metric { id, part, label, unit: "", better: Better::Lower, source, of: Of::Counters(of) }
 }
 
+const fn waiting(
+    id: &'static str,
+    part: Part,
+    label: &'static str,
+    of: fn(&Observation) -> Result<Reading, String>,
+) -> Metric {
+    Metric { id, part, label, unit: "per s", better: Better::Lower, source: WAITS, of: Of::Counters(of) }
+}
+
 const fn rest(
     id: &'static str,
     label: &'static str,
@@ -107,6 +127,19 @@ const fn rest(
     of: fn(&rest::Observation) -> Result<Reading, String>,
 ) -> Metric {
     Metric { id, part: Part::Rest, label, unit, better: Better::Lower, source, of: Of::Rest(of) }
+}
+
+/// Saturation, which older folders did not count.
+fn saturated(seen: &Observation) -> Result<&Counted, String> {
+    seen.saturated.as_ref().ok_or_else(|| "saturation was not counted".into())
+}
+
+fn switches(counted: &Counted) -> Result<Reading, String> {
+    per_answer(counted, counted.asked.get()?.switches.ok_or_else(|| refusal(counted))?)
+}
+
+fn waits(counted: &Counted) -> Result<Reading, String> {
+    Ok(Reading::Value(counted.asked.get()?.waits as f64 / counted.load.watch.seconds))
 }
 
 fn per_answer(counted: &Counted, count: u64) -> Result<Reading, String> {

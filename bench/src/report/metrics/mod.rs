@@ -135,6 +135,8 @@ pub(crate) enum Part {
     PacedCounted,
     /// The step while perf counted.
     StepCounted,
+    /// Saturation while perf counted.
+    SaturatedCounted,
     /// The load during which strace told names.
     TracedNames,
     Rest,
@@ -177,7 +179,7 @@ impl Part {
             Self::Memory => Scenario::Memory,
             Self::Curve => Scenario::Curve,
             Self::Capacity => Scenario::Capacity,
-            Self::PacedCounted | Self::StepCounted | Self::TracedNames => Scenario::Counters,
+            Self::PacedCounted | Self::StepCounted | Self::SaturatedCounted | Self::TracedNames => Scenario::Counters,
             Self::Rest => Scenario::Rest,
             Self::TunedClosed | Self::TunedStep => Scenario::Tune,
             Self::AnyClosed | Self::AnyOpen | Self::AnyBeside | Self::AnyFailure => return None,
