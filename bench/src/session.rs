@@ -408,11 +408,15 @@ mod tests {
         let mut names: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
         names.sort_unstable();
         let runs = order(&comparison, &all, &lengths, 1);
-        assert_eq!(runs.len(), 4 * 3 + 4);
-        for round in runs.chunks(4) {
+        assert_eq!(runs.len(), 4 * 3 + 2 * 3);
+        let (steady, step) = runs.split_at(4 * 3);
+        let in_step = vec!["apache-prefork", "smarthttpd-adaptive"];
+        for (round, expected) in
+            steady.chunks(4).map(|round| (round, &names)).chain(step.chunks(2).map(|round| (round, &in_step)))
+        {
             let mut there: Vec<&str> = round.iter().map(|id| id.contender.as_str()).collect();
             there.sort_unstable();
-            assert_eq!(there, names);
+            assert_eq!(there, *expected);
             assert!(round.iter().all(|id| id.replicate == round[0].replicate));
         }
         assert_eq!(runs, order(&comparison, &all, &lengths, 1));

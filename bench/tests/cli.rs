@@ -19,7 +19,7 @@ fn mistakes_are_told_in_one_line() {
         (
             &["run", "--contender", "floor"],
             2,
-            "bench: contender \"floor\" takes no part in steady, step, counters; its scenarios are ",
+            "bench: contender \"floor\" takes no part in steady, step, counters, rest; its scenarios are ",
         ),
         (&["run", "spike"], 2, "bench: unknown scenario \"spike\"; known are steady, step"),
         (&["run", "--smarthttpd", "/nowhere/smarthttpd"], 2, "bench: --smarthttpd /nowhere/smarthttpd: No such file"),

@@ -9,12 +9,14 @@ use mpm::record::Replay;
 use serde::{Deserialize, Serialize};
 
 use super::format;
-use super::metrics;
+use super::metrics::{self, Better};
 use super::summary::{Figure, Row, Summary};
 use crate::observe::signals;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::Observation;
+use crate::scenario::counters::Orders;
 use crate::scenario::onlooker::Count;
+use crate::stats::{FEWEST, Ratio};
 
 /// Ours, whose claims they are.
 const OURS: &str = "smarthttpd-adaptive";
@@ -66,23 +68,36 @@ impl Verdict {
 /// Judges every claim.
 pub(crate) fn judge(session: &Session, runs: &[Run], summary: &Summary) -> Vec<Claim> {
     let compared = |claim: &str, id: &str| compare(summary, claim, id);
+    let no_waits = |id| none_of(summary, compared("user-space counters instead of waitpid", id), id);
     vec![
-        no_switches(compared("no context switches", "switches_per_request")),
         no_switches(compared("no context switches", "counted_switches")),
+        no_switches(measured_or(compared("no context switches", "saturated_switches"), || {
+            compared("no context switches", "switches_per_request")
+        })),
         compared("dynamic instead of fixed thresholds: reacts at once", "recovery"),
         compared("dynamic instead of fixed thresholds: fewer workers for the same load", "worker_seconds"),
         no_handlers(session, runs),
         none_of(summary, compared("no signals", "signals_sent"), "signals_sent"),
         none_of(summary, compared("no signals", "signals_delivered"), "signals_delivered"),
-        none_of(summary, compared("user-space counters instead of waitpid", "waits"), "waits"),
+        no_waits("counted_waits"),
+        no_waits("saturated_waits"),
+        no_waits("waits"),
         compared("faster: fewer system calls", "counted_calls"),
+        compared("faster: fewer system calls", "saturated_calls"),
         compared("faster: less work", "cpu_per_request"),
         compared("faster: more requests", "throughput"),
         compared("faster: shorter answers", "paced_p99"),
         compared("lighter", "pss"),
+        compared("lighter: idle when there is nothing to do", "rest_wakeups"),
+        compared("lighter: idle when there is nothing to do", "rest_cpu"),
         portability(session, runs),
         determinism(runs),
     ]
+}
+
+/// The one that was measured: the other figure of the same thing needs no tool.
+fn measured_or(claim: Claim, other: impl FnOnce() -> Claim) -> Claim {
+    if claim.verdict == Verdict::NotMeasured { other() } else { claim }
 }
 
 fn compare(summary: &Summary, claim: &str, id: &str) -> Claim {
@@ -115,14 +130,16 @@ fn verdict(row: &Row, ours: &Figure, theirs: &Figure) -> (Verdict, String) {
             return (Verdict::NotMeasured, format!("{side}: {reason}"));
         }
     }
-    match (ours.exact(), theirs.exact()) {
-        (Some(_), None) => {
-            return (Verdict::Undecided, "one run each: theirs had not got there when the run ended, ours had".into());
-        }
-        (None, _) => {
-            return (Verdict::False, "ours had not got there when the run ended".into());
-        }
-        (Some(_), Some(_)) => {}
+    if ours.exact().is_none() {
+        return (Verdict::False, "ours had not got there when the run ended".into());
+    }
+    let no_ratio = match theirs {
+        Figure::Measured { beyond: true, .. } => Some("theirs had not got there when the run ended"),
+        Figure::Measured { ratio: Some(Ratio { value: None, .. }), .. } => Some("there is no ratio with zero"),
+        _ => None,
+    };
+    if let Some(why) = no_ratio {
+        return without_ratio(row.better, ours, theirs, why);
     }
     let differs = match theirs {
         Figure::Measured { ratio: Some(ratio), .. } => ratio.differs(),
@@ -137,6 +154,30 @@ fn verdict(row: &Row, ours: &Figure, theirs: &Figure) -> (Verdict, String) {
         (Some(_), format::Standing::Open) => {
             (Verdict::Undecided, "the interval of the ratio includes 1: no difference shown".into())
         }
+    }
+}
+
+/// Where there is no ratio, and so no interval of it: decided only when every start of the one is better than every start
+/// of the other, of as many as an interval needs and without one that the generator calls INVALID. What had not happened
+/// when a run ended happened later than its end, so that a bound serves for theirs.
+fn without_ratio(better: Better, ours: &Figure, theirs: &Figure, why: &str) -> (Verdict, String) {
+    let starts = |figure: &Figure| match figure {
+        Figure::Measured { replicates, invalid: 0, .. } if replicates.len() >= FEWEST => Some(replicates.clone()),
+        _ => None,
+    };
+    let (Some(a), Some(b)) = (starts(ours), starts(theirs)) else {
+        return (Verdict::Undecided, format!("{why}; too few runs to decide without; the figures stand as they are"));
+    };
+    let beats = |winner: &[f64], loser: &[f64]| match better {
+        Better::Lower => winner.iter().all(|own| loser.iter().all(|other| own < other)),
+        Better::Higher => winner.iter().all(|own| loser.iter().all(|other| own > other)),
+    };
+    let always =
+        |whose| format!("{why}, and every one of {} starts of {whose} is better than any of the other", a.len());
+    match (beats(&a, &b), beats(&b, &a)) {
+        (true, _) => (Verdict::Holds, always("ours")),
+        (false, true) if theirs.exact().is_some() => (Verdict::False, always("theirs")),
+        (false, _) => (Verdict::Undecided, format!("{why}, and the starts of both overlap: no difference shown")),
     }
 }
 
@@ -213,6 +254,7 @@ fn determinism(runs: &[Run]) -> Claim {
     const CLAIM: &str = "deterministic, predictable";
     const FIGURE: &str = "decisions that come out the same again";
     let mut sum = Replay::default();
+    let mut orders = Orders::default();
     let mut starts = 0;
     let mut reason = format!("{OURS} did not take part in the counted runs");
     for run in runs.iter().filter(|run| run.id.contender == OURS) {
@@ -220,6 +262,8 @@ fn determinism(runs: &[Run]) -> Claim {
             match &seen.decisions {
                 Count::Counted(replay) => {
                     starts += 1;
+                    orders.start += seen.orders.start;
+                    orders.leave += seen.orders.leave;
                     sum.asked += replay.asked;
                     sum.decisions += replay.decisions;
                     sum.same += replay.same;
@@ -236,8 +280,8 @@ fn determinism(runs: &[Run]) -> Claim {
         None => (
             Verdict::HoldsPartly,
             format!(
-                "the same inputs give the same orders for the same reasons, each of {} times it was asked; the inputs are measured, and no two runs have the same. Apache keeps no record of its own decisions",
-                sum.asked
+                "the same inputs give the same orders for the same reasons, each of {} times it was asked; it ordered {} workers to start and {} to leave. The inputs are measured, and no two runs have the same. Apache keeps no record of its own decisions",
+                sum.asked, orders.start, orders.leave
             ),
         ),
         Some(difference) => (Verdict::False, format!("the first that differs: {difference}")),
@@ -335,8 +379,6 @@ fn judged(claim: &str, figure: &str, [ours, theirs]: [String; 2], verdict: Verdi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::metrics::Better;
-    use crate::stats::Ratio;
 
     fn figure(value: f64, beyond: bool, interval: Option<(f64, f64)>) -> Figure {
         Figure::Measured {
@@ -374,6 +416,29 @@ mod tests {
         let never = figure(12.0, true, None);
         assert_eq!(verdict(&row(Better::Lower), &never, &ours).0, Verdict::False);
         assert_eq!(verdict(&row(Better::Lower), &ours, &never).0, Verdict::Undecided);
+        let several = |starts: [f64; 3], beyond: bool, invalid: u32| Figure::Measured {
+            value: starts[1],
+            beyond,
+            replicates: starts.to_vec(),
+            invalid,
+            ratio: (!beyond).then_some(Ratio { value: None, interval: None, note: Some("no ratio with zero".into()) }),
+        };
+        let none = several([0.0; 3], false, 0);
+        let some = several([1.0, 2.0, 3.0], false, 0);
+        // Without a ratio every start counts.
+        let rows = [
+            ("none against some", &none, some.clone(), Verdict::Holds),
+            ("some against none", &some, none.clone(), Verdict::False),
+            ("none on both sides", &none, none.clone(), Verdict::Undecided),
+            ("they overlap", &none, several([0.0, 2.0, 3.0], false, 0), Verdict::Undecided),
+            ("theirs never got there", &some, several([4.0; 3], true, 0), Verdict::Holds),
+            ("one of theirs may have been sooner", &some, several([3.0, 4.0, 4.0], true, 0), Verdict::Undecided),
+            ("the generator takes one back", &none, several([1.0, 2.0, 3.0], false, 1), Verdict::Undecided),
+            ("one start", &ours, never.clone(), Verdict::Undecided),
+        ];
+        for (what, ours, theirs, expected) in rows {
+            assert_eq!(verdict(&row(Better::Lower), ours, &theirs).0, expected, "{what}");
+        }
         let missing = Figure::NotMeasured { reason: "no tool".into() };
         assert_eq!(verdict(&row(Better::Lower), &ours, &missing), (Verdict::NotMeasured, "theirs: no tool".into()));
     }

@@ -243,7 +243,8 @@ impl Scenario {
 
     /// The scenarios that run when nobody names one: the comparison, and what its claims need beside it.
     pub(crate) fn unnamed() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|scenario| scenario.is_comparison() || *scenario == Self::Counters).collect()
+        let is_asked = |scenario: &Self| matches!(scenario.group(), Group::Comparison | Group::Evidence);
+        Self::ALL.into_iter().filter(is_asked).collect()
     }
 
     /// What has to be served.
@@ -309,7 +310,7 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             Scenario::chosen(&names)
         };
-        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step, Scenario::Counters]);
+        assert_eq!(chosen(&[]).unwrap(), [Scenario::Steady, Scenario::Step, Scenario::Counters, Scenario::Rest]);
         // The order is ours, whatever was asked first.
         assert_eq!(chosen(&["step", "steady"]).unwrap(), [Scenario::Steady, Scenario::Step]);
         assert_eq!(chosen(&["request-path"]).unwrap(), Scenario::ALL[2..10]);

@@ -137,7 +137,7 @@ impl Evidence {
 
 impl Lengths {
     /// Those of a full session (the comparison: at most four minutes for four contenders; the request path: at most a
-    /// quarter of an hour; the process manager: twelve minutes; the offered load: half an hour; the evidence: five minutes)
+    /// quarter of an hour; the process manager: twelve minutes; the offered load: half an hour; the evidence: two minutes)
     /// or of a quick one (at most one minute; two and a half; one and a half; two; half a minute).
     pub(crate) fn of(quick: bool) -> Self {
         Self {
@@ -258,43 +258,60 @@ mod tests {
     use super::*;
     use crate::contender::spec;
 
-    /// Seconds of a session of these scenarios with everybody who takes part by default. Start, gate and stop of a
-    /// server take less than two seconds together.
+    /// Seconds that a run takes beside its load, as measured on two cores: start, gate, answers that are still awaited,
+    /// stop. In the default session Apache takes longer than the others, the more the fuller it was: its children import
+    /// the application at their first request, and a queue is left when the load ends.
+    fn around(contender: &str, scenario: Scenario, unnamed: bool) -> f64 {
+        match scenario {
+            _ if !unnamed => 1.7,
+            Scenario::Steady | Scenario::Step if contender == "apache-prefork" => 4.0,
+            Scenario::Counters if contender == "apache-prefork" => 2.0,
+            Scenario::Rest if contender == "apache-prefork" => 1.0,
+            _ => 0.6,
+        }
+    }
+
+    /// Seconds of a session of these scenarios with everybody who takes part by default.
     fn total(scenarios: &[Scenario], quick: bool) -> f64 {
+        let unnamed = scenarios == Scenario::unnamed();
         let lengths = Lengths::of(quick);
         let contenders = spec::chosen(&[], scenarios).unwrap();
         scenarios
             .iter()
             .map(|scenario| {
                 let mixed = &lengths.process_manager.mixed;
-                let runs: usize = contenders
+                let runs: f64 = contenders
                     .iter()
                     .filter(|c| c.scenarios.contains(scenario))
-                    .map(|contender| match (contender.grid, scenario) {
-                        (true, Scenario::Mixed) => mixed.finalists,
-                        (true, _) => mixed.workers.len() * mixed.threads.len(),
-                        (false, _) => 1,
+                    .map(|contender| {
+                        let runs = match (contender.grid, scenario) {
+                            (true, Scenario::Mixed) => mixed.finalists,
+                            (true, _) => mixed.workers.len() * mixed.threads.len(),
+                            (false, _) => 1,
+                        };
+                        let around = around(&contender.name, *scenario, unnamed);
+                        runs as f64 * (lengths.seconds(*scenario) + around)
                     })
                     .sum();
-                runs as f64 * f64::from(lengths.replicates(*scenario)) * (lengths.seconds(*scenario) + 1.7)
+                runs * f64::from(lengths.replicates(*scenario))
             })
             .sum()
     }
 
     #[test]
     fn sessions_keep_their_promised_lengths() {
-        // The rest is for answers that are still awaited when a stage ends.
+        // The rest is for answers that are still awaited when a stage ends, and for making the report.
         let rows: [(&[Scenario], bool, f64); 10] = [
             (&Scenario::unnamed(), true, 59.0),
-            (&Scenario::unnamed(), false, 234.0),
+            (&Scenario::unnamed(), false, 232.0),
             (&Scenario::ALL[2..10], true, 140.0),
             (&Scenario::ALL[2..10], false, 820.0),
             (&Scenario::ALL[10..16], true, 90.0),
             (&Scenario::ALL[10..16], false, 720.0),
             (&Scenario::ALL[16..18], true, 120.0),
             (&Scenario::ALL[16..18], false, 1800.0),
-            (&Scenario::ALL[19..20], true, 20.0),
-            (&Scenario::ALL[19..20], false, 280.0),
+            (&Scenario::ALL[18..20], true, 30.0),
+            (&Scenario::ALL[18..20], false, 120.0),
         ];
         for (scenarios, quick, most) in rows {
             let total = total(scenarios, quick);

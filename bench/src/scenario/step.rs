@@ -20,22 +20,22 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let lengths = if quick { [1.0, 3.0, 1.0] } else { [2.0, 9.0, 4.0] };
+        // Apache, which starts as many processes as twice the last second's, has 31 more after five seconds.
+        let (replicates, lengths) = if quick { (1, [1.0, 3.0, 1.0]) } else { (3, [1.0, 4.0, 1.0]) };
         let rates = [20.0, 400.0, 20.0];
         Self {
             path: "/sleep50".into(),
-            replicates: 1,
+            replicates,
             stages: lengths.into_iter().zip(rates).map(|(seconds, rate)| Pace { seconds, rate }).collect(),
             objective_ms: 100.0,
         }
     }
 
-    /// Longer after the burst, so that it shows when the last process that came for it has left, and with as many starts
-    /// as an interval needs.
+    /// A longer burst, in which slower ones may come to terms with it, and longer after it, so that it shows when the last
+    /// process that came for it has left.
     pub(crate) fn with_end(quick: bool) -> Self {
-        let (replicates, lengths) = if quick { (1, [1.0, 2.5, 3.0]) } else { (3, [2.0, 10.0, 12.0]) };
+        let lengths = if quick { [1.0, 2.5, 3.0] } else { [2.0, 10.0, 12.0] };
         let mut settings = Self::of(quick);
-        settings.replicates = replicates;
         for (stage, seconds) in settings.stages.iter_mut().zip(lengths) {
             stage.seconds = seconds;
         }
