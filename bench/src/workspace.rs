@@ -149,9 +149,11 @@ impl Workspace {
             return Ok(());
         }
         let pip = self.venv().join("bin/pip").display().to_string();
+        let pinned = self.requirements().display().to_string();
         done(
             &format!("installing {package}"),
-            tool::run(&[&pip, "install", "--quiet", "--no-deps", package], None, &[], tool::WORK),
+            // What it needs comes along, but Flask and the others stay as they are pinned.
+            tool::run(&[&pip, "install", "--quiet", "--constraint", &pinned, package], None, &[], tool::WORK),
         )?;
         fs::write(&file, package).map_err(Failure::io("write", &file))
     }
