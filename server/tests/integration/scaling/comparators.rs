@@ -17,7 +17,7 @@ fn decided(server: &Server, status: &Status, action: &str) -> Vec<String> {
     let decisions =
         status.decisions.iter().filter(|decision| decision.actions.iter().any(|done| done.starts_with(action)));
     let found: Vec<String> = decisions.map(|decision| decision.reason.clone()).collect();
-    assert!(found.iter().all(|reason| server.log().contains(reason)), "{}", server.log());
+    found.iter().for_each(|reason| server.await_log(reason));
     found
 }
 
