@@ -265,9 +265,12 @@ mod tests {
     use super::super::super::claims::Claim;
     use super::*;
 
-    fn figure(value: f64, beyond: bool, ratio: Option<(Option<f64>, Option<(f64, f64)>)>) -> Figure {
-        let ratio = ratio.map(|(value, interval)| Ratio { value, interval, note: None });
+    fn figure(value: f64, beyond: bool, ratio: Option<Ratio>) -> Figure {
         Figure::Measured { value, beyond, replicates: vec![value], invalid: 0, ratio }
+    }
+
+    fn ratio(value: impl Into<Option<f64>>, interval: Option<(f64, f64)>) -> Option<Ratio> {
+        Some(Ratio { value: value.into(), interval, note: None })
     }
 
     fn row(better: Better, figures: Vec<Figure>) -> Row {
@@ -276,27 +279,17 @@ mod tests {
 
     #[test]
     fn a_lead_needs_no_ratio() {
-        let none = Some((None, None));
+        let none = || ratio(None, None);
         // (what is better, ours, theirs, their lead)
         let rows = [
-            (
-                Better::Lower,
-                figure(2.0, false, None),
-                figure(1.0, false, Some((Some(0.5), Some((0.4, 0.6))))),
-                Lead::Shown,
-            ),
-            (
-                Better::Lower,
-                figure(2.0, false, None),
-                figure(1.9, false, Some((Some(0.95), Some((0.9, 1.1))))),
-                Lead::None,
-            ),
-            (Better::Lower, figure(2.0, false, None), figure(1.0, false, Some((Some(0.5), None))), Lead::Told),
+            (Better::Lower, figure(2.0, false, None), figure(1.0, false, ratio(0.5, Some((0.4, 0.6)))), Lead::Shown),
+            (Better::Lower, figure(2.0, false, None), figure(1.9, false, ratio(0.95, Some((0.9, 1.1)))), Lead::None),
+            (Better::Lower, figure(2.0, false, None), figure(1.0, false, ratio(0.5, None)), Lead::Told),
             // Errors: theirs had none. There is no ratio with zero.
-            (Better::Lower, figure(7.0, false, None), figure(0.0, false, none), Lead::Told),
-            (Better::Lower, figure(0.0, false, None), figure(7.0, false, none), Lead::None),
-            (Better::Lower, figure(0.0, false, None), figure(0.0, false, none), Lead::None),
-            (Better::Higher, figure(0.0, false, None), figure(7.0, false, none), Lead::Told),
+            (Better::Lower, figure(7.0, false, None), figure(0.0, false, none()), Lead::Told),
+            (Better::Lower, figure(0.0, false, None), figure(7.0, false, none()), Lead::None),
+            (Better::Lower, figure(0.0, false, None), figure(0.0, false, none()), Lead::None),
+            (Better::Higher, figure(0.0, false, None), figure(7.0, false, none()), Lead::Told),
             // Ours never recovered.
             (Better::Lower, figure(12.0, true, None), figure(3.0, false, None), Lead::Told),
             (Better::Lower, figure(3.0, false, None), figure(12.0, true, None), Lead::None),
