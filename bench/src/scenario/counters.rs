@@ -68,7 +68,7 @@ pub(crate) struct Saturated {
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
         let (replicates, warmup_s, paced_s, stages, traced_s) =
-            if quick { (1, 0.1, 0.5, [0.3, 0.9, 0.3], 0.5) } else { (3, 0.2, 1.0, [0.3, 1.4, 0.8], 0.5) };
+            if quick { (1, 0.1, 0.5, [0.3, 0.9, 0.3], 0.5) } else { (3, 0.2, 1.0, [0.3, 1.3, 0.7], 0.5) };
         let saturated_s = if quick { 0.3 } else { 0.6 };
         let rates = [20.0, 300.0, 20.0];
         Self {
@@ -167,16 +167,16 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let Pace { seconds, rate } = settings.paced;
     // Connections, threads and the application are there before anybody counts.
     subject.watched(&subject.paced("/", rate, 0.0, settings.warmup_s)?)?;
-    let paced = counted(subject, &subject.paced("/", rate, 0.0, seconds)?)?;
+    let paced = counted(subject, &subject.paced("/", rate, 0.0, seconds)?, Signalled::No)?;
     let stages = settings.stages.iter().copied().map(Into::into).collect();
     let mut step = subject.plan(&settings.path, Load::constant(stages))?;
     step.reuse = Reuse::NewConnectionPerRequest;
-    let step = counted(subject, &step)?;
+    let step = counted(subject, &step, Signalled::Yes)?;
     let saturated = settings.saturated.map(|load| {
         // Those who came for the step are there, and import what they need, before anybody counts.
         let plan = |seconds| subject.closed("/", load.connections, 0.0, seconds);
         subject.watched(&plan(load.warmup_s)?)?;
-        counted(subject, &plan(load.seconds)?)
+        counted(subject, &plan(load.seconds)?, Signalled::No)
     });
     let saturated = saturated.transpose()?;
     let behind = tree::members(subject.root)
@@ -232,12 +232,22 @@ fn again(record: &str) -> Result<(Replay, Orders), String> {
     Ok((record::replay(entries)?, orders))
 }
 
+/// Whether signals are of interest, which takes another perf: where workers come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signalled {
+    Yes,
+    No,
+}
+
 /// A load with perf looking on, or strace where perf cannot.
-fn counted(subject: Subject<'_>, plan: &Plan) -> Result<Counted, String> {
+fn counted(subject: Subject<'_>, plan: &Plan, signalled: Signalled) -> Result<Counted, String> {
     let perf = PERF.attach(subject);
     let refused = match perf {
         Ok(perf) => {
-            let events = first_namespace().and_then(|()| EVENTS.attach(subject));
+            let events = match signalled {
+                Signalled::Yes => first_namespace().and_then(|()| EVENTS.attach(subject)),
+                Signalled::No => Err("signals are counted during the step".into()),
+            };
             // Listed while perf already looks on: who is born later, it has seen.
             let tree = tree::tasks(&tree::members(subject.root));
             let load = subject.watched(plan)?;

@@ -264,9 +264,12 @@ mod tests {
     fn around(contender: &str, scenario: Scenario, unnamed: bool) -> f64 {
         match scenario {
             _ if !unnamed => 1.7,
-            Scenario::Steady | Scenario::Step if contender == "apache-prefork" => 4.0,
-            Scenario::Counters if contender == "apache-prefork" => 2.0,
-            Scenario::Rest if contender == "apache-prefork" => 1.0,
+            Scenario::Steady if contender == "apache-prefork" => 4.2,
+            Scenario::Step if contender == "apache-prefork" => 6.5,
+            // Tools are attached three times; crowds, which the plan has for everybody, are for who records only.
+            Scenario::Counters if contender == "apache-prefork" => 2.2,
+            Scenario::Counters => 1.2,
+            Scenario::Rest if contender == "apache-prefork" => 1.2,
             _ => 0.6,
         }
     }
@@ -303,7 +306,7 @@ mod tests {
         // The rest is for answers that are still awaited when a stage ends, and for making the report.
         let rows: [(&[Scenario], bool, f64); 10] = [
             (&Scenario::unnamed(), true, 59.0),
-            (&Scenario::unnamed(), false, 232.0),
+            (&Scenario::unnamed(), false, 237.0),
             (&Scenario::ALL[2..10], true, 140.0),
             (&Scenario::ALL[2..10], false, 820.0),
             (&Scenario::ALL[10..16], true, 90.0),

@@ -62,7 +62,6 @@ impl<T> Onlooker<T> {
     pub(super) fn attach(&self, subject: Subject<'_>) -> Result<Server, String> {
         let members = tree::members(subject.root);
         let pids: Vec<String> = members.iter().map(|stat| stat.pid.to_string()).collect();
-        let threads = tree::threads(&members) as usize;
         let running = Server::spawn(Start {
             title: self.title,
             command: &(self.command)(&self.file(subject).display().to_string(), &pids),
@@ -72,7 +71,11 @@ impl<T> Onlooker<T> {
             environment: &[],
         })?;
         running.await_with(PATIENCE, "attaching to the server", |running| {
-            (self.holds)(&running.log(), &tree::open_files(running.pid()), pids.len(), threads).then_some(())
+            // Whoever has left meanwhile (a spare process that was let go) is held by nobody.
+            let mut living = tree::members(subject.root);
+            living.retain(|stat| members.iter().any(|member| member.pid == stat.pid));
+            let threads = tree::threads(&living).min(tree::threads(&members)) as usize;
+            (self.holds)(&running.log(), &tree::open_files(running.pid()), living.len(), threads).then_some(())
         })?;
         Ok(running)
     }

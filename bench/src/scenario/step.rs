@@ -1,5 +1,7 @@
 //! A step of load: how fast a server notices, how many processes it takes, and how it lets them go.
 
+use std::time::Duration;
+
 use loadgen::{Load, Reuse};
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +18,22 @@ pub(crate) struct Settings {
     pub(crate) stages: Vec<Pace>,
     /// The objective: a p99 per second at or below this, in milliseconds.
     pub(crate) objective_ms: f64,
+    /// Longest wait for an answer, where it is not that of the session: what is thirty times as late as the objective is
+    /// as good as none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_s: Option<f64>,
 }
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        // Apache, which starts as many processes as twice the last second's, has 31 more after five seconds.
-        let (replicates, lengths) = if quick { (1, [1.0, 3.0, 1.0]) } else { (3, [1.0, 4.0, 1.0]) };
+        let (replicates, lengths) = if quick { (1, [1.0, 3.0, 1.0]) } else { (3, [0.8, 3.2, 0.8]) };
         let rates = [20.0, 400.0, 20.0];
         Self {
             path: "/sleep50".into(),
             replicates,
             stages: lengths.into_iter().zip(rates).map(|(seconds, rate)| Pace { seconds, rate }).collect(),
             objective_ms: 100.0,
+            timeout_s: (!quick).then_some(3.0),
         }
     }
 
@@ -35,7 +41,7 @@ impl Settings {
     /// process that came for it has left.
     pub(crate) fn with_end(quick: bool) -> Self {
         let lengths = if quick { [1.0, 2.5, 3.0] } else { [2.0, 10.0, 12.0] };
-        let mut settings = Self::of(quick);
+        let mut settings = Self { timeout_s: None, ..Self::of(quick) };
         for (stage, seconds) in settings.stages.iter_mut().zip(lengths) {
             stage.seconds = seconds;
         }
@@ -62,5 +68,8 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     let stages = settings.stages.iter().copied().map(Into::into).collect();
     let mut plan = subject.plan(&settings.path, Load::constant(stages))?;
     plan.reuse = Reuse::NewConnectionPerRequest;
+    if let Some(seconds) = settings.timeout_s {
+        plan.timeout = Duration::from_secs_f64(seconds);
+    }
     Ok(Observation { step: subject.watched(&plan)? })
 }

@@ -215,9 +215,12 @@ fn capacity(lengths: &Lengths) -> String {
 }
 
 fn step(settings: &step::Settings) -> String {
+    let timeout = settings.timeout_s.map_or_else(String::new, |seconds| {
+        format!(" Here a request without a whole answer after {} s is an error.", number(seconds))
+    });
     let stages: Vec<String> = settings.stages.iter().map(pace).collect();
     format!(
-        "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms.",
+        "GET {}, a handler that blocks 50 ms, in an open loop with a new connection per request: {}. At the high rate 20 calls are in progress at once (Little’s law). The objective is a p99 per second of at most {} ms.{timeout}",
         settings.path,
         stages.join(", then "),
         settings.objective_ms,
