@@ -131,7 +131,8 @@ fn start(task: Task<'_>, source: Source, engine: &Prepared, cpu: Option<usize>, 
         let mut set = CpuSet::new();
         let pinned = set.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
         if let Err(e) = pinned {
-            let what = format!("pin a generator thread to CPU {cpu}");
+            let what =
+                format!("pin a generator thread to CPU {cpu} (--cpus must name those that this process may use)");
             let _ = task.out.send(Message::Broken { what, source: e.into() });
             return;
         }

@@ -68,7 +68,9 @@ impl Shard {
         }
         if connections < self.count as usize {
             let count = self.count;
-            return wrong(format!("{connections} connections are too few for {count} shards; raise --connections"));
+            return wrong(format!(
+                "{count} shards need at least as many connections, and not {connections}; raise --connections"
+            ));
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ mod tests {
     fn a_shard_needs_a_connection() {
         let shard = |index, count| Some(Shard { index, count });
         assert!(plan(3, 1, shard(2, 3)).check().is_ok());
-        for (plan, part) in [(plan(2, 1, shard(0, 3)), "too few"), (plan(9, 1, shard(3, 3)), "counted from 0")] {
+        for (plan, part) in [(plan(2, 1, shard(0, 3)), "3 shards need"), (plan(9, 1, shard(3, 3)), "counted from 0")] {
             let error = plan.check().unwrap_err();
             assert_eq!(error.field, "shard");
             assert!(error.reason.contains(part), "{error}");

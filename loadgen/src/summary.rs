@@ -61,7 +61,7 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
         report.answered,
         match report.abandoned {
             0 => String::new(),
-            count => format!(", {count} abandoned by the interruption"),
+            count => format!(", {count} abandoned {}", abandoner(report)),
         }
     )?;
     match report.offered_rate {
@@ -100,6 +100,11 @@ fn write_summary(text: &mut String, report: &Report) -> std::fmt::Result {
     write_assertions(text, report)
 }
 
+/// What ended the requests that were abandoned.
+pub(crate) fn abandoner(report: &Report) -> &'static str {
+    if report.interrupted { "by the interruption" } else { "at the deadline" }
+}
+
 /// The table of distributions, one row each.
 fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
     write!(text, "  {:<13}", "time")?;
@@ -133,9 +138,10 @@ fn write_table(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 /// The interval with the longest p99, where there are several to choose from: a mean over the run
-/// hides a bad second.
+/// hides a bad second. The last few answers after the end are no second.
 fn write_worst(text: &mut String, report: &Report) -> std::fmt::Result {
-    let answering = || report.intervals.iter().filter(|interval| interval.latency.count > 0);
+    let counts = |interval: &&Interval| interval.latency.count >= if interval.drain { 10 } else { 1 };
+    let answering = || report.intervals.iter().filter(counts);
     if answering().count() < 2 {
         return Ok(());
     }
@@ -274,7 +280,11 @@ pub(crate) fn load(setup: &Setup) -> String {
                 Stop::Duration(duration) => format!("{} s", duration.as_secs_f64()),
                 Stop::Requests(count) => format!("{count} requests"),
             };
-            format!("closed loop, {} connections, {stop}, {reuse}, {threads}", setup.connections)
+            let connections = match setup.connections {
+                1 => "1 connection".to_owned(),
+                count => format!("{count} connections"),
+            };
+            format!("closed loop, {connections}, {stop}, {reuse}, {threads}")
         }
         Load::Open { stages, arrivals, seed } => {
             let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
@@ -348,7 +358,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::objective::parse_objectives;
-    use crate::report::tests::report;
+    use crate::report::tests::{interval, report};
 
     #[test]
     fn times_and_bytes_have_readable_units() {
@@ -379,6 +389,20 @@ mod tests {
         assert_eq!(latency.matches('*').count(), 1, "{latency}");
         assert!(text.contains("* fewer than ten"), "{text}");
         assert!(!text.contains("INVALID") && !text.contains("interrupted"), "{text}");
+    }
+
+    #[test]
+    fn the_worst_interval_is_none_of_a_few_late_answers() {
+        let worst = |late: usize| {
+            let mut report = report();
+            let drain = Interval { drain: true, ..interval(2.0, &vec![9_000_000; late]) };
+            report.intervals = vec![interval(0.0, &[1_000_000; 30]), interval(1.0, &[2_000_000; 30]), drain];
+            let text = report.summary();
+            text.lines().find_map(|line| line.strip_prefix("  worst interval ")?.get(..3).map(str::to_owned))
+        };
+        for (late, start) in [(0, "1.0"), (9, "1.0"), (10, "2.0")] {
+            assert_eq!(worst(late).as_deref(), Some(start), "{late} answers");
+        }
     }
 
     #[test]
@@ -425,6 +449,8 @@ mod tests {
     #[test]
     fn what_went_wrong_is_not_hidden() {
         let mut report = report();
+        report.abandoned = 4;
+        assert!(report.summary().contains(", 4 abandoned at the deadline\n"), "{}", report.summary());
         report.validity = vec!["the reason".to_owned()];
         report.interrupted = true;
         report.errors.insert(ErrorKind::Read, 3);
@@ -435,7 +461,7 @@ mod tests {
             "interrupted",
             "3  (e.g. Connection reset)",
             "the 3 failed requests have no latency",
-            "3 failed",
+            "3 failed, 4 abandoned by the interruption\n",
         ] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }

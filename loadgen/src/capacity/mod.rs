@@ -218,7 +218,14 @@ impl Question {
             return wrong("min-rate", "must be more than 0".to_owned());
         }
         if self.maximum.is_nan() || self.maximum < minimum {
-            let reason = format!("must be at least the lowest rate tried, {minimum}/s");
+            let reason = match self.minimum {
+                Some(_) => format!("must be at least --min-rate, {minimum}/s"),
+                None => format!(
+                    "must be at least {minimum}/s, the lowest rate with enough requests for the objectives in a trial \
+                     of {} s; raise it, or --duration",
+                    self.duration.as_secs_f64()
+                ),
+            };
             return wrong("max-rate", reason);
         }
         let seconds = self.duration.as_secs_f64();

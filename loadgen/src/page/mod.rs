@@ -11,7 +11,7 @@ use crate::floor;
 use crate::measures::MEASURES;
 use crate::plan::Reuse;
 use crate::report::Report;
-use crate::summary::{bytes, engine, load, time};
+use crate::summary::{abandoner, bytes, engine, load, time};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("hover.js");
@@ -166,7 +166,7 @@ fn outcomes(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "<tr><th>{kind}</th><td>{count}</td><td class=\"words\">{}</td></tr>", escaped(&example))?;
     }
     if report.abandoned > 0 {
-        writeln!(page, "<tr><th>abandoned by the interruption</th><td>{}</td><td></td></tr>", report.abandoned)?;
+        writeln!(page, "<tr><th>abandoned {}</th><td>{}</td><td></td></tr>", abandoner(report), report.abandoned)?;
     }
     writeln!(page, "</tbody></table></div>")
 }

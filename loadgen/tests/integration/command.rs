@@ -33,6 +33,14 @@ fn without_arguments_it_shows_how_to_use_it() {
 }
 
 #[test]
+fn a_cpu_that_is_not_there_names_the_option() {
+    let server = Server::answering(OK);
+    let output = loadgen(&["-t", &format!("http://127.0.0.1:{}/", server.port()), "-n", "1", "--cpus", "1023"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("CPU 1023 (--cpus must name"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn help_version_and_completions() {
     let help = loadgen(&["--help"]);
     assert_eq!(help.status.code(), Some(0));

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     duration: Duration,
 
     /// Pin the generator's thread to this CPU.
-    #[arg(long, value_name = "CPU")]
+    #[arg(long = "cpus", value_name = "CPU")]
     cpu: Option<usize>,
 
     /// Write the figures as JSON to FILE; - or nothing means standard output.
