@@ -24,7 +24,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
-        let (replicates, warmup_s, settle_s, rest_s) = if quick { (1, 0.1, 0.5, 1.5) } else { (3, 0.2, 1.0, 2.5) };
+        let (replicates, warmup_s, settle_s, rest_s) = if quick { (1, 0.1, 0.5, 1.5) } else { (3, 0.2, 1.0, 2.0) };
         Self { replicates, warmup_s, settle_s, rest_s }
     }
 

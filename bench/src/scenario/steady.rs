@@ -33,7 +33,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn of(quick: bool) -> Self {
         let (replicates, warmup_s, closed_s, paced_warmup_s, paced_s) =
-            if quick { (1, 1.1, 1.0, 0.3, 1.0) } else { (3, 2.9, 1.8, 0.4, 2.2) };
+            if quick { (1, 1.1, 1.0, 0.3, 1.0) } else { (3, 2.9, 1.5, 0.4, 2.2) };
         Self {
             path: "/".into(),
             replicates,
