@@ -434,7 +434,7 @@ mod tests {
             ("theirs never got there", &some, several([4.0; 3], true, 0), Verdict::Holds),
             ("one of theirs may have been sooner", &some, several([3.0, 4.0, 4.0], true, 0), Verdict::Undecided),
             ("the generator takes one back", &none, several([1.0, 2.0, 3.0], false, 1), Verdict::Undecided),
-            ("one start", &ours, never.clone(), Verdict::Undecided),
+            ("one start", &ours, never, Verdict::Undecided),
         ];
         for (what, ours, theirs, expected) in rows {
             assert_eq!(verdict(&row(Better::Lower), ours, &theirs).0, expected, "{what}");
