@@ -50,7 +50,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command, SessionArguments};
 use crate::compare::Form;
-use crate::contender::{availability, spec};
+use crate::contender::{Contender, availability, spec};
 use crate::failure::Failure;
 use crate::process::{launch, registry, signals};
 use crate::results::store::Store;
@@ -115,7 +115,11 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
 fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments) -> Result<Wish, Failure> {
     let (scenarios, described) = suite::scenarios(scenarios)?;
     let named = !contenders.is_empty();
-    let contenders = spec::chosen(contenders, &scenarios)?;
+    let places = preparation::places(&Workspace::find()?);
+    // What is a package of Python is installed on the way.
+    let is_missing =
+        |contender: &Contender| contender.package.is_none() && availability::missing(contender, &places).is_some();
+    let contenders = spec::chosen_here(contenders, &scenarios, is_missing)?;
     wished(Lineup { scenarios, described, contenders }, named, arguments)
 }
 

@@ -10,7 +10,7 @@
 //! which 95 % of resampled means lie. Targets: `floor`, a server of this file that does one read
 //! and one write per request and parses nothing; nginx, where it is installed; or `--target`.
 //! Generators are those that are installed, and `least`, a loop of this bench that does nothing but
-//! receive and send: what remains between it and a generator is all that a generator can save. With `--calls`, perf counts the system calls of one
+//! receive and send, with rests of 10 and of 60 µs in between. With `--calls`, perf counts the system calls of one
 //! more run each, which takes the right to trace.
 
 mod floor;
@@ -60,6 +60,9 @@ struct Options {
     /// Be the least of all generators, against this address.
     #[arg(long, hide = true)]
     least: Option<SocketAddr>,
+    /// Rests of the least, in microseconds.
+    #[arg(long, hide = true, default_value_t = 10)]
+    rest: u64,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -72,7 +75,7 @@ struct Tool {
     answers: fn(&str) -> Option<u64>,
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 9] = [
     Tool {
         name: "wrk",
         words: |o, url| words(&format!("wrk -t1 -c{} -d{}s {url}", o.connections, o.seconds)),
@@ -86,20 +89,9 @@ const TOOLS: [Tool; 8] = [
         },
         answers: |text| serde_json::from_str::<loadgen::Report>(text).ok().map(|report| report.answered),
     },
-    Tool {
-        name: "least",
-        words: |o, url| {
-            let address = url.trim_start_matches("http://").trim_end_matches('/');
-            let program = std::env::current_exe().unwrap_or_default();
-            words(&format!(
-                "{} --least {address} --connections {} --seconds {}",
-                program.display(),
-                o.connections,
-                o.seconds
-            ))
-        },
-        answers: |text| number_before(text, " requests in"),
-    },
+    // As long as loadgen does where answers take 400 µs.
+    Tool { name: "least-10", words: |o, url| least(o, url, 10), answers: |text| number_before(text, " requests in") },
+    Tool { name: "least-60", words: |o, url| least(o, url, 60), answers: |text| number_before(text, " requests in") },
     // It has no closed loop: behind a rate that nobody reaches, every connection always has its request.
     Tool {
         name: "wrk2",
@@ -127,6 +119,15 @@ const TOOLS: [Tool; 8] = [
         answers: |text| number_after(text, "\n  [200]"),
     },
 ];
+
+/// This program as the least of all generators, with rests of so many microseconds.
+fn least(options: &Options, url: &str, rest: u64) -> Vec<String> {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let program = std::env::current_exe().unwrap_or_default();
+    let Options { connections, seconds, .. } = options;
+    let program = program.display();
+    words(&format!("{program} --least {address} --rest {rest} --connections {connections} --seconds {seconds}"))
+}
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
@@ -166,7 +167,8 @@ fn main() -> io::Result<()> {
         return floor::serve(std::iter::empty());
     }
     if let Some(address) = options.least {
-        return least::drive(address, options.connections, Duration::from_secs(options.seconds));
+        let length = Duration::from_secs(options.seconds);
+        return least::drive(address, options.connections, length, Duration::from_micros(options.rest));
     }
     let tools: Vec<&Tool> =
         TOOLS.iter().filter(|tool| is_ours(tool.name) || installed(tool.name, &["--version", "-V"])).collect();
@@ -184,7 +186,7 @@ fn main() -> io::Result<()> {
 }
 
 fn is_ours(name: &str) -> bool {
-    matches!(name, "loadgen" | "least")
+    name == "loadgen" || name.starts_with("least")
 }
 
 /// Whether a command exists: it can be started, whatever it says to these words.

@@ -36,6 +36,9 @@ pub(crate) struct Contender {
     /// Those of them in which it does so only when it is named.
     #[serde(default)]
     pub(crate) when_named: Vec<Scenario>,
+    /// The contender in whose place it takes part in those all the same, where that one is not installed.
+    #[serde(default)]
+    pub(crate) stands_in_for: Option<String>,
     /// The terms it runs under, in words: workers, threads, keep-alive, logging.
     pub(crate) terms: String,
     /// How many processes of its tree serve no request.
@@ -169,6 +172,18 @@ pub(crate) fn all() -> Result<Vec<Contender>, Failure> {
 /// # Errors
 /// A name that is not known, or of a contender that takes part in none of `scenarios`.
 pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Contender>, Failure> {
+    chosen_here(names, scenarios, |_| false)
+}
+
+/// The same where some are missing: whoever stands in for one of those takes its place, if nobody is named.
+///
+/// # Errors
+/// As those of [`chosen`].
+pub(crate) fn chosen_here(
+    names: &[String],
+    scenarios: &[Scenario],
+    is_missing: impl Fn(&Contender) -> bool,
+) -> Result<Vec<Contender>, Failure> {
     let mut all = all()?;
     for contender in all.iter_mut().filter(|contender| contender.serves_any_application()) {
         contender.scenarios.extend(scenarios.iter().filter(|scenario| scenario.is_described()));
@@ -199,9 +214,12 @@ pub(crate) fn chosen(names: &[String], scenarios: &[Scenario]) -> Result<Vec<Con
         return Ok(all.into_iter().flat_map(|c| (1..=times(&c)).map(move |number| c.twin(number))).collect());
     }
     let mut chosen: Vec<Contender> = all.into_iter().filter(wanted).collect();
+    let missing: Vec<Contender> = chosen.iter().filter(|contender| is_missing(contender)).cloned().collect();
     for contender in &mut chosen {
-        let Contender { scenarios: able, when_named, .. } = contender;
-        able.retain(|scenario| !when_named.contains(scenario));
+        let Contender { scenarios: able, when_named, stands_in_for, .. } = contender;
+        let original = missing.iter().find(|other| stands_in_for.as_ref() == Some(&other.name));
+        let is_left = |scenario: &Scenario| original.is_some_and(|original| original.scenarios.contains(scenario));
+        able.retain(|scenario| !when_named.contains(scenario) || is_left(scenario));
     }
     chosen.retain(|contender| !idle(contender));
     Ok(chosen)
@@ -323,6 +341,12 @@ mod tests {
             assert_eq!(default(&[scenario]), default(&[Scenario::Counters]));
             assert_eq!(chosen(&["gunicorn-sync".into()], &[scenario]).unwrap().len(), 1);
         }
+        // Without Apache its algorithm is compared all the same.
+        let without = chosen_here(&[], &[Scenario::Step], |contender| contender.name == "apache-prefork").unwrap();
+        assert_eq!(
+            without.iter().map(|contender| contender.name.as_str()).collect::<Vec<_>>(),
+            ["smarthttpd-adaptive", "smarthttpd-prefork", "apache-prefork"]
+        );
         let named = chosen(&["gunicorn-sync".into()], &[Scenario::Counters]).unwrap();
         assert_eq!(named[0].name, "gunicorn-sync");
         // What a file describes is served by those of the comparison, and by everybody else on request.

@@ -1,6 +1,9 @@
-//! The floor of what a generator costs: one receive and one send per answer, as few waits as can be,
-//! no clock, no parsing, no statistics. No generator that sends a request of its own for every answer
-//! on a connection can cost less; what it says is a number of answers and nothing about them.
+//! The floor of what a generator costs: one receive and one send per answer, no look at the clock for
+//! it, no parsing, no statistics. What it says is a number of answers and nothing about them.
+//!
+//! How much that is depends on how long it rests between two waits: the longer, the more answers it
+//! takes at a time, and the less often the target falls asleep and has to be woken by a send. A
+//! generator that is to say how long answers take can rest for a small part of that time only.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -9,13 +12,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-/// Between two waits, so that many answers are taken at a time: falling asleep and waking up cost as
-/// much as a request, and a measurement could not be so careless.
-const REST: Duration = Duration::from_micros(10);
-
-/// Keeps one request unanswered on each of so many connections to `address`, for so long, and prints
-/// how many answers have come. Every answer must arrive in one piece and fit into one receive.
-pub(crate) fn drive(address: SocketAddr, connections: usize, length: Duration) -> io::Result<()> {
+/// Keeps one request unanswered on each of so many connections to `address`, for so long, with rests of
+/// that length, and prints how many answers have come. Every answer must arrive in one piece and fit into one receive.
+pub(crate) fn drive(address: SocketAddr, connections: usize, length: Duration, rest: Duration) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let mut streams = Vec::with_capacity(connections);
@@ -34,7 +33,7 @@ pub(crate) fn drive(address: SocketAddr, connections: usize, length: Duration) -
     let end = Instant::now() + length;
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     while Instant::now() < end {
-        std::thread::sleep(REST);
+        std::thread::sleep(rest);
         poll.poll(&mut events, Some(Duration::from_millis(100)))?;
         for event in &events {
             let stream = &mut streams[event.token().0];
