@@ -110,7 +110,7 @@ impl Bench {
         let mut child = self.session(&[], "right.py").spawn().unwrap();
         let mut said = String::new();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
-        while !said.contains("1/3 steady") {
+        while !said.contains("1/4 steady") {
             let mut line = String::new();
             let read = errors.read_line(&mut line).unwrap();
             assert!(read > 0, "ended before its first run:\n{said}");
