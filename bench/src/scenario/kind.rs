@@ -34,7 +34,7 @@ pub(crate) enum Scenario {
     Counters,
     Rest,
     Tune,
-    /// That of a file, by its name; what it is stands in [`Lengths`].
+    /// That of a file, by its name; what it is stands in [`Lengths`](super::Lengths).
     Described(&'static str),
 }
 
