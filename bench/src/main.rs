@@ -120,14 +120,15 @@ fn wish(scenarios: &[String], contenders: &[String], arguments: SessionArguments
     let is_missing =
         |contender: &Contender| contender.package.is_none() && availability::missing(contender, &places).is_some();
     let contenders = spec::chosen_here(contenders, &scenarios, is_missing)?;
-    wished(Lineup { scenarios, described, contenders }, named, arguments)
+    let tuned = arguments.tuned;
+    wished(Lineup { scenarios, described, contenders, tuned }, named, arguments)
 }
 
 fn wished(lineup: Lineup, named: bool, arguments: SessionArguments) -> Result<Wish, Failure> {
     let smarthttpd = smarthttpd(&arguments)?;
-    let Lineup { mut scenarios, described, contenders } = lineup;
+    let Lineup { mut scenarios, described, contenders, tuned } = lineup;
     // The search has no contenders of its own: whose settings are tried takes part in what they are chosen for.
-    if arguments.tuned && !scenarios.contains(&Scenario::Tune) {
+    if (tuned || arguments.tuned) && !scenarios.contains(&Scenario::Tune) {
         if scenarios.iter().all(|scenario| Aim::of(*scenario).is_none()) {
             return Err(Failure::Usage(
                 "--tuned: no setting is chosen for these scenarios; add steady, step, burst, curve or capacity".into(),

@@ -25,6 +25,9 @@ pub(crate) struct Suite {
     pub(crate) name: String,
     /// What it is for, and how long it takes.
     pub(crate) about: String,
+    /// Several settings of every contender that has some are tried, as `--tuned` has it.
+    #[serde(default)]
+    tuned: bool,
     #[serde(rename = "part")]
     parts: Vec<Part>,
 }
@@ -45,6 +48,8 @@ pub(crate) struct Lineup {
     pub(crate) described: Vec<Description>,
     /// Each with those scenarios only in which the suite has it.
     pub(crate) contenders: Vec<Contender>,
+    /// Whether settings are tried.
+    pub(crate) tuned: bool,
 }
 
 /// The built-in suites.
@@ -90,7 +95,8 @@ fn parsed(name: &str, file: &str, text: &str) -> Result<Suite, Failure> {
 
 impl Suite {
     fn lineup(&self) -> Result<Lineup, Failure> {
-        let mut lineup = Lineup { scenarios: Vec::new(), described: Vec::new(), contenders: Vec::new() };
+        let mut lineup =
+            Lineup { scenarios: Vec::new(), described: Vec::new(), contenders: Vec::new(), tuned: self.tuned };
         for part in &self.parts {
             lineup.add(part).map_err(|failure| match failure {
                 Failure::Usage(reason) => Failure::Usage(format!("suite {}: {reason}", self.name)),
@@ -159,6 +165,7 @@ mod tests {
         let own = lineup(
             r#"
             about = "x"
+            tuned = true
             [[part]]
             scenarios = ["steady", "step"]
             contenders = ["apache-prefork", "smarthttpd-adaptive"]
@@ -168,6 +175,7 @@ mod tests {
             "#,
         )
         .unwrap();
+        assert!(own.tuned);
         let flask = Scenario::described("flask-json");
         assert_eq!(own.scenarios, [Scenario::Steady, Scenario::Step, Scenario::Curve, flask]);
         assert_eq!(own.described.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["flask-json"]);
