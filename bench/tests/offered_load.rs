@@ -1,4 +1,5 @@
-//! The offered load, the whole way and as short as it gets: our server alone, without any other installed.
+//! The offered load, the whole way and as short as it gets: our server alone, without any other installed, and a server
+//! that lets nobody in after a while.
 
 mod support;
 
@@ -47,7 +48,7 @@ fn curves_go_past_the_knee_and_a_capacity_is_searched_for_every_start() {
         let (valid, limited): (Vec<&Value>, Vec<&Value>) =
             curve["points"].as_array().unwrap().iter().partition(|point| point["starts"] == 1);
         assert!(valid.iter().all(|point| point["p50"]["value"].is_f64()), "{curve}");
-        assert!(limited.iter().all(|point| point["limited"] == 1 && point["p50"].is_null()), "{curve}");
+        assert!(limited.iter().all(|point| point["limited"].as_u64() >= Some(1) && point["p50"].is_null()), "{curve}");
         assert_eq!(curve["knee"].is_array(), !valid.is_empty(), "{curve}");
         drawn |= valid.len() > 1;
     }
@@ -60,6 +61,23 @@ fn curves_go_past_the_knee_and_a_capacity_is_searched_for_every_start() {
     let again = bench.run(&["report", &out]);
     assert_eq!(again.code, 0, "{}", again.err);
     assert_eq!(done.out, again.out);
+}
+
+#[test]
+fn a_rate_at_which_nobody_is_let_in_leaves_the_others_of_the_curve() {
+    let bench = Bench::new();
+    let done = bench.run_session(&["curve"], "closing.py");
+    assert_eq!(done.code, 0, "{}\n{}", done.out, done.err);
+    bench.assert_nothing_stays();
+
+    let folder = bench.out();
+    let run = json(&Path::new(&folder).join("raw/curve-r1-smarthttpd-adaptive.json"));
+    let curve = &run["outcome"]["measured"]["observation"]["curve"];
+    assert!(!curve["points"].as_array().unwrap().is_empty(), "{curve}");
+    let refused = curve["refused"].as_array().unwrap();
+    assert!(!refused.is_empty() && refused.iter().all(|one| one["reason"].as_str().unwrap().contains("refused")));
+    assert!(done.out.contains("curve-r1-smarthttpd-adaptive: nothing at "), "{}", done.out);
+    assert!(done.out.contains("not measured: p99 at 110 % of its saturation: cannot connect to "), "{}", done.out);
 }
 
 fn json(path: &Path) -> Value {

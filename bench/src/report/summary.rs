@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{self, Claim};
 use super::curves::{self, Curve};
+use super::format::number;
 use super::metrics::{self, Better, Metric, Reading, Terms};
 use super::notes;
 use super::targets::{self, Target};
 use crate::results::schema::{Entrant, Outcome, Run, Session};
-use crate::scenario::Scenario;
+use crate::scenario::{Observation, Scenario};
 use crate::stats::{Ratio, median, ratio};
 
 /// Everything that the report says in figures.
@@ -288,6 +289,11 @@ fn warnings(run: &Run) -> Vec<String> {
     let again = run.invalid.iter().map(|reasons| format!("made again: INVALID {label}, {reasons}"));
     let invalid = run.outcome.invalid().into_iter().map(|reason| format!("INVALID {label}, {reason}"));
     let mut warnings: Vec<String> = again.chain(invalid).collect();
+    if let Outcome::Measured { observation: Observation::Curve(curve), .. } = &run.outcome {
+        warnings.extend(curve.refused.iter().map(|refused| {
+            format!("{label}: nothing at {} requests/s: {}", number(refused.rate.round()), refused.reason)
+        }));
+    }
     if let Outcome::Measured { ending, .. } = &run.outcome
         && !ending.killed.is_empty()
     {

@@ -33,6 +33,9 @@ pub(crate) struct Settings {
     /// However many that are in it, a point is measured for at least and at most so long.
     pub(crate) least_s: f64,
     pub(crate) most_s: f64,
+    /// How often a point at which the generator was at its limit is measured again.
+    #[serde(default)]
+    pub(crate) again: u32,
 }
 
 impl Settings {
@@ -50,6 +53,7 @@ impl Settings {
             requests: 1_100.0,
             least_s: 2.0,
             most_s: 6.0,
+            again: 1,
         };
         if !quick {
             return settings;
@@ -105,8 +109,30 @@ impl Point {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Observation {
     pub(crate) saturation: Watched,
-    /// In the order in which they were measured: that of the rates.
+    /// In the order in which they were measured: that of the rates. A point that was measured again is there as often.
     pub(crate) points: Vec<Point>,
+    /// Rates that were to be offered, and could not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// A rate at which the server let nobody in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) offered: Offered,
+    /// Requests per second.
+    pub(crate) rate: f64,
+    /// The generator's reason.
+    pub(crate) reason: String,
+}
+
+impl Observation {
+    /// Points about which no attempt says anything, because the generator was at its limit each time.
+    pub(crate) fn limited(&self) -> impl Iterator<Item = &Point> {
+        let is_there =
+            |offered: Offered| self.points.iter().any(move |point| point.offered == offered && !point.is_limited());
+        self.points.iter().filter(move |point| point.is_limited() && !is_there(point.offered))
+    }
 }
 
 /// Carries it out.
@@ -120,12 +146,24 @@ pub(crate) fn run(subject: Subject<'_>, settings: &Settings) -> Result<Observati
     if most <= 0.0 {
         return Err("the closed loop got no answer, so there are no rates to offer".into());
     }
-    let mut points = Vec::new();
+    let (mut points, mut refused) = (Vec::new(), Vec::new());
     for (number, (offered, rate, seconds)) in (1..).zip(schedule(settings, most)) {
         let plan = subject.poisson(&settings.path, rate, settings.settle_s, seconds, number)?;
-        points.push(Point { offered, rate, load: subject.watched(&plan)? });
+        for _ in 0..=settings.again {
+            match subject.watched(&plan) {
+                Ok(load) => points.push(Point { offered, rate, load }),
+                // Whoever has nobody left to accept a connection may have somebody at the next rate.
+                Err(reason) => refused.push(Refused { offered, rate, reason }),
+            }
+            if !points.last().is_some_and(|point: &Point| point.offered == offered && point.is_limited()) {
+                break;
+            }
+        }
     }
-    Ok(Observation { saturation, points })
+    match (points.is_empty(), refused.first()) {
+        (true, Some(first)) => Err(first.reason.clone()),
+        _ => Ok(Observation { saturation, points, refused }),
+    }
 }
 
 /// Why, at which rate and for how many seconds each point is measured, by the throughput of the closed loop.

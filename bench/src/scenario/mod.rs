@@ -142,8 +142,7 @@ impl Observation {
             }
             // Past the knee only the generator's own limits speak against a point.
             Self::Curve(curve) => {
-                let limited = curve.points.iter().filter(|point| point.is_limited());
-                let points = limited.map(|point| ("a point of the curve", &point.load));
+                let points = curve.limited().map(|point| ("a point of the curve", &point.load));
                 std::iter::once(("closed loop", &curve.saturation)).chain(points).collect()
             }
             Self::Tune(tune) => vec![("closed loop", &tune.closed), ("step", &tune.step)],

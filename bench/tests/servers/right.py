@@ -36,6 +36,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(f"serving on http://127.0.0.1:{server.server_port}/", flush=True)
-server.serve_forever()
+def serve(kind=http.server.ThreadingHTTPServer):
+    server = kind(("127.0.0.1", 0), Handler)
+    print(f"serving on http://127.0.0.1:{server.server_port}/", flush=True)
+    server.serve_forever()
+    return server
+
+
+if __name__ == "__main__":
+    serve()

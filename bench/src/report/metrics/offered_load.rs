@@ -139,11 +139,17 @@ fn rate(curve: &Observation, wanted: f64) -> Result<&Watched, String> {
 }
 
 fn at(curve: &Observation, wanted: Offered) -> Result<&Watched, String> {
-    let point = curve.points.iter().find(|point| point.offered == wanted).ok_or_else(|| match wanted {
-        Offered::Share(_) => "this share was not offered".to_owned(),
-        Offered::Rate(_) => {
-            let most = super::super::format::number(curve.saturation.load.answered_rate);
-            format!("not offered: far above its saturation of {most} requests/s")
+    let of_it = || curve.points.iter().filter(|point| point.offered == wanted);
+    let point = of_it().find(|point| !point.is_limited()).or_else(|| of_it().next()).ok_or_else(|| {
+        if let Some(refused) = curve.refused.iter().find(|refused| refused.offered == wanted) {
+            return refused.reason.clone();
+        }
+        match wanted {
+            Offered::Share(_) => "this share was not offered".to_owned(),
+            Offered::Rate(_) => {
+                let most = super::super::format::number(curve.saturation.load.answered_rate);
+                format!("not offered: far above its saturation of {most} requests/s")
+            }
         }
     })?;
     match point.load.load.generator_limits().first() {
