@@ -229,11 +229,13 @@ fn chance(before: &Measured<'_>, after: &Measured<'_>) -> Result<f64, String> {
     })
 }
 
-/// Every figure with its place.
+/// Every figure with its place, once: beside other settings the first contender stands a second time.
 fn figures(summary: &Summary) -> impl Iterator<Item = (&Table, &Row, &Column, &Figure)> {
     summary.tables.iter().flat_map(|table| {
         table.rows.iter().flat_map(move |row| {
-            table.contenders.iter().zip(&row.figures).map(move |(column, figure)| (table, row, column, figure))
+            let columns = table.contenders.iter().zip(&row.figures);
+            let own = columns.filter(move |(column, _)| table.is_tuned() == column.of.is_some());
+            own.map(move |(column, figure)| (table, row, column, figure))
         })
     })
 }
@@ -267,7 +269,7 @@ mod tests {
         };
         let table = Table {
             scenario: Scenario::Steady,
-            contenders: vec![Column { name: "one".into(), title: "One".into() }],
+            contenders: vec![Column { name: "one".into(), title: "One".into(), of: None }],
             rows: rows.iter().map(row).collect(),
             notes: Vec::new(),
         };

@@ -48,6 +48,10 @@ pub(crate) struct Trade {
 pub(crate) struct Stand {
     pub(crate) name: String,
     pub(crate) title: String,
+    /// By which it is named in a picture: `3`, and `3′` with another setting.
+    pub(crate) number: String,
+    /// It has another setting than the one that it comes with.
+    pub(crate) tuned: bool,
     /// Worker-seconds, or MiB·s.
     pub(crate) cost: Spread,
     /// Percent of the requests that were late or failed.
@@ -81,22 +85,27 @@ pub(crate) fn collect(summary: &Summary) -> Vec<Trade> {
 }
 
 fn trade(summary: &Summary, pair: &Pair) -> Option<Trade> {
-    let table = summary.tables.iter().find(|table| table.scenario == pair.scenario)?;
-    let row = |id: &str| -> Option<&Row> { table.rows.iter().find(|row| row.id == id) };
-    let (costs, violations) = (row(pair.cost)?, row(pair.violation)?);
-    let stands: Vec<Stand> = table
-        .contenders
-        .iter()
-        .zip(costs.figures.iter().zip(&violations.figures))
-        .filter_map(|(column, (cost, violation))| {
-            Some(Stand {
+    let mut stands: Vec<Stand> = Vec::new();
+    // Whoever has another setting comes after all who don't.
+    for table in summary.tables.iter().filter(|table| table.scenario == pair.scenario) {
+        let row = |id: &str| -> Option<&Row> { table.rows.iter().find(|row| row.id == id) };
+        let (costs, violations) = (row(pair.cost)?, row(pair.violation)?);
+        for (column, (cost, violation)) in table.contenders.iter().zip(costs.figures.iter().zip(&violations.figures)) {
+            let is_new = table.is_tuned() == column.of.is_some();
+            let (true, Some(cost), Some(violation)) = (is_new, Spread::of(cost), Spread::of(violation)) else {
+                continue;
+            };
+            let base = stands.iter().find(|stand| Some(&stand.name) == column.of.as_ref());
+            stands.push(Stand {
                 name: column.name.clone(),
                 title: column.title.clone(),
-                cost: Spread::of(cost)?,
-                violation: Spread::of(violation)?,
-            })
-        })
-        .collect();
+                number: base.map_or_else(|| (stands.len() + 1).to_string(), |base| format!("{}′", base.number)),
+                tuned: column.of.is_some(),
+                cost,
+                violation,
+            });
+        }
+    }
     (!stands.is_empty()).then_some(Trade { scenario: pair.scenario, price: pair.price, stands })
 }
 

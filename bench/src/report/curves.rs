@@ -15,6 +15,9 @@ use crate::stats::{geometric_mean, mean_interval, median};
 pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) title: String,
+    /// It is the best setting of a contender that has a curve as it comes, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tuned: bool,
     /// By their rate.
     pub(crate) points: Vec<Mark>,
     /// Medians of the starts: requests per second answered, and p99 in milliseconds where there were enough answers.
@@ -67,6 +70,7 @@ pub(crate) fn collect(session: &Session, runs: &[Run]) -> Vec<Curve> {
             (!observed.is_empty()).then(|| Curve {
                 name: entrant.name.clone(),
                 title: entrant.title.clone(),
+                tuned: entrant.setting_of().is_some(),
                 points: points(&observed, session.seed),
                 knee: middle(&observed),
             })
@@ -198,6 +202,7 @@ mod tests {
         let curve = Curve {
             name: "a".into(),
             title: "A".into(),
+            tuned: false,
             points: vec![mark(Offered::Share(0.25), 99.6, None), mark(Offered::Rate(400.0), 400.0, Some(p99))],
             knee: None,
         };

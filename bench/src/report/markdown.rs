@@ -68,7 +68,8 @@ pub(crate) fn page(session: &Session, summary: &Summary, pictures: &[Picture]) -
 }
 
 fn figures(page: &mut String, table: &Table) {
-    let _ = writeln!(page, "\n## {}\n", table.scenario.name());
+    let tuned = if table.is_tuned() { ", everybody with the best of the settings tried" } else { "" };
+    let _ = writeln!(page, "\n## {}{tuned}\n", table.scenario.name());
     let mut head = vec!["figure".to_owned()];
     head.extend(table.contenders.iter().map(|column| escape_cell(&column.title)));
     row(page, &head);

@@ -4,7 +4,7 @@ use super::format::number;
 use super::metrics::linux_only;
 use crate::contender::Tuning;
 use crate::observe::sampler::Sample;
-use crate::results::schema::{Entrant, Outcome, Run};
+use crate::results::schema::{Entrant, Outcome, Run, Session};
 use crate::scenario::onlooker::Count;
 use crate::scenario::tune::Aim;
 use crate::scenario::{Observation, Scenario};
@@ -12,9 +12,6 @@ use crate::search;
 
 /// One line per contender of a scenario that has something to tell, from its first run that was measured.
 pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
-    if scenario == Scenario::Tune {
-        return choices(entrants, runs);
-    }
     entrants
         .iter()
         .filter_map(|entrant| {
@@ -30,8 +27,22 @@ pub(crate) fn of(scenario: Scenario, entrants: &[&Entrant], runs: &[Run]) -> Vec
         .collect()
 }
 
+/// Who of `entrants` has no better setting for a scenario than the one that it comes with, and why.
+pub(crate) fn unbeaten(scenario: Scenario, session: &Session, entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
+    let choices = search::choices(&session.contenders, runs);
+    let kept = entrants.iter().filter_map(|entrant| match &entrant.tuning {
+        Some(Tuning::Nothing(reason)) => Some(format!("{} has nothing to tune: {reason}", entrant.title)),
+        _ => {
+            let choice = choices.iter().find(|c| c.of == entrant.name && Aim::of(scenario) == Some(c.aim))?;
+            let kept = format!("{}: none of {} settings was better than the default", entrant.title, choice.among);
+            (choice.best == entrant.name).then_some(kept)
+        }
+    });
+    kept.collect()
+}
+
 /// What came of trying several settings, a line per contender.
-fn choices(entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
+pub(crate) fn settings(entrants: &[&Entrant], runs: &[Run]) -> Vec<String> {
     let entrants: Vec<Entrant> = entrants.iter().copied().cloned().collect();
     let nothing = entrants.iter().filter_map(|entrant| match &entrant.tuning {
         Some(Tuning::Nothing(reason)) => Some(format!("{}: nothing to tune: {reason}", entrant.title)),

@@ -7,7 +7,7 @@ use super::metrics::stages;
 use crate::results::schema::{Outcome, Run, Session};
 use crate::scenario::{Observation, Pace, Scenario};
 
-/// A contender's curves; those of scenarios in which it was not measured are empty.
+/// The curves of a contender as it comes; those of scenarios in which it was not measured are empty.
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) title: String,
@@ -51,16 +51,14 @@ impl<'a> Stepped<'a> {
     }
 }
 
-/// One per contender, in the session's order.
+/// One per contender, at its place.
 ///
 /// # Errors
 /// A damaged histogram.
 pub(crate) fn collect(session: &Session, runs: &[Run]) -> Result<Vec<Series>, String> {
     let stepped = Stepped::of(session);
     session
-        .contenders
-        .iter()
-        .filter(|entrant| !entrant.is_only_tried())
+        .compared()
         .map(|entrant| {
             let observations = || {
                 runs.iter().filter(|run| run.id.contender == entrant.name).filter_map(|run| match &run.outcome {

@@ -36,7 +36,8 @@ pub(crate) struct Summary {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The figures of one scenario.
+/// The figures of one scenario: of the contenders as they come, or, in a table of its own, of those for which a better
+/// setting was found, beside the first contender as it comes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) scenario: Scenario,
@@ -53,6 +54,9 @@ pub(crate) struct Table {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) title: String,
+    /// The contender that it is the best setting of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) of: Option<String>,
 }
 
 /// One figure of all contenders.
@@ -97,6 +101,13 @@ impl Figure {
     }
 }
 
+impl Table {
+    /// Whether it is that of the settings.
+    pub(crate) fn is_tuned(&self) -> bool {
+        self.contenders.iter().any(|column| column.of.is_some())
+    }
+}
+
 impl Summary {
     /// A figure by the ids of its metric and contender.
     pub(crate) fn figure(&self, metric: &str, contender: &str) -> Option<&Figure> {
@@ -117,7 +128,7 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
             .into_iter()
             .chain(session.lengths.described.iter().map(|description| Scenario::described(&description.name)))
             .filter(|scenario| session.order.iter().any(|id| id.scenario == *scenario))
-            .map(|scenario| table(session, runs, scenario))
+            .flat_map(|scenario| tables(session, runs, scenario))
             .collect(),
         curves: curves::collect(session, runs),
         claims: Vec::new(),
@@ -152,19 +163,37 @@ pub(crate) fn compute(session: &Session, runs: &[Run]) -> Summary {
     summary
 }
 
-fn table(session: &Session, runs: &[Run], scenario: Scenario) -> Table {
+fn tables(session: &Session, runs: &[Run], scenario: Scenario) -> Vec<Table> {
     let entrants: Vec<&Entrant> = session.contenders.iter().filter(|e| e.scenarios.contains(&scenario)).collect();
+    if scenario == Scenario::Tune {
+        return vec![table(session, runs, scenario, &entrants, notes::settings(&entrants, runs))];
+    }
+    let (tuned, compared): (Vec<&Entrant>, Vec<&Entrant>) =
+        entrants.into_iter().partition(|entrant| entrant.setting_of().is_some());
+    let mut tables = vec![table(session, runs, scenario, &compared, notes::of(scenario, &compared, runs))];
+    if let (Some(first), false) = (compared.first(), tuned.is_empty()) {
+        let beside: Vec<&Entrant> = std::iter::once(*first).chain(tuned).collect();
+        tables.push(table(session, runs, scenario, &beside, notes::unbeaten(scenario, session, &compared, runs)));
+    }
+    tables
+}
+
+fn table(session: &Session, runs: &[Run], scenario: Scenario, entrants: &[&Entrant], notes: Vec<String>) -> Table {
     let rows = metrics::all()
         .filter(|metric| metric.part.is_of(scenario) && metric.is_asked(session.lengths.description(scenario)))
-        .map(|metric| row(session, &entrants, runs, scenario, metric))
+        .map(|metric| row(session, entrants, runs, scenario, metric))
         .collect();
     Table {
         scenario,
         contenders: entrants
             .iter()
-            .map(|entrant| Column { name: entrant.name.clone(), title: entrant.title.clone() })
+            .map(|entrant| Column {
+                name: entrant.name.clone(),
+                title: entrant.title.clone(),
+                of: entrant.setting_of().filter(|_| scenario != Scenario::Tune).map(str::to_owned),
+            })
             .collect(),
-        notes: notes::of(scenario, &entrants, runs),
+        notes,
         rows,
     }
 }

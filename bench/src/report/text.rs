@@ -119,7 +119,8 @@ pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
 }
 
 fn header(table: &Table) -> Vec<String> {
-    let mut header = vec![table.scenario.name().to_owned()];
+    let tuned = if table.is_tuned() { ", tuned" } else { "" };
+    let mut header = vec![format!("{}{tuned}", table.scenario.name())];
     header.extend(table.contenders.iter().map(|column| column.title.clone()));
     header
 }
@@ -157,7 +158,7 @@ mod tests {
     fn columns_are_aligned_and_reasons_told_once() {
         let measured =
             |value| Figure::Measured { value, beyond: false, replicates: vec![value], invalid: 0, ratio: None };
-        let column = |title: &str| Column { name: title.to_lowercase(), title: title.into() };
+        let column = |title: &str| Column { name: title.to_lowercase(), title: title.into(), of: None };
         let missing = Figure::NotMeasured { reason: "no tool".into() };
         let table = Table {
             scenario: Scenario::Steady,

@@ -39,6 +39,21 @@ pub(crate) struct Session {
     pub(crate) resumed: Vec<Resumption>,
 }
 
+impl Session {
+    /// Those who are compared, each as it comes.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = &Entrant> {
+        self.contenders.iter().filter(|entrant| entrant.setting_of().is_none())
+    }
+
+    /// A contender's place among those who are compared, by which its colour goes; of one with another setting the place
+    /// of the contender whose setting it is.
+    pub(crate) fn place(&self, name: &str) -> usize {
+        let of = self.contenders.iter().find(|entrant| entrant.name == name).and_then(Entrant::setting_of);
+        let name = of.unwrap_or(name);
+        self.compared().position(|entrant| entrant.name == name).unwrap_or(0)
+    }
+}
+
 /// What was asked for, and what it is measured with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -91,7 +106,15 @@ pub(crate) struct Entrant {
 impl Entrant {
     /// A setting that was tried and turned out to be the best of nothing.
     pub(crate) fn is_only_tried(&self) -> bool {
-        matches!(self.tuning, Some(Tuning::Tried { .. })) && self.scenarios == [Scenario::Tune]
+        self.setting_of().is_some() && self.scenarios == [Scenario::Tune]
+    }
+
+    /// The contender that it is one of several settings of; `None`: it takes part as it comes.
+    pub(crate) fn setting_of(&self) -> Option<&str> {
+        match &self.tuning {
+            Some(Tuning::Tried { of, .. }) => Some(of),
+            _ => None,
+        }
     }
 }
 

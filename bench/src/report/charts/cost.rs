@@ -41,6 +41,10 @@ impl<'a> Chart<'a> {
         }
     }
 
+    fn has_tuned(&self) -> bool {
+        self.trade.stands.iter().any(|stand| stand.tuned)
+    }
+
     fn what(&self) -> &'static str {
         match self.trade.scenario {
             Scenario::Burst => "burst",
@@ -50,10 +54,15 @@ impl<'a> Chart<'a> {
 
     pub(super) fn caption(&self) -> String {
         format!(
-            "What the {} cost ({}) against the share of its requests that were later than {} ms or failed, both on logarithmic axes. A dot, with the contender’s number, is the median of the starts, its bars reach from the least to the greatest. The dashed line joins those whom nobody beats in both (the Pareto front). Lower and further to the left is better.",
+            "What the {} cost ({}) against the share of its requests that were later than {} ms or failed, both on logarithmic axes. A dot, with the contender’s number, is the median of the starts, its bars reach from the least to the greatest.{} The dashed line joins those whom nobody beats in both (the Pareto front). Lower and further to the left is better.",
             self.what(),
             self.unit(),
-            look::tick(self.objective_ms)
+            look::tick(self.objective_ms),
+            if self.has_tuned() {
+                " A ring, with ′ behind the number, is the contender with the best of the settings that were tried."
+            } else {
+                ""
+            }
         )
     }
 }
@@ -78,13 +87,15 @@ fn stairs(front: &[(f64, f64)]) -> Vec<(f64, f64)> {
 impl Draw for Chart<'_> {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>) -> Result<Values, String> {
         let stands = &self.trade.stands;
-        let names: Vec<String> =
-            (1..).zip(stands).map(|(number, stand): (u32, _)| format!("{number}  {}", stand.title)).collect();
-        let legend: Vec<(&str, Stroke)> = names.iter().map(String::as_str).zip(self.strokes.iter().copied()).collect();
+        let names: Vec<String> = stands.iter().map(|stand| format!("{}  {}", stand.number, stand.title)).collect();
+        let named = names.iter().map(String::as_str).zip(self.strokes.iter().copied());
+        let legend: Vec<(&str, Stroke)> =
+            named.zip(stands).filter(|(_, stand)| !stand.tuned).map(|(name, _)| name).collect();
         let subtitle = format!(
-            "{} against requests later than {} ms or failed; dashed: whom nobody beats in both",
+            "{} against requests later than {} ms or failed; dashed: whom nobody beats in both{}",
             self.unit(),
-            look::tick(self.objective_ms)
+            look::tick(self.objective_ms),
+            if self.has_tuned() { "; ring, ′: with its best setting" } else { "" }
         );
         let title = format!("Cost against lateness, {}", self.what());
         let rest = look::frame(area, &title, &subtitle, &legend)?;
@@ -119,9 +130,10 @@ impl Draw for Chart<'_> {
         for ((stand, stroke), at) in stands.iter().zip(&self.strokes).zip(&medians) {
             let bar = stroke.colour.stroke_width(3);
             chart.draw_series(bars(stand, *at).map(|bar_ends| PathElement::new(bar_ends, bar))).map_err(look::told)?;
-            chart.draw_series([Circle::new(*at, 13, stroke.colour.filled())]).map_err(look::told)?;
+            let dot = if stand.tuned { stroke.colour.stroke_width(5) } else { stroke.colour.filled() };
+            chart.draw_series([Circle::new(*at, 13, dot)]).map_err(look::told)?;
         }
-        for (at, numbers) in labels(&medians) {
+        for (at, numbers) in labels(stands.iter().map(|stand| stand.number.as_str()).zip(medians.iter().copied())) {
             let style = (FAMILY, LABEL).into_font().color(&INK);
             let label = EmptyElement::at(at) + Text::new(numbers, (18, -36), style);
             chart.draw_series([label]).map_err(look::told)?;
@@ -130,22 +142,26 @@ impl Draw for Chart<'_> {
             at: chart.backend_coord(at),
             place: *place,
             place_in_words: format!("{} {}", number(stand.cost.median), self.unit()),
-            value: format!("{} % late or failed", number(stand.violation.median)),
+            value: format!(
+                "{}{} % late or failed",
+                stand.title.split_once(", tuned: ").map_or_else(String::new, |(_, setting)| format!("{setting}: ")),
+                number(stand.violation.median)
+            ),
         });
         let span = (chart.backend_coord(&(left, high)).1, chart.backend_coord(&(left, low)).1);
         Ok(Values { by: By::Point, span, points: shown.collect() })
     }
 }
 
-/// The numbers of the contenders, from 1, where they stand; those of neighbours together, or they would hide each other.
-fn labels(stands: &[(f64, f64)]) -> Vec<((f64, f64), String)> {
+/// The numbers of the contenders, where they stand; those of neighbours together, or they would hide each other.
+fn labels<'a>(stands: impl Iterator<Item = (&'a str, (f64, f64))>) -> Vec<((f64, f64), String)> {
     let is_near = |a: f64, b: f64, factor: f64| (a / b).ln().abs() < factor.ln();
     let mut labels: Vec<((f64, f64), String)> = Vec::new();
-    for (number, stand) in (1_u32..).zip(stands) {
+    for (number, stand) in stands {
         let near = labels.iter_mut().find(|(at, _)| is_near(at.0, stand.0, 1.1) && is_near(at.1, stand.1, 1.6));
         match near {
             Some((_, numbers)) => *numbers += &format!(", {number}"),
-            None => labels.push((*stand, number.to_string())),
+            None => labels.push((stand, number.to_owned())),
         }
     }
     labels
@@ -167,13 +183,21 @@ mod tests {
 
     #[test]
     fn every_contender_is_a_dot_also_one_who_was_never_late() {
-        let stand = |name: &str, cost: [f64; 3], late: [f64; 3]| {
+        let stand = |number: &str, title: &str, cost: [f64; 3], late: [f64; 3]| {
             let spread = |[least, median, most]: [f64; 3]| Spread { least, median, most };
-            Stand { name: name.into(), title: name.to_uppercase(), cost: spread(cost), violation: spread(late) }
+            Stand {
+                name: title.into(),
+                title: title.into(),
+                number: number.into(),
+                tuned: number.ends_with('′'),
+                cost: spread(cost),
+                violation: spread(late),
+            }
         };
         let stands = vec![
-            stand("adaptive", [20.0, 22.0, 25.0], [0.0, 0.0, 0.1]),
-            stand("prefork", [300.0, 310.0, 400.0], [10.0, 12.0, 30.0]),
+            stand("1", "ADAPTIVE", [20.0, 22.0, 25.0], [0.0, 0.0, 0.1]),
+            stand("2", "PREFORK", [300.0, 310.0, 400.0], [10.0, 12.0, 30.0]),
+            stand("2′", "PREFORK, tuned: spare 50", [900.0, 910.0, 920.0], [1.0, 2.0, 3.0]),
         ];
         let trade = Trade { scenario: Scenario::Step, price: Price::WorkerSeconds, stands };
         let chart = Chart::of(&trade, 100.0, |_| 0);
@@ -181,15 +205,19 @@ mod tests {
         look::register_font().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let picture = super::super::picture(&chart.name(), chart.caption(), folder.path(), &chart).unwrap();
-        assert_eq!(picture.svg.matches("r=\"13\"").count(), 2);
+        assert_eq!(picture.svg.matches("r=\"13\"").count(), 3);
         assert!(picture.svg.contains("PREFORK") && picture.svg.contains("none"));
+        assert!(picture.svg.contains("2′") && !picture.svg.contains("spare 50"), "one line of the legend for both");
+        assert_eq!(picture.values.points.len(), 3);
+        assert_eq!(picture.values.points[2].value, "spare 50: 2 % late or failed");
     }
 
     #[test]
     fn neighbours_share_a_label() {
         let stands = [(5.0, 0.005), (90.0, 50.0), (5.2, 0.006), (5.0, 1.0)];
         let expected = [((5.0, 0.005), "1, 3"), ((90.0, 50.0), "2"), ((5.0, 1.0), "4")];
-        assert_eq!(labels(&stands), expected.map(|(at, label)| (at, label.to_owned())));
+        let numbered = ["1", "2", "3", "4"].into_iter().zip(stands);
+        assert_eq!(labels(numbered), expected.map(|(at, label)| (at, label.to_owned())));
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Quantile {
 /// One contender's.
 struct Line<'a> {
     title: &'a str,
+    tuned: bool,
     place: usize,
     stroke: Stroke,
     /// (offered requests per second, milliseconds)
@@ -61,8 +62,12 @@ impl<'a> Chart<'a> {
                     curve.points.iter().filter_map(|mark| Some((mark.rate, quantile.of(mark)?))).collect();
                 (points.len() > 1).then(|| Line {
                     title: &curve.title,
+                    tuned: curve.tuned,
                     place: place(&curve.name),
-                    stroke: look::stroke(place(&curve.name)),
+                    stroke: match look::stroke(place(&curve.name)) {
+                        stroke if curve.tuned => stroke.tuned(),
+                        stroke => stroke,
+                    },
                     points,
                     // Its p99 is known; its p50 would be another point's.
                     knee: curve.knee.filter(|_| quantile == Quantile::P99).and_then(|(rate, p99)| Some((rate, p99?))),
@@ -143,7 +148,11 @@ impl Draw for Chart<'_> {
                     at: chart.backend_coord(&(*rate, estimate.value)),
                     place: line.place,
                     place_in_words: format!("{} requests/s", number(rate.round())),
-                    value: format!("{name} {} ms{interval}", number(estimate.value)),
+                    value: format!(
+                        "{}{name} {} ms{interval}",
+                        if line.tuned { "tuned: " } else { "" },
+                        number(estimate.value)
+                    ),
                 }
             })
         });
@@ -171,7 +180,13 @@ mod tests {
             starts: 3,
             limited: 0,
         };
-        let curve = |points| Curve { name: "a".into(), title: "A".into(), points, knee: Some((400.0, Some(2.0))) };
+        let curve = |points| Curve {
+            name: "a".into(),
+            title: "A".into(),
+            tuned: false,
+            points,
+            knee: Some((400.0, Some(2.0))),
+        };
         let whole = [curve(vec![mark(200.0, Some(1.5)), mark(400.0, Some(2.0)), mark(800.0, Some(90.0))])];
         // A slow point has no p99; a curve of one is none.
         let short = [curve(vec![mark(100.0, None), mark(200.0, Some(1.5))])];

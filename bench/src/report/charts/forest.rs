@@ -38,6 +38,8 @@ pub(super) struct Chart<'a> {
     first: &'a str,
     groups: Vec<Group>,
     legend: Vec<(&'a str, Stroke)>,
+    /// Dots are of those with their best settings.
+    is_tuned: bool,
 }
 
 impl<'a> Chart<'a> {
@@ -69,12 +71,14 @@ impl<'a> Chart<'a> {
         let legend = table.contenders.iter().skip(1).filter(|column| seen(&column.name));
         let legend: Vec<_> = legend.map(|column| (column.title.as_str(), look::stroke(place(&column.name)))).collect();
         let first = table.contenders.first()?.title.as_str();
-        (!groups.is_empty()).then_some(Self { first, groups, legend })
+        (!groups.is_empty()).then_some(Self { first, groups, legend, is_tuned: table.is_tuned() })
     }
 
     /// In drawing units.
     pub(super) fn height(&self) -> u32 {
-        AROUND + self.groups.iter().map(height).sum::<u32>() + 44 * (self.legend.len() as u32 / 4)
+        // Names of settings are long.
+        let in_a_line = if self.is_tuned { 2 } else { 4 };
+        AROUND + self.groups.iter().map(height).sum::<u32>() + 44 * (self.legend.len() as u32 / in_a_line)
     }
 
     pub(super) fn caption(&self) -> String {
@@ -184,7 +188,7 @@ mod tests {
             source: "x".into(),
             figures: vec![figure(None), figure(ratio())],
         };
-        let column = |name: &str| Column { name: name.into(), title: name.to_uppercase() };
+        let column = |name: &str| Column { name: name.into(), title: name.to_uppercase(), of: None };
         let table = Table {
             scenario: Scenario::Steady,
             contenders: vec![column("a"), column("b")],

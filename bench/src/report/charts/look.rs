@@ -88,6 +88,11 @@ pub(crate) fn stroke(place: usize) -> Stroke {
 }
 
 impl Stroke {
+    /// That of the same contender with another setting.
+    pub(crate) fn tuned(self) -> Self {
+        Self { width: 3, dashes: Some((18, 18)), ..self }
+    }
+
     /// The library's form of it.
     pub(crate) fn style(&self) -> ShapeStyle {
         self.colour.stroke_width(self.width)

@@ -95,7 +95,7 @@ pub(crate) fn draw(
         pictures.push(picture("step-workers", workers.caption(), folder, &workers)?);
     }
     panels(session, series, &mut pictures)?;
-    let place = |name: &str| series.iter().position(|one| one.name == name).unwrap_or(0);
+    let place = |name: &str| session.place(name);
     for quantile in [curve::Quantile::P99, curve::Quantile::Median] {
         let path = &session.lengths.offered_load.curve.path;
         if let Some(chart) = curve::Chart::of(quantile, path, &summary.curves, place) {
@@ -112,7 +112,8 @@ pub(crate) fn draw(
     }
     for table in &summary.tables {
         if let Some(chart) = forest::Chart::of(table, place) {
-            let name = format!("ratios-{}", table.scenario.name());
+            let tuned = if table.is_tuned() { "-tuned" } else { "" };
+            let name = format!("ratios-{}{tuned}", table.scenario.name());
             pictures.push(inline(&name, chart.caption(), (WIDTH, chart.height()), &chart)?);
         }
     }

@@ -49,6 +49,9 @@ pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
                 format::with_unit(b, "µs")
             );
         }
+        if let Some(best) = at_its_best(summary, rival, "throughput") {
+            sentence += &format!("; with the best setting tried {} answers {}", rival.title, format::figure(best));
+        }
         sentences.push(sentence + ".");
     }
     if let Some((a, b)) = both("recovery") {
@@ -62,10 +65,27 @@ pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
         if let (Some(a), Some(b)) = (figure("worker_seconds", ours), figure("worker_seconds", rival)) {
             sentence += &format!(", at {} worker-seconds against {}", format::figure(a), format::figure(b));
         }
+        let best = |id| at_its_best(summary, rival, id);
+        if let (Some(a), Some(b)) = (best("recovery"), best("worker_seconds")) {
+            sentence += &format!(
+                "; with the best setting tried {} is back {}, at {} worker-seconds",
+                rival.title,
+                recovery(a),
+                format::figure(b)
+            );
+        }
         sentences.push(sentence + ".");
     }
     sentences.push(drawbacks(summary, ours, rival));
     sentences
+}
+
+/// A figure of a contender with the best of the settings that were tried for it, where that is not how it comes.
+fn at_its_best<'a>(summary: &'a Summary, contender: &Column, id: &str) -> Option<&'a Figure> {
+    summary.tables.iter().filter(|table| table.is_tuned()).find_map(|table| {
+        let column = table.contenders.iter().position(|column| column.of.as_ref() == Some(&contender.name))?;
+        table.rows.iter().find(|row| row.id == id)?.figures.get(column)
+    })
 }
 
 /// How much each contender bears.
@@ -302,8 +322,25 @@ mod tests {
     }
 
     #[test]
+    fn a_best_setting_is_told_where_there_is_one() {
+        let column =
+            |name: &str, of: Option<&str>| Column { name: name.into(), title: name.into(), of: of.map(String::from) };
+        let table = |contenders: [Column; 2], values: [f64; 2]| Table {
+            scenario: Scenario::Steady,
+            contenders: contenders.to_vec(),
+            rows: vec![row(Better::Lower, values.map(|value| figure(value, false, None)).to_vec())],
+            notes: Vec::new(),
+        };
+        let as_they_come = table([column("a", None), column("b", None)], [1.0, 2.0]);
+        let tuned = table([column("a", None), column("b-2", Some("b"))], [1.0, 1.5]);
+        let summary = Summary { tables: vec![as_they_come, tuned], ..Summary::default() };
+        let best = |name| at_its_best(&summary, &column(name, None), "x").and_then(Figure::exact);
+        assert_eq!((best("a"), best("b")), (None, Some(1.5)));
+    }
+
+    #[test]
     fn nothing_is_praised_beside_a_claim_that_is_false() {
-        let columns = ["a", "b"].map(|name| Column { name: name.into(), title: name.to_uppercase() });
+        let columns = ["a", "b"].map(|name| Column { name: name.into(), title: name.to_uppercase(), of: None });
         let [ours, rival] = columns.clone();
         let table = Table {
             scenario: Scenario::Steady,

@@ -4,15 +4,21 @@ use std::fmt::Write as _;
 
 use super::super::charts::{Picture, look};
 use super::super::series::Stepped;
+use super::super::summary::Table;
 use super::escape;
 use crate::results::schema::Session;
 use crate::scenario::Scenario;
 
-/// Whether a picture belongs to a scenario.
-fn shows(session: &Session, picture: &Picture, scenario: Scenario) -> bool {
+/// Whether a picture belongs to a table.
+fn shows(session: &Session, picture: &Picture, table: &Table) -> bool {
     let begins = |name: &str| picture.name.starts_with(name);
+    let scenario = table.scenario;
     if begins("ratios-") {
-        return picture.name == format!("ratios-{}", scenario.name());
+        let tuned = if table.is_tuned() { "-tuned" } else { "" };
+        return picture.name == format!("ratios-{}{tuned}", scenario.name());
+    }
+    if table.is_tuned() {
+        return false;
     }
     match scenario {
         Scenario::Steady => picture.name == "latency" || begins("histogram-"),
@@ -26,10 +32,10 @@ fn shows(session: &Session, picture: &Picture, scenario: Scenario) -> bool {
     }
 }
 
-/// The pictures of a scenario; those that are one contender's stand side by side.
-pub(super) fn put(page: &mut String, session: &Session, pictures: &[Picture], scenario: Scenario) {
+/// The pictures of a table; those that are one contender's stand side by side.
+pub(super) fn put(page: &mut String, session: &Session, pictures: &[Picture], table: &Table) {
     let mut open = false;
-    for picture in pictures.iter().filter(|picture| shows(session, picture, scenario)) {
+    for picture in pictures.iter().filter(|picture| shows(session, picture, table)) {
         if picture.panel.is_some() != open {
             page.push_str(if open { "</div>\n" } else { "<div class=\"panels\">\n" });
             open = !open;
@@ -56,9 +62,7 @@ fn one(page: &mut String, picture: &Picture) {
 /// A box to tick for each contender. It works without a script, see [`rules`].
 pub(super) fn legend(page: &mut String, session: &Session) {
     page.push_str("<fieldset class=\"legend\">\n<legend>Contenders shown in charts and tables</legend>\n");
-    for (place, entrant) in
-        session.contenders.iter().enumerate().filter(|(_, it)| it.missing.is_none() && !it.is_only_tried())
-    {
+    for (place, entrant) in session.compared().enumerate().filter(|(_, entrant)| entrant.missing.is_none()) {
         let stroke = look::stroke(place);
         let dashes = stroke.dashes.map_or_else(String::new, |(dash, gap)| {
             format!(" stroke-dasharray=\"{} {}\"", f64::from(dash) / 2.0, f64::from(gap) / 2.0)
@@ -75,7 +79,7 @@ pub(super) fn legend(page: &mut String, session: &Session) {
 
 /// Style rules by which a box that is not ticked leaves its contender out everywhere.
 pub(super) fn rules(session: &Session) -> String {
-    (0..session.contenders.len())
+    (0..session.compared().count())
         .map(|place| format!("body:has(#show-{place}:not(:checked)) .c{place}{{display:none}}"))
         .collect()
 }

@@ -21,6 +21,9 @@ pub(crate) const STYLE: &str = include_str!("style.css");
 /// Shows values, sorts tables; the page is whole without it.
 const SCRIPT: &str = include_str!("script.js");
 
+/// What stands above a table of settings.
+const AT_ITS_BEST: &str = "The same, started anew, with the setting of each contender that came out best for this load where several were tried: see “Settings, tried”. A box of the legend stands for a contender with every setting.";
+
 /// Writes the page.
 pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures: &[Picture]) -> String {
     let title = "How smarthttpd compares";
@@ -51,14 +54,20 @@ pub(crate) fn page(session: &Session, runs: &[Run], summary: &Summary, pictures:
     if !summary.targets.is_empty() {
         tables::goals(&mut page, summary);
     }
-    let place = |name: &str| session.contenders.iter().position(|entrant| entrant.name == name).unwrap_or(0);
+    let place = |name: &str| session.place(name);
     for table in &summary.tables {
         let (title, about) = about::scenario(table.scenario, &session.lengths);
-        let _ = writeln!(page, "<section>\n<h2 id=\"{}\">{}</h2>", table.scenario.name(), escape(title));
-        put(&mut page, "p", &about);
-        figures::put(&mut page, session, pictures, table.scenario);
+        let name = table.scenario.name();
+        if table.is_tuned() {
+            let _ = writeln!(page, "<section>\n<h3 id=\"{name}-tuned\">{}, everybody at its best</h3>", escape(title));
+            put(&mut page, "p", AT_ITS_BEST);
+        } else {
+            let _ = writeln!(page, "<section>\n<h2 id=\"{name}\">{}</h2>", escape(title));
+            put(&mut page, "p", &about);
+        }
+        figures::put(&mut page, session, pictures, table);
         tables::figures(&mut page, table, place);
-        if table.scenario == Scenario::Curve {
+        if table.scenario == Scenario::Curve && !table.is_tuned() {
             rows::put(&mut page, &curves::rows(&summary.curves));
         }
         page.push_str("</section>\n");
@@ -79,7 +88,7 @@ fn contents(page: &mut String, session: &Session, summary: &Summary) {
     if !summary.targets.is_empty() {
         entries.push(("targets", "Targets"));
     }
-    let scenarios = summary.tables.iter().map(|table| table.scenario);
+    let scenarios = summary.tables.iter().filter(|table| !table.is_tuned()).map(|table| table.scenario);
     entries.extend(scenarios.map(|scenario| (scenario.name(), about::scenario(scenario, &session.lengths).0)));
     entries.extend([("method", "Method"), ("contenders", "Contenders"), ("data", "Raw data")]);
     page.push_str("<nav aria-label=\"Contents\">\n<ul>\n");
