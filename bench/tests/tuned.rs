@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Bench, smarthttpd};
 
 #[test]
@@ -23,7 +23,7 @@ fn the_best_setting_takes_part_beside_the_default() {
     bench.assert_nothing_stays();
 
     let folder = Path::new(&out);
-    let session = json(&folder.join("session.json"));
+    let session = read(&folder.join("session.json"));
     let runs_of = |scenario: &str| -> Vec<String> {
         let order = session["order"].as_array().unwrap().iter().filter(|id| id["scenario"] == scenario);
         order.map(|id| id["contender"].as_str().unwrap().to_owned()).collect()
@@ -45,7 +45,7 @@ fn the_best_setting_takes_part_beside_the_default() {
         );
     }
 
-    let summary = json(&folder.join("summary.json"));
+    let summary = read(&folder.join("summary.json"));
     let tables = summary["tables"].as_array().unwrap();
     let table = tables.iter().find(|table| table["scenario"] == "tune").unwrap();
     let notes: Vec<&str> = table["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
@@ -57,6 +57,19 @@ fn the_best_setting_takes_part_beside_the_default() {
     assert!(done.out.contains("smarthttpd static, tuned: threads 32, workers 1"), "{}", done.out);
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("Settings, tried"));
+    assert!(
+        page.contains("id=\"show-1\"") && !page.contains("id=\"show-2\""),
+        "a box for a contender, not for a setting"
+    );
+    let steps: Vec<&Value> = tables.iter().filter(|table| table["scenario"] == "step").collect();
+    assert_eq!(steps.len(), 1 + tuned.len(), "those with another setting have a table of their own");
+    for (name, table) in tuned.iter().zip(&steps[1..]) {
+        let columns = &table["contenders"];
+        assert_eq!(columns[0]["name"], defaults[0], "{columns}");
+        assert_eq!((&columns[1]["name"], &columns[1]["of"]), (&json!(name), &json!(defaults[1])), "{columns}");
+        let title = columns[1]["title"].as_str().unwrap();
+        assert!(page.contains(&format!("<th scope=\"col\" class=\"c1\">{title}</th>")), "it goes with its contender");
+    }
     assert!(folder.join("cost-step-workers.svg").exists());
 
     let again = bench.run(&["report", &out]);
@@ -64,6 +77,6 @@ fn the_best_setting_takes_part_beside_the_default() {
     assert_eq!(done.out, again.out);
 }
 
-fn json(path: &Path) -> Value {
+fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
