@@ -47,21 +47,19 @@ fn the_report_works_in_a_browser_and_is_the_committed_one() {
 }
 
 #[test]
-fn curves_and_costs_work_in_a_browser_too() {
+fn curves_work_in_a_browser_too() {
     let bench = Bench::new();
-    // Those of the main scenarios are looked at above, and the pictures of seventeen described ones are alike.
-    let folder = copied(&bench, FULL, |run| {
-        ["curve-", "capacity-", "step-", "flask-json-"].iter().any(|kind| run.starts_with(kind))
-    });
+    // The pictures of the other scenarios are looked at above, or are alike.
+    let folder = copied(&bench, FULL, |run| run.starts_with("curve-"));
     let done = bench.run(&["report", folder.to_str().unwrap()]);
     assert_eq!(done.code, 0, "{}", done.err);
     let committed = fs::metadata(repository().join(FULL).join("report.html")).unwrap().len();
     assert!(committed < 3_000_000, "{committed} bytes");
-    for file in ["curve-p50.svg", "curve-p99.svg", "cost-step-workers.svg", "step-workers.svg"] {
+    for file in ["curve-p50.svg", "curve-p99.svg"] {
         assert_is_committed(&folder, FULL, file);
     }
     let seen = look_at(&folder.join("report.html"));
-    for figure in ["curve-p50", "curve-p99", "cost-step-memory"] {
+    for figure in ["curve-p50", "curve-p99", "ratios-curve", "ratios-curve-tuned"] {
         assert!(seen["figures"].as_array().unwrap().iter().any(|id| id == figure), "{figure}");
     }
     assert_every_picture_shows_its_values(&seen);

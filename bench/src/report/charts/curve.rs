@@ -129,7 +129,8 @@ impl Draw for Chart<'_> {
             let bars = line.points.iter().filter_map(|(rate, estimate)| {
                 let (from, to) = estimate.interval?;
                 let ends = vec![(*rate, from.max(low)), (*rate, to.min(high))];
-                Some(PathElement::new(ends, line.stroke.colour.stroke_width(3)))
+                // Paler than the curves: starts that disagree have bars everywhere.
+                Some(PathElement::new(ends, line.stroke.colour.mix(0.35).stroke_width(3)))
             });
             chart.draw_series(bars).map_err(look::told)?;
             let middles: Vec<(f64, f64)> = line.points.iter().map(|(rate, p)| (*rate, p.value)).collect();

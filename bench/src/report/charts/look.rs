@@ -119,7 +119,8 @@ pub(crate) fn frame<B: DrawingBackend>(
     let mut x = left;
     for (name, stroke) in legend {
         let width = (FAMILY, LABEL).into_font().box_size(name).map_err(|error| error.to_string())?.0;
-        let width = 92 + i32::try_from(width).unwrap_or(0);
+        // The reader's own font may be wider than the embedded one.
+        let width = 92 + i32::try_from(width).unwrap_or(0) * 11 / 10;
         if x > left && x + width > right {
             (x, top) = (left, top + 44);
         }

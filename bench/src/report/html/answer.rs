@@ -68,7 +68,7 @@ pub(crate) fn sentences(summary: &Summary) -> Vec<String> {
         let best = |id| at_its_best(summary, rival, id);
         if let (Some(a), Some(b)) = (best("recovery"), best("worker_seconds")) {
             sentence += &format!(
-                "; with the best setting tried {} is back {}, at {} worker-seconds",
+                "; with the best setting tried {}: {}, at {} worker-seconds",
                 rival.title,
                 recovery(a),
                 format::figure(b)
