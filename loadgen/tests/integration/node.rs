@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// What is installed; a change makes the folder anew.
 const PACKAGES: &str = include_str!("../node/package.json");
 
-/// The folder that `require` has to start from.
+/// The folder in which they are installed.
 fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| prepare().unwrap_or_else(|problem| panic!("no npm packages for the tests: {problem}")))
@@ -44,13 +44,7 @@ fn run(command: &mut Command, remedy: &str) -> Result<String, String> {
 /// What a script of `tests/node` prints, given these files.
 pub(crate) fn script(name: &str, files: &[&Path]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node").join(name);
-    // A script finds packages from where it lies, so it has to lie with them.
-    let copy = home().join(name);
-    let text = fs::read(&script).unwrap();
-    if !fs::read(&copy).is_ok_and(|found| found == text) {
-        let unfinished = tempfile::NamedTempFile::new_in(home()).unwrap();
-        fs::write(unfinished.path(), text).unwrap();
-        unfinished.persist(&copy).unwrap();
-    }
-    run(Command::new("node").arg(copy).args(files), "see what it says").unwrap_or_else(|problem| panic!("{problem}"))
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", home().join("node_modules")).arg(script).args(files);
+    run(&mut node, "see what it says").unwrap_or_else(|problem| panic!("{problem}"))
 }
